@@ -1,0 +1,3 @@
+//! Faults: plans (text), the plane that carries them out, and the sites at which it acts.
+
+pub mod plan;

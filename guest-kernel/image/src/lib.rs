@@ -1,0 +1,1 @@
+//! The guest kernel image, built for the machine and embedded.

@@ -1,0 +1,167 @@
+//! The seam: everything that the kernel asks of its machine.
+//!
+//! Two machines answer: the guest (instructions, local APIC, page tables, devices on the bus) and the
+//! simulator (fibres, a virtual clock, device models called directly). Nothing above this trait knows
+//! which one it runs on.
+//!
+//! # Upcalls
+//!
+//! The machine calls the kernel in five places, each on the stack that it says:
+//!
+//! - `Kernel::start_cpu(cpu)`: once a CPU, on that CPU's boot stack, interrupts masked; the boot stack becomes
+//!   the CPU's idle thread and the call does not return until the machine is torn down.
+//! - `Kernel::thread_entry()`: first activation of a context made by [`Machine::create`], interrupts masked.
+//! - `Kernel::interrupt(vector) -> bool`: an interrupt was taken; masked; any stack. True = a better thread is
+//!   runnable here and the interrupted code may be preempted.
+//! - `Kernel::preempt()`: after `interrupt` answered true, on the interrupted thread's own stack, masked. Returns when
+//!   the thread is dispatched again.
+//! - `Kernel::command(trace::ring::Command)`: the host asks something, at interrupt level.
+
+use core::fmt;
+use trace::Event;
+
+/// A thread's number: never 0, never reused within one kernel's life.
+pub type ThreadId = u32;
+
+/// The machine's handle for one thread's stack and registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContextId(pub usize);
+
+/// The vector of the CPU's own timer ([`Machine::arm`]).
+pub const TIMER_VECTOR: u8 = 0xef;
+/// The vector of [`Machine::ipi`]: look at your run queue.
+pub const RESCHEDULE_VECTOR: u8 = 0xee;
+/// First vector that the kernel gives to devices.
+pub const FIRST_DEVICE_VECTOR: u8 = 0x30;
+/// Last vector that the kernel gives to devices.
+pub const LAST_DEVICE_VECTOR: u8 = 0xdf;
+
+/// A PCI function's address: segment 0, bus, device, function (PCI 3.0, 3.2.2.3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bdf {
+    /// Bus number.
+    pub bus: u8,
+    /// Device number, 0–31.
+    pub device: u8,
+    /// Function number, 0–7.
+    pub function: u8,
+}
+
+impl fmt::Debug for Bdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}:{:02x}.{}", self.bus, self.device, self.function)
+    }
+}
+
+/// The width of a register access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Width {
+    /// One byte.
+    B1 = 1,
+    /// Two bytes.
+    B2 = 2,
+    /// Four bytes.
+    B4 = 4,
+    /// Eight bytes.
+    B8 = 8,
+}
+
+/// A place at which the simulator's chooser may do something else. The guest ignores them.
+///
+/// Trace events ([`Machine::trace`]), register accesses, idling and [`Machine::relax`] are points by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// About to take a spin lock (interrupts still as they were).
+    SpinLock,
+    /// A spin lock was dropped and interrupts are as before.
+    SpinUnlock,
+    /// About to take a blocking lock or a gate.
+    Lock,
+    /// A blocking lock or gate was dropped.
+    Unlock,
+    /// Interrupts were enabled.
+    Unmask,
+    /// A thread was made runnable.
+    Wake,
+}
+
+/// No memory for a stack, a context or a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// What the kernel asks of its processor, and nothing else.
+///
+/// "Masked" means: this CPU takes no interrupt. All methods may be called in either state unless said otherwise.
+pub trait Machine: Send + Sync {
+    /// Number of CPUs, 1–8. Constant.
+    fn cpu_count(&self) -> usize;
+    /// The calling CPU, from 0. Stable only while masked.
+    fn cpu(&self) -> usize;
+    /// The running thread, as given to the last [`Machine::switch`]; 0 before the first. Stable always.
+    fn thread(&self) -> ThreadId;
+    /// Names the boot context of this CPU, which is running: `thread` from now on. Masked.
+    fn adopt(&self, thread: ThreadId) -> ContextId;
+
+    /// Machine time in nanoseconds; the same on all CPUs, never goes back.
+    fn now(&self) -> u64;
+    /// Arms this CPU's one timer for an absolute machine time (past = at once), or disarms it. Masked.
+    fn arm(&self, deadline: Option<u64>);
+
+    /// Masks interrupts on this CPU and tells whether they were enabled.
+    fn mask(&self) -> bool;
+    /// Enables interrupts on this CPU. A point.
+    fn unmask(&self);
+    /// Raises [`RESCHEDULE_VECTOR`] on `cpu`.
+    fn ipi(&self, cpu: usize);
+    /// Idle thread only; called masked. Enables interrupts and halts in one step; returns, unmasked, after at least one interrupt.
+    fn idle(&self);
+    /// One turn of a spin loop.
+    fn relax(&self);
+
+    /// Makes a context whose first activation calls `Kernel::thread_entry`. Its stack has a guard page.
+    fn create(&self, thread: ThreadId) -> Result<ContextId, OutOfMemory>;
+    /// Leaves `from` (the running context) for `to`, which belongs to `thread`. Masked. Returns when something switches back to `from`,
+    /// maybe on another CPU.
+    fn switch(&self, from: ContextId, to: ContextId, thread: ThreadId);
+    /// Frees a context that is not running on any CPU and never will.
+    fn destroy(&self, context: ContextId);
+
+    /// A place where the chooser may act.
+    fn point(&self, point: Point);
+    /// Records an event. The machine fills in time, CPU and thread. A point. Legal everywhere, interrupt level included.
+    fn trace(&self, event: Event);
+    /// True if somebody reads the trace (a guest without a bench skips the work).
+    fn traced(&self) -> bool;
+    /// Writes to the console, synchronously (S9).
+    fn console(&self, text: &str);
+    /// Return addresses of the calling thread's stack, innermost first, into `frames`; the number found. The simulator may answer 0.
+    fn backtrace(&self, frames: &mut [u64]) -> usize;
+    /// The kernel cannot go on. The machine records it, prints registers and backtrace where it can, and ends the run.
+    fn fatal(&self, message: fmt::Arguments<'_>) -> !;
+    /// The guest is done: power off.
+    fn power_off(&self);
+
+    /// Reads PCI configuration space (ECAM; offset 0–4095, aligned). All ones where nothing answers.
+    fn config_read(&self, function: Bdf, offset: u16, width: Width) -> u32;
+    /// Writes PCI configuration space.
+    fn config_write(&self, function: Bdf, offset: u16, width: Width, value: u32);
+    /// Reads a device register at a physical address. All ones where nothing answers. Ordered against DMA memory accesses.
+    fn reg_read(&self, address: u64, width: Width) -> u64;
+    /// Writes a device register at a physical address. Earlier [`Machine::dma_write`]s are visible to the device first.
+    fn reg_write(&self, address: u64, width: Width, value: u64);
+
+    /// The physical memory set aside for DMA: (base, bytes). The kernel hands it out.
+    fn dma_region(&self) -> (u64, u64);
+    /// Reads DMA memory (acquire: sees what the device wrote before what is read here). Aligned 2-, 4- and 8-byte reads are single.
+    fn dma_read(&self, address: u64, into: &mut [u8]);
+    /// Writes DMA memory (release). Aligned 2-, 4- and 8-byte writes are single.
+    fn dma_write(&self, address: u64, from: &[u8]);
+
+    /// Address and data of the message-signalled interrupt that raises `vector` on `cpu`.
+    fn message(&self, cpu: usize, vector: u8) -> (u64, u32);
+    /// Routes a level-triggered, active-low interrupt line (global system interrupt) to `vector` on `cpu`, masked.
+    fn line_route(&self, gsi: u32, vector: u8, cpu: usize);
+    /// Masks or unmasks a line at the interrupt controller.
+    fn line_mask(&self, gsi: u32, masked: bool);
+}

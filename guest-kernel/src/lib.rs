@@ -1,0 +1,2 @@
+#![no_std]
+//! Workgate's guest kernel for x86-64.

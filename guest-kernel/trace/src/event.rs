@@ -1,0 +1,163 @@
+//! One record of the trace.
+
+use crate::Kind;
+
+/// Size of an encoded [`Event`], in bytes: one cache line.
+pub const EVENT_BYTES: usize = 64;
+
+/// Bytes of text that one event can carry; longer text is cut.
+pub const TEXT_BYTES: usize = 24;
+
+/// The value of [`Event::object`] and [`Event::other`] that means "none".
+pub const NO_OBJECT: u32 = 0;
+
+/// One thing that happened in the machine.
+///
+/// What `object`, `other` and `arg` mean is told by the [`Kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// Machine time, in nanoseconds.
+    pub time: u64,
+    /// What happened.
+    pub kind: Kind,
+    /// The CPU that recorded it.
+    pub cpu: u8,
+    /// The thread that was running; 0 before the first thread exists.
+    pub thread: u32,
+    /// The registry entry, thread or other object that the event is about.
+    pub object: u32,
+    /// The second object of the event: provider, owner, woken thread.
+    pub other: u32,
+    /// The slot (root port number, from 1) of the plugged device that `object` belongs to; 0 = none.
+    pub slot: u32,
+    /// A number: an IOReturn, a request id, a vector, a count.
+    pub arg: u64,
+    /// Text, UTF-8, padded with zero bytes: a class, thread or rule name.
+    pub text: [u8; TEXT_BYTES],
+}
+
+impl Event {
+    /// An event of `kind` with every other field zero.
+    pub const fn new(kind: Kind) -> Self {
+        Self {
+            time: 0,
+            kind,
+            cpu: 0,
+            thread: 0,
+            object: NO_OBJECT,
+            other: NO_OBJECT,
+            slot: 0,
+            arg: 0,
+            text: [0; TEXT_BYTES],
+        }
+    }
+
+    /// The same event about `object`.
+    #[must_use]
+    pub const fn object(mut self, object: u32) -> Self {
+        self.object = object;
+        self
+    }
+
+    /// The same event with `other` as its second object.
+    #[must_use]
+    pub const fn other(mut self, other: u32) -> Self {
+        self.other = other;
+        self
+    }
+
+    /// The same event, belonging to the device in `slot`.
+    #[must_use]
+    pub const fn slot(mut self, slot: u32) -> Self {
+        self.slot = slot;
+        self
+    }
+
+    /// The same event with the number `arg`.
+    #[must_use]
+    pub const fn arg(mut self, arg: u64) -> Self {
+        self.arg = arg;
+        self
+    }
+
+    /// The same event with `text`, cut at the last character that fits.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        let mut end = text.len().min(TEXT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.text = [0; TEXT_BYTES];
+        self.text[..end].copy_from_slice(&text.as_bytes()[..end]);
+        self
+    }
+
+    /// The text without its padding; what is not UTF-8 reads as empty (a hostile guest can write it).
+    pub fn text_str(&self) -> &str {
+        let end = self.text.iter().position(|&b| b == 0).unwrap_or(TEXT_BYTES);
+        core::str::from_utf8(&self.text[..end]).unwrap_or("")
+    }
+
+    /// The wire form: little-endian, fields in the order time, object, other, slot, thread, arg, kind, cpu,
+    /// five zero bytes, text.
+    pub fn encode(&self) -> [u8; EVENT_BYTES] {
+        let mut b = [0; EVENT_BYTES];
+        b[0..8].copy_from_slice(&self.time.to_le_bytes());
+        b[8..12].copy_from_slice(&self.object.to_le_bytes());
+        b[12..16].copy_from_slice(&self.other.to_le_bytes());
+        b[16..20].copy_from_slice(&self.slot.to_le_bytes());
+        b[20..24].copy_from_slice(&self.thread.to_le_bytes());
+        b[24..32].copy_from_slice(&self.arg.to_le_bytes());
+        b[32..34].copy_from_slice(&(self.kind as u16).to_le_bytes());
+        b[34] = self.cpu;
+        b[40..64].copy_from_slice(&self.text);
+        b
+    }
+
+    /// Reads the wire form. `None` if the kind is not one that this build knows.
+    pub fn decode(b: &[u8; EVENT_BYTES]) -> Option<Self> {
+        let u32_at = |i: usize| u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+        let u64_at = |i: usize| u64::from(u32_at(i)) | u64::from(u32_at(i + 4)) << 32;
+        let mut text = [0; TEXT_BYTES];
+        text.copy_from_slice(&b[40..64]);
+        Some(Self {
+            time: u64_at(0),
+            kind: Kind::try_from(u16::from_le_bytes([b[32], b[33]])).ok()?,
+            cpu: b[34],
+            thread: u32_at(20),
+            object: u32_at(8),
+            other: u32_at(12),
+            slot: u32_at(16),
+            arg: u64_at(24),
+            text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encode_then_decode_is_identity() {
+        let mut e = Event::new(Kind::GateClose).object(7).other(9).slot(3).arg(u64::MAX).text("edu0");
+        e.time = 0x0123_4567_89ab_cdef;
+        e.cpu = 7;
+        e.thread = 42;
+        assert_eq!(Event::decode(&e.encode()), Some(e));
+        assert_eq!(e.text_str(), "edu0");
+    }
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        let e = Event::new(Kind::Name).text("12345678901234567890123é");
+        assert_eq!(e.text_str(), "12345678901234567890123");
+    }
+
+    #[test]
+    fn an_unknown_kind_does_not_decode() {
+        let mut b = Event::new(Kind::Ready).encode();
+        b[32..34].copy_from_slice(&u16::MAX.to_le_bytes());
+        assert_eq!(Event::decode(&b), None);
+    }
+}

@@ -1,0 +1,18 @@
+//! The record of what a Workgate machine did, shared by guest and host.
+//!
+//! The kernel writes one [`Event`] for each thing that somebody may want to know later: a thread
+//! dispatched, a gate closed, a life-cycle callback entered, a request completed. In the simulator
+//! the record is handed over directly; on KVM it is stored into a ring in guest memory
+//! ([`ring`]). Oracles, triggers, reports and the trace hash all read this one stream.
+//!
+//! A record is 64 bytes with explicit little-endian fields, so that host and guest agree on it
+//! whatever compiled them.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod event;
+mod kind;
+pub mod ring;
+
+pub use event::{EVENT_BYTES, Event, NO_OBJECT, TEXT_BYTES};
+pub use kind::{Kind, UnknownKind};

@@ -1,0 +1,1 @@
+//! End-to-end tests, scenarios and the lab.

@@ -1,0 +1,1 @@
+//! Workgate's deterministic simulator: the same kernel in one process.

@@ -1,0 +1,1 @@
+//! Workgate's KVM machine.

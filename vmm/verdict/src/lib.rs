@@ -1,0 +1,1 @@
+//! Oracles, the I/O ledger and expectations over a Workgate trace.

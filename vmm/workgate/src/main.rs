@@ -1,0 +1,2 @@
+//! Workgate: a test bench for device drivers.
+fn main() {}
