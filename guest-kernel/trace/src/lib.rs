@@ -10,9 +10,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod clock;
 mod event;
 mod kind;
 pub mod ring;
 
+pub use clock::TscClock;
 pub use event::{EVENT_BYTES, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{Kind, UnknownKind};
