@@ -1,1 +1,24 @@
 //! Oracles, the I/O ledger and expectations over a Workgate trace.
+//!
+//! A [`Verifier`] is fed every [`trace::Event`] of a run, in order, by either machine. It keeps bounded
+//! state, whatever the guest writes, and ends in a [`Verdict`]: what was counted, what was found, and whether
+//! each `expect` of the plan held. The oracles run always; a violation is named after the rule it breaks.
+#![forbid(unsafe_code)]
+
+mod expect;
+mod finding;
+mod ledger;
+mod names;
+mod order;
+mod removal;
+mod text;
+mod verdict;
+mod verifier;
+
+pub use expect::Held;
+pub use finding::{Finding, Rule};
+pub use ledger::Counts;
+pub use removal::Removal;
+pub use text::render;
+pub use verdict::{Ended, Verdict};
+pub use verifier::Verifier;

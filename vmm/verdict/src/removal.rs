@@ -1,0 +1,98 @@
+//! What followed each removal: requests back as Offline, the stack torn down, the order of it.
+
+use crate::names::Names;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use trace::{Event, Kind};
+
+/// Removals whose story is kept; later ones are only counted.
+pub const MAX_REMOVALS: usize = 1024;
+/// Teardown lines kept for one removal.
+const MAX_LINES: usize = 256;
+
+/// One removal of a device, by surprise or in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// Slot of the device.
+    pub slot: u32,
+    /// Plan name of the device.
+    pub device: String,
+    /// `unplug` (surprise) or `eject` (orderly).
+    pub action: String,
+    /// Machine time of the removal, ns.
+    pub time: u64,
+    /// Requests in flight at that moment.
+    pub in_flight: usize,
+    /// From the removal until the last of those was back, ns. `None`: not all came back.
+    pub offline_after: Option<u64>,
+    /// From the removal until the stack was torn down and not busy, ns. `None`: never.
+    pub quiet_after: Option<u64>,
+    /// The teardown's life-cycle calls, in order.
+    pub order: Vec<String>,
+    #[serde(skip)]
+    outstanding: usize,
+    #[serde(skip)]
+    stack: BTreeSet<u32>,
+}
+
+impl Removal {
+    /// A removal at `event` (a [`Kind::Fault`]) with `in_flight` requests outstanding and the services of
+    /// `stack` attached.
+    pub fn new(event: &Event, device: String, in_flight: usize, stack: BTreeSet<u32>) -> Self {
+        Self {
+            slot: event.slot,
+            device,
+            action: event.text_str().to_owned(),
+            time: event.time,
+            in_flight,
+            offline_after: (in_flight == 0).then_some(0),
+            quiet_after: stack.is_empty().then_some(0),
+            order: Vec::new(),
+            outstanding: in_flight,
+            stack,
+        }
+    }
+
+    /// A request to this slot, issued at `issued_at`, came back.
+    pub fn returned(&mut self, issued_at: u64, now: u64) {
+        if issued_at > self.time || self.outstanding == 0 {
+            return;
+        }
+        self.outstanding -= 1;
+        if self.outstanding == 0 {
+            self.offline_after = Some(now.saturating_sub(self.time));
+        }
+    }
+
+    /// Notes a life-cycle call of the teardown.
+    pub fn note(&mut self, event: &Event, names: &Names) {
+        if self.quiet_after.is_none() && is_teardown(event.kind) && self.order.len() < MAX_LINES {
+            self.order.push(names.line(event));
+        }
+    }
+
+    /// Nothing of the slot is being torn down now: quiet, if all of the stack that was there has gone.
+    pub fn quiet_if_gone(&mut self, now: u64, is_attached: impl Fn(u32) -> bool) {
+        if !self.stack.iter().any(|&id| is_attached(id)) {
+            self.quiet_after.get_or_insert(now.saturating_sub(self.time));
+        }
+    }
+}
+
+fn is_teardown(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Terminate
+            | Kind::Inactive
+            | Kind::RequestTerminate
+            | Kind::PortDead
+            | Kind::WillTerminate
+            | Kind::DidTerminate
+            | Kind::Message
+            | Kind::Finalize
+            | Kind::Stop
+            | Kind::Close
+            | Kind::Detach
+            | Kind::Free
+    )
+}

@@ -1,0 +1,387 @@
+//! The verifier: one event at a time.
+
+use crate::expect;
+use crate::finding::{Finding, Rule};
+use crate::ledger::{Entry, Ledger};
+use crate::names::Names;
+use crate::order::Order;
+use crate::removal::{MAX_REMOVALS, Removal};
+use crate::verdict::{Ended, Verdict};
+use devices::fault::plan::{Action, Plan};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use trace::{Event, Kind};
+
+/// Findings kept; later ones are counted.
+pub const MAX_FINDINGS: usize = 64;
+/// Events shown with a finding.
+const CONTEXT: usize = 24;
+/// Fault lines kept.
+const MAX_FAULTS: usize = 4096;
+/// Classes counted at the end.
+const MAX_CLASSES: usize = 1024;
+
+/// Consumes a trace and judges it.
+pub struct Verifier {
+    plan: Plan,
+    names: Names,
+    ledger: Ledger,
+    order: Order,
+    busy: BTreeSet<(u32, u32)>,
+    removals: Vec<Removal>,
+    faults: Vec<(u64, String, String)>,
+    acted: BTreeSet<(u32, String)>,
+    findings: Vec<Finding>,
+    findings_total: u64,
+    seen: BTreeSet<(String, String)>,
+    classes: Vec<(String, u64)>,
+    recent: VecDeque<Event>,
+    panicked: Option<String>,
+    done: bool,
+}
+
+impl Verifier {
+    /// A verifier for a run of `plan`.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            plan: plan.clone(),
+            names: Names::default(),
+            ledger: Ledger::default(),
+            order: Order::default(),
+            busy: BTreeSet::new(),
+            removals: Vec::new(),
+            faults: Vec::new(),
+            acted: BTreeSet::new(),
+            findings: Vec::new(),
+            findings_total: 0,
+            seen: BTreeSet::new(),
+            classes: Vec::new(),
+            recent: VecDeque::with_capacity(CONTEXT),
+            panicked: None,
+            done: false,
+        }
+    }
+
+    /// Looks at the next event.
+    pub fn event(&mut self, event: &Event) {
+        self.names.event(event);
+        if worth_showing(event.kind) {
+            if self.recent.len() == CONTEXT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(*event);
+        }
+        for (rule, message) in self.order.event(event) {
+            self.broken(event, rule.name(), format!("{}: {message}", self.names.line(event)));
+        }
+        match self.ledger.event(event) {
+            Entry::None => {}
+            Entry::Broken(rule, message) => self.broken(event, rule.name(), message),
+            Entry::Returned(request) => {
+                for removal in self.removals.iter_mut().filter(|r| r.slot == event.slot) {
+                    removal.returned(request.issued_at, event.time);
+                }
+            }
+        }
+        self.special(event);
+        self.follow_removals(event);
+        if event.kind == Kind::Free {
+            self.names.forget(event.object);
+        }
+    }
+
+    fn special(&mut self, event: &Event) {
+        match event.kind {
+            Kind::Fault => self.fault(event),
+            Kind::Violation => {
+                let message = format!("{} (detail {:#x})", self.names.object(event.object), event.arg);
+                self.broken(event, event.text_str(), message);
+            }
+            Kind::TouchAfterRemoval => {
+                let message =
+                    format!("{} touched register {:#x}", self.names.object(event.object), event.arg);
+                self.broken(event, Rule::TouchAfterRemoval.name(), message);
+            }
+            Kind::Panic => {
+                self.panicked.get_or_insert_with(|| event.text_str().to_owned());
+            }
+            Kind::ClassCount if self.classes.len() < MAX_CLASSES => {
+                self.classes.push((event.text_str().to_owned(), event.arg));
+            }
+            Kind::Done => self.done = true,
+            Kind::Busy if event.arg != 0 => {
+                self.busy.insert((event.slot, event.object));
+            }
+            Kind::Busy | Kind::Free => {
+                self.busy.remove(&(event.slot, event.object));
+            }
+            _ => {}
+        }
+    }
+
+    fn fault(&mut self, event: &Event) {
+        let device = self.device(event.slot);
+        let word = event.text_str();
+        self.acted.insert((event.slot, word.to_owned()));
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push((event.time, device.clone(), word.to_owned()));
+        }
+        if matches!(word, "unplug" | "eject") && self.removals.len() < MAX_REMOVALS {
+            let in_flight = self.ledger.in_flight(event.slot);
+            let stack = self.order.attached(event.slot);
+            self.removals.push(Removal::new(event, device, in_flight, stack));
+        }
+    }
+
+    /// The last step for each event: the stories of removals go on.
+    fn follow_removals(&mut self, event: &Event) {
+        if self.removals.is_empty() || event.slot == 0 {
+            return;
+        }
+        let open = |r: &&mut Removal| r.slot == event.slot && r.quiet_after.is_none();
+        for removal in self.removals.iter_mut().filter(open) {
+            removal.note(event, &self.names);
+        }
+        if !matches!(event.kind, Kind::Detach | Kind::Free | Kind::Busy) || self.is_tearing_down(event.slot) {
+            return;
+        }
+        let order = &self.order;
+        for removal in self.removals.iter_mut().filter(open) {
+            removal.quiet_if_gone(event.time, |id| order.is_attached(id));
+        }
+    }
+
+    /// Something of this slot is busy, or was terminated and is still attached.
+    fn is_tearing_down(&self, slot: u32) -> bool {
+        let busy = self.busy.range((slot, 0)..=(slot, u32::MAX)).next().is_some();
+        busy || !self.order.unfinished(slot).is_empty()
+    }
+
+    fn device(&self, slot: u32) -> String {
+        match self.plan.plugs.iter().find(|plug| plug.slot == slot) {
+            Some(plug) => plug.name.clone(),
+            None => format!("slot{slot}"),
+        }
+    }
+
+    fn broken(&mut self, event: &Event, rule: &str, message: String) {
+        let events = self.recent.iter().map(|e| self.names.full_line(e)).collect();
+        let device = (event.slot != 0).then(|| self.device(event.slot));
+        self.found(Finding { rule: rule.to_owned(), time: event.time, device, message, events });
+    }
+
+    fn found(&mut self, finding: Finding) {
+        self.findings_total += 1;
+        let first = self.seen.len() < MAX_FINDINGS
+            && self.seen.insert((finding.rule.clone(), finding.device.clone().unwrap_or_default()));
+        // The first of each rule and device always stands; repetitions only while there is room.
+        if first || self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+
+    /// The run is over: judges expectations and what is left.
+    pub fn finish(mut self, ended: Ended) -> Verdict {
+        let ended = self.settle(ended);
+        self.judge_end(&ended);
+        let finished = ended == Ended::Done;
+        let expectations: Vec<_> = self
+            .plan
+            .expects
+            .iter()
+            .map(|expect| expect::judge(expect, &self.removals, &self.classes, finished))
+            .collect();
+        let never_acted = self.never_acted();
+        let names: BTreeMap<u32, String> = self.plan.plugs.iter().map(|p| (p.slot, p.name.clone())).collect();
+        let name = |slot: u32| names.get(&slot).cloned().unwrap_or_else(|| format!("slot{slot}"));
+        let io = self.ledger.close().into_iter().map(|(slot, counts)| (name(slot), counts)).collect();
+        let passed = self.findings_total == 0 && expectations.iter().all(|e| e.held) && finished;
+        Verdict {
+            passed,
+            ended,
+            io,
+            faults: self.faults,
+            removals: self.removals,
+            expectations,
+            findings: self.findings,
+            findings_total: self.findings_total,
+            classes: self.classes,
+            never_acted,
+        }
+    }
+
+    /// A machine that powered off without `run.done`, or after a panic, did not end well.
+    fn settle(&self, ended: Ended) -> Ended {
+        match (ended, &self.panicked, self.done) {
+            (Ended::Done, Some(message), _) => Ended::Panic(message.clone()),
+            (Ended::Done, None, false) => {
+                Ended::Bad("the guest powered off before the run was done".to_owned())
+            }
+            (ended, _, _) => ended,
+        }
+    }
+
+    fn judge_end(&mut self, ended: &Ended) {
+        let last = self.recent.back().copied().unwrap_or(Event::new(Kind::Done));
+        let at_end = Event { slot: 0, ..last };
+        match ended {
+            Ended::Done => {}
+            Ended::Panic(what) => self.broken(&at_end, Rule::Panic.name(), what.clone()),
+            Ended::Hang(what) => self.broken(&at_end, Rule::Hang.name(), what.clone()),
+            Ended::Bad(what) => self.broken(&at_end, Rule::BadEnd.name(), what.clone()),
+        }
+        for (slot, left) in self.order.all_unfinished() {
+            let stuck: Vec<String> = left.iter().map(|&id| self.names.object(id)).collect();
+            let event = Event { slot, ..last };
+            self.broken(&event, Rule::NeverQuiet.name(), format!("still attached: {}", stuck.join(", ")));
+        }
+        let slots: Vec<u32> = self.plan.plugs.iter().map(|p| p.slot).collect();
+        for slot in slots {
+            let lost = self.ledger.in_flight(slot);
+            if lost > 0 {
+                let event = Event { slot, ..last };
+                self.broken(&event, Rule::IoLost.name(), format!("{lost} request(s) never came back"));
+            }
+        }
+        // Leaks are a finding only after a run that was allowed to end in order.
+        let leaks: Vec<String> =
+            self.classes.iter().filter(|(_, n)| *n > 0).map(|(c, n)| format!("{c}: {n}")).collect();
+        if *ended == Ended::Done && !leaks.is_empty() {
+            self.broken(&at_end, Rule::Leak.name(), leaks.join(", "));
+        }
+    }
+
+    fn never_acted(&self) -> Vec<String> {
+        let slot_of = |name: &str| self.plan.plugs.iter().find(|p| p.name == name).map_or(0, |p| p.slot);
+        let acted = |word: &str, device: &str| self.acted.contains(&(slot_of(device), word.to_owned()));
+        self.plan
+            .rules
+            .iter()
+            .filter_map(|rule| {
+                let (word, device) = match &rule.action {
+                    Action::Unplug(device) => ("unplug", device),
+                    Action::Eject(device) => ("eject", device),
+                    Action::Replug(device) => ("replug", device),
+                    Action::Plug(device) => ("plug", device),
+                    Action::Storm { device, .. } => ("storm", device),
+                };
+                (!acted(word, device)).then(|| format!("{word} {device}"))
+            })
+            .collect()
+    }
+}
+
+/// High-rate bookkeeping would push everything of interest out of a finding's context.
+fn worth_showing(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Dispatch | Kind::Wake | Kind::Name | Kind::Class | Kind::InterruptEnd | Kind::ClassCount
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devices::fault::plan::{Expect, Plug, Span};
+
+    fn plan() -> Plan {
+        let edu0 = Plug {
+            name: "edu0".to_owned(),
+            model: "edu".to_owned(),
+            slot: 1,
+            options: BTreeMap::new(),
+            span: Span::default(),
+        };
+        let expects = vec![
+            Expect::Offline(100, Span::default()),
+            Expect::Quiet(1000, Span::default()),
+            Expect::NoLeaks(Span::default()),
+        ];
+        Plan { plugs: vec![edu0], expects, ..Plan::default() }
+    }
+
+    fn verify(events: &[(u64, Event)], ended: Ended) -> Verdict {
+        let mut verifier = Verifier::new(&plan());
+        for (time, event) in events {
+            verifier.event(&Event { time: *time, ..*event });
+        }
+        verifier.finish(ended)
+    }
+
+    fn on(kind: Kind, object: u32) -> Event {
+        Event::new(kind).slot(1).object(object)
+    }
+
+    /// A nub is removed with two requests in flight, which come back; then it is torn down.
+    fn removal() -> Vec<(u64, Event)> {
+        vec![
+            (1, on(Kind::Name, 2).text("edu0")),
+            (1, on(Kind::Attach, 2).other(1)),
+            (10, on(Kind::IoIssue, 2).arg(1)),
+            (11, on(Kind::IoIssue, 2).arg(2)),
+            (20, on(Kind::Fault, 0).text("unplug")),
+            (21, on(Kind::Terminate, 2)),
+            (21, on(Kind::Inactive, 2)),
+            (30, on(Kind::IoDone, 2).arg(1)),
+            (70, on(Kind::IoOffline, 2).arg(2)),
+            (80, on(Kind::Finalize, 2)),
+            (81, on(Kind::Stop, 2).other(1)),
+            (82, on(Kind::Detach, 2).other(1)),
+            (83, on(Kind::Free, 2)),
+            (90, Event::new(Kind::ClassCount).text("EduDriver")),
+            (91, Event::new(Kind::Done)),
+        ]
+    }
+
+    #[test]
+    fn a_removal_in_order_passes() {
+        let verdict = verify(&removal(), Ended::Done);
+        assert!(verdict.passed, "{}", crate::render(&verdict));
+        let told = &verdict.removals[0];
+        assert_eq!((told.in_flight, told.offline_after, told.quiet_after), (2, Some(50), Some(62)));
+        assert!(told.order.contains(&"edu0@2.finalize()".to_owned()), "{:?}", told.order);
+    }
+
+    #[test]
+    fn each_thing_left_out_is_found() {
+        let without = |kind: Kind| -> Vec<String> {
+            let events: Vec<_> = removal().into_iter().filter(|(_, e)| e.kind != kind).collect();
+            let verdict = verify(&events, Ended::Done);
+            assert!(!verdict.passed, "without {}", kind.word());
+            verdict.findings.into_iter().map(|f| f.rule).collect()
+        };
+        assert_eq!(without(Kind::IoOffline), ["io-lost"]);
+        assert_eq!(without(Kind::Done), ["bad-end"]);
+        assert_eq!(without(Kind::Fault), Vec::<String>::new(), "but the expectation fails");
+    }
+
+    #[test]
+    fn a_stack_that_stays_is_never_quiet() {
+        let gone = [Kind::Finalize, Kind::Stop, Kind::Detach, Kind::Free];
+        let events: Vec<_> = removal().into_iter().filter(|(_, e)| !gone.contains(&e.kind)).collect();
+        let verdict = verify(&events, Ended::Done);
+        assert_eq!(verdict.findings[0].rule, "never-quiet");
+        assert!(!verdict.expectations[1].held);
+    }
+
+    #[test]
+    fn a_leak_and_a_guest_violation_are_named() {
+        let mut events = removal();
+        events[13].1.arg = 2;
+        events.insert(5, (20, on(Kind::Violation, 2).text("close-before-return")));
+        let verdict = verify(&events, Ended::Done);
+        let rules: Vec<_> = verdict.findings.iter().map(|f| f.rule.as_str()).collect();
+        assert_eq!(rules, ["close-before-return", "leak"]);
+        assert_eq!(verdict.findings[0].device.as_deref(), Some("edu0"));
+    }
+
+    #[test]
+    fn findings_are_bounded_but_counted() {
+        let mut verifier = Verifier::new(&plan());
+        for n in 0..1000 {
+            verifier.event(&on(Kind::IoDone, 2).arg(n));
+        }
+        let verdict = verifier.finish(Ended::Done);
+        assert!(verdict.findings.len() <= MAX_FINDINGS + 1);
+        assert!(verdict.findings_total >= 1000);
+    }
+}
