@@ -12,6 +12,10 @@ pub struct Span {
     pub start: usize,
     /// Byte offset behind the last character.
     pub end: usize,
+    /// Line of the first character, from 1; 0 = not from a text.
+    pub line: usize,
+    /// Column of the first character, in characters from 1; 0 = not from a text.
+    pub column: usize,
 }
 
 impl PartialEq for Span {
@@ -21,8 +25,20 @@ impl PartialEq for Span {
 }
 impl Eq for Span {}
 
+/// Where the words of one statement stand, by role (`name`, `model`, `device`, `site`, or the key of an option). Compares
+/// equal to any other, as [`Span`] does. A plan made by a program has none.
+#[derive(Clone, Debug, Default)]
+pub struct Marks(pub BTreeMap<String, Span>);
+
+impl PartialEq for Marks {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Marks {}
+
 /// A whole plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Name of the file, for messages.
     pub name: String,
@@ -44,6 +60,23 @@ pub struct Plan {
     pub run_for: Nanos,
     /// The text as lines with comments, for printing without loss.
     pub lines: Vec<Line>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            cpus: super::limits::DEFAULT_CPUS,
+            memory: super::limits::DEFAULT_MEMORY,
+            era: Era::default(),
+            plugs: Vec::new(),
+            loads: Vec::new(),
+            rules: Vec::new(),
+            expects: Vec::new(),
+            run_for: super::limits::DEFAULT_RUN,
+            lines: Vec::new(),
+        }
+    }
 }
 
 /// One line of the text: the statement (if any) by reference, and the comment.
@@ -95,10 +128,12 @@ pub struct Plug {
     pub model: String,
     /// Root port number, 1–31.
     pub slot: u32,
-    /// Further options, by key (`size`, `file`, `irq`, `driver` …), canonical value text.
+    /// Further options, by key (`size`, `file`, `irq`, `driver`, `absent` …), canonical value text.
     pub options: BTreeMap<String, String>,
     /// Where the statement stands.
     pub span: Span,
+    /// Where its words stand.
+    pub marks: Marks,
 }
 
 /// `load NAME clients=N depth=N`
@@ -112,6 +147,8 @@ pub struct Load {
     pub depth: u32,
     /// Where the statement stands.
     pub span: Span,
+    /// Where its words stand.
+    pub marks: Marks,
 }
 
 /// A trigger and what it does.
@@ -123,6 +160,8 @@ pub struct Rule {
     pub action: Action,
     /// Where the statement stands.
     pub span: Span,
+    /// Where its words stand.
+    pub marks: Marks,
 }
 
 /// When a rule acts.
@@ -174,4 +213,75 @@ pub enum Expect {
     Quiet(Nanos, Span),
     /// `expect no-leaks`: at the end no class of a driver has instances left.
     NoLeaks(Span),
+}
+
+impl Plug {
+    /// Where the word with this role stands: `name`, `model`, `slot` or an option's key. The whole statement if the role is unknown.
+    pub fn span_of(&self, role: &str) -> Span {
+        self.marks.0.get(role).copied().unwrap_or(self.span)
+    }
+}
+
+impl Load {
+    /// Where the word with this role stands: `device`, `clients` or `depth`. The whole statement if the role is unknown.
+    pub fn span_of(&self, role: &str) -> Span {
+        self.marks.0.get(role).copied().unwrap_or(self.span)
+    }
+}
+
+impl Rule {
+    /// Where the word with this role stands: `when`, `site`, `action`, `device`, `rate` or `for`. The whole statement if the role is unknown.
+    pub fn span_of(&self, role: &str) -> Span {
+        self.marks.0.get(role).copied().unwrap_or(self.span)
+    }
+}
+
+impl Plug {
+    /// Declared with `absent=yes`: not in its slot at boot, a rule plugs it in.
+    pub fn absent(&self) -> bool {
+        self.options.get("absent").is_some_and(|v| v == "yes")
+    }
+}
+
+impl Action {
+    /// The plan's name of the device that the action is done to.
+    pub fn device(&self) -> &str {
+        match self {
+            Self::Unplug(device)
+            | Self::Eject(device)
+            | Self::Replug(device)
+            | Self::Plug(device)
+            | Self::Storm { device, .. } => device,
+        }
+    }
+
+    /// The action's word, as in the plan and in the trace.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unplug(_) => "unplug",
+            Self::Eject(_) => "eject",
+            Self::Replug(_) => "replug",
+            Self::Plug(_) => "plug",
+            Self::Storm { .. } => "storm",
+        }
+    }
+}
+
+impl Era {
+    /// The word of `era=`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::E103 => "10.3",
+            Self::E104 => "10.4",
+            Self::E105 => "10.5",
+            Self::Modern => "modern",
+        }
+    }
+}
+
+impl Plan {
+    /// The declaration of the device with this name.
+    pub fn plug_named(&self, name: &str) -> Option<&Plug> {
+        self.plugs.iter().find(|p| p.name == name)
+    }
 }

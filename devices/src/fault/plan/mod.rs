@@ -1,5 +1,23 @@
 //! The plan: readable text, one line a statement, parsed and printed without loss.
+//!
+//! [`Plan::parse`] reads text and collects every mistake as a [`PlanError`]; `Display` prints the canonical form, with
+//! the comments where they were. What words mean to a device model (does it have that site? that option?) is checked by the
+//! catalogue of models, not here.
 
 pub mod ast;
+mod command_line;
+pub mod error;
+mod lex;
+pub mod limits;
+pub mod nearest;
+mod parse;
+mod print;
+mod structure;
+pub mod units;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use ast::*;
+pub use error::{PlanError, render};

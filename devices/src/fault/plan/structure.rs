@@ -1,0 +1,74 @@
+//! Checks between statements that need no knowledge of the device models.
+
+use super::{Action, Plan, PlanError, Rule, Span, Trigger};
+use std::collections::BTreeMap;
+
+/// Files what does not fit together: a name or slot used twice, a device that nobody plugs.
+pub(super) fn check(plan: &Plan, errors: &mut Vec<PlanError>) {
+    plugs(plan, errors);
+    loads(plan, errors);
+    for rule in &plan.rules {
+        check_rule(plan, rule, errors);
+    }
+    errors.sort_by_key(|error| error.span.start);
+}
+
+fn plugs(plan: &Plan, errors: &mut Vec<PlanError>) {
+    let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut slots: BTreeMap<u32, &str> = BTreeMap::new();
+    for plug in &plan.plugs {
+        if let Some(first) = names.get(plug.name.as_str()) {
+            let message = format!("there is a device `{}` already, in line {}", plug.name, first.line);
+            errors.push(PlanError::new(plug.span_of("name"), message).expected("another name"));
+            continue;
+        }
+        names.insert(&plug.name, plug.span);
+        if let Some(other) = slots.get(&plug.slot) {
+            let message = format!("slot {} is taken by `{other}`", plug.slot);
+            errors.push(
+                PlanError::new(plug.span_of("slot"), message).expected("a slot of its own for each device"),
+            );
+        }
+        slots.entry(plug.slot).or_insert(&plug.name);
+    }
+}
+
+fn loads(plan: &Plan, errors: &mut Vec<PlanError>) {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for load in &plan.loads {
+        let span = load.span_of("device");
+        known(plan, &load.device, span, errors);
+        if let Some(first) = seen.insert(&load.device, span) {
+            let message = format!("`{}` has a load already, in line {}", load.device, first.line);
+            errors.push(PlanError::new(span, message).expected("one load for each device"));
+        }
+    }
+}
+
+fn check_rule(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
+    if let Trigger::Nth { device, .. } = &rule.trigger {
+        known(plan, device, rule.span_of("site"), errors);
+    }
+    let device = rule.action.device();
+    known(plan, device, rule.span_of("device"), errors);
+    let declared = plan.plug_named(device);
+    if matches!(rule.action, Action::Plug(_)) && declared.is_some_and(|plug| !plug.absent()) {
+        let message = format!("`{device}` is plugged in from the start");
+        let hint = format!("`replug {device}`, or `absent=yes` in its declaration");
+        errors.push(PlanError::new(rule.span_of("action"), message).expected(hint));
+    }
+}
+
+/// Files an error unless the plan plugs a device with this name.
+fn known(plan: &Plan, device: &str, span: Span, errors: &mut Vec<PlanError>) {
+    if plan.plug_named(device).is_some() {
+        return;
+    }
+    let names = || plan.plugs.iter().map(|plug| plug.name.as_str());
+    let error = PlanError::new(span, format!("there is no device `{device}`"));
+    let hint = match names().collect::<Vec<_>>().as_slice() {
+        [] => "a device declared with `plug`".to_owned(),
+        all => format!("a device of this plan: {}", all.join(", ")),
+    };
+    errors.push(error.expected(hint).nearest(device, names()));
+}

@@ -1,0 +1,105 @@
+//! What the language says, and how it is printed.
+
+use crate::fault::plan::{Action, Era, Expect, Item, Plan, Span, Trigger};
+
+const CARD: &str = "\
+# surprise-removal.plan: the card goes while requests are in flight
+machine cpus=2 memory=64M
+plug edu0 edu slot=1
+plug disk0 virtio-blk slot=2 size=16M
+load edu0 clients=4 depth=8
+
+at 5ms storm edu0 rate=200kHz for=10ms
+on edu0.mmio.write #40 unplug edu0  # in the middle of a doorbell
+at 30ms replug edu0
+expect offline within=5ms
+expect quiet within=1s
+expect no-leaks
+run for=100ms
+";
+
+fn parse(text: &str) -> Plan {
+    Plan::parse("card.plan", text).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+#[test]
+fn every_statement_means_what_it_says() {
+    let plan = parse(CARD);
+    assert_eq!(
+        (plan.name.as_str(), plan.cpus, plan.memory, plan.era),
+        ("card.plan", 2, 64 << 20, Era::Modern)
+    );
+    assert_eq!(plan.plugs[1].options["size"], "16M");
+    assert_eq!((plan.loads[0].clients, plan.loads[0].depth), (4, 8));
+    let storm = Action::Storm { device: "edu0".into(), rate_hz: 200_000, duration: 10_000_000 };
+    assert_eq!((&plan.rules[0].trigger, &plan.rules[0].action), (&Trigger::At(5_000_000), &storm));
+    let site = Trigger::Nth { device: "edu0".into(), site: "mmio.write".into(), count: 40 };
+    assert_eq!((&plan.rules[1].trigger, &plan.rules[1].action), (&site, &Action::Unplug("edu0".into())));
+    assert_eq!(plan.expects[1], Expect::Quiet(1_000_000_000, Span::default()));
+    assert_eq!(plan.run_for, 100_000_000);
+    assert_eq!(plan.lines[7].item, Some(Item::Rule(1)));
+    assert_eq!(plan.lines[7].comment.as_deref(), Some(" in the middle of a doorbell"));
+}
+
+#[test]
+fn canonical_text_prints_as_it_was() {
+    assert_eq!(parse(CARD).to_string(), CARD);
+}
+
+#[test]
+fn other_spellings_become_canonical() {
+    let plan =
+        parse("machine\tmemory=65536K   cpus=0x2#two\r\nplug a edu absent=yes slot=1\non a.start plug a\n\n");
+    let canonical = "machine cpus=2 memory=64M  #two\nplug a edu slot=1 absent=yes\non a.start #1 plug a\n\n";
+    assert_eq!(plan.to_string(), canonical);
+}
+
+#[test]
+fn an_empty_text_is_a_plan_of_defaults() {
+    let plan = parse("");
+    assert_eq!(plan, Plan { name: "card.plan".into(), ..Plan::default() });
+    assert_eq!((plan.cpus, plan.memory, plan.run_for), (2, 64 << 20, 100_000_000));
+    assert_eq!(plan.to_string(), "");
+}
+
+#[test]
+fn a_quoted_value_keeps_space_and_hash() {
+    let text = "plug d virtio-blk slot=1 file=\"a \\\"b\\\" #c\\\\\"\n";
+    let plan = parse(text);
+    assert_eq!(plan.plugs[0].options["file"], "a \"b\" #c\\");
+    assert_eq!(plan.to_string(), text);
+}
+
+#[test]
+fn spans_point_at_words() {
+    let plan = parse(CARD);
+    let model = plan.plugs[1].span_of("model");
+    assert_eq!((&CARD[model.start..model.end], model.line, model.column), ("virtio-blk", 4, 12));
+    let rule = &plan.rules[1];
+    let site = rule.span_of("site");
+    assert_eq!(&CARD[site.start..site.end], "edu0.mmio.write");
+    let whole = rule.span_of("no such role");
+    assert_eq!(&CARD[whole.start..whole.end], "on edu0.mmio.write #40 unplug edu0");
+    let rate = plan.rules[0].span_of("rate");
+    assert_eq!(&CARD[rate.start..rate.end], "rate=200kHz");
+}
+
+#[test]
+fn the_guest_is_told_names_drivers_and_loads() {
+    let text = "machine era=10.4\nplug edu0 edu slot=3 irq=intx driver=close-early size=1M\nload edu0 clients=2 depth=4\nplug b edu slot=4 absent=yes\n";
+    let words =
+        "slot.3=name:edu0,driver:close-early,irq:intx slot.4=name:b load.3=clients:2,depth:4 era=10.4";
+    assert_eq!(parse(text).guest_command_line(), words);
+    assert_eq!(parse("").guest_command_line(), "");
+}
+
+#[test]
+fn a_plan_made_by_a_program_prints_whole() {
+    let mut plan = parse(CARD);
+    plan.lines.clear();
+    plan.cpus = 4;
+    let text = plan.to_string();
+    assert!(text.starts_with("machine cpus=4 memory=64M\nplug edu0 edu slot=1\n"), "{text}");
+    let again = Plan::parse("card.plan", &text).expect("a printed plan parses");
+    assert_eq!(again, Plan { lines: plan.layout(), ..plan });
+}

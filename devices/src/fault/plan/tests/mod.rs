@@ -1,0 +1,3 @@
+mod language;
+mod mistakes;
+mod property;

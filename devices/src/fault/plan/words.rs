@@ -1,0 +1,39 @@
+//! The vocabulary: words of this version, and words that are reserved for later ones.
+
+/// Words that begin a statement.
+pub const STATEMENTS: &[&str] = &["machine", "plug", "load", "at", "every", "on", "expect", "run"];
+/// Words of actions.
+pub const ACTIONS: &[&str] = &["unplug", "eject", "replug", "storm", "plug"];
+/// Words behind `expect`.
+pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "no-leaks"];
+/// Words of `era=`.
+pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
+
+/// Actions that the language has, but this version does not carry out.
+pub const LATER_ACTIONS: &[&str] = &[
+    "spurious",
+    "drop",
+    "delay",
+    "duplicate",
+    "stick",
+    "mute",
+    "race",
+    "freeze",
+    "corrupt",
+    "short-dma",
+    "late-dma",
+    "link-down",
+    "kill",
+    "stall",
+    "clock-jump",
+    "fail-alloc",
+    "preempt",
+    "babble",
+    "nak",
+    "disconnect-port",
+    "overcurrent",
+    "bus-reset",
+    "cable-pull",
+    "lost-ack",
+    "new-root",
+];
