@@ -1,1 +1,2 @@
 //! End-to-end tests, scenarios and the lab.
+#![forbid(unsafe_code)]
