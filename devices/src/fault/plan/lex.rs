@@ -34,11 +34,11 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// The line is too long, has a control character, or a quote that is not closed.
-pub(super) fn line(text: &str, place: Place) -> Result<LexedLine, PlanError> {
+pub(super) fn line(text: &str, place: Place) -> Result<LexedLine, Box<PlanError>> {
     let mut scanner = Scanner { text, place, at: 0, column: 1 };
     if text.len() > limits::LINE_BYTES {
         let error = PlanError::new(scanner.span_from(0, 1), "the line is too long");
-        return Err(error.expected(format!("at most {} bytes", limits::LINE_BYTES)));
+        return Err(Box::new(error.expected(format!("at most {} bytes", limits::LINE_BYTES))));
     }
     let mut out = LexedLine::default();
     loop {
@@ -98,15 +98,16 @@ impl Scanner<'_> {
         Span { start: offset + start, end: offset + self.at, line: self.place.number, column }
     }
 
-    fn control_character(&mut self, c: char) -> PlanError {
+    fn control_character(&mut self, c: char) -> Box<PlanError> {
         let (start, column) = (self.at, self.column);
         self.bump();
         let name = c.escape_unicode();
-        PlanError::new(self.span_from(start, column), format!("control character {name} in the text"))
-            .expected("printable characters")
+        let error =
+            PlanError::new(self.span_from(start, column), format!("control character {name} in the text"));
+        Box::new(error.expected("printable characters"))
     }
 
-    fn comment(&mut self) -> Result<String, PlanError> {
+    fn comment(&mut self) -> Result<String, Box<PlanError>> {
         self.bump();
         let start = self.at;
         while let Some(c) = self.peek() {
@@ -118,7 +119,7 @@ impl Scanner<'_> {
         Ok(self.text[start..].trim_end_matches([' ', '\t']).into())
     }
 
-    fn word(&mut self) -> Result<Word, PlanError> {
+    fn word(&mut self) -> Result<Word, Box<PlanError>> {
         let (start, column) = (self.at, self.column);
         let mut text = String::new();
         while let Some(c) = self.peek() {
@@ -137,7 +138,7 @@ impl Scanner<'_> {
     }
 
     /// A `"…"` part; `\"` and `\\` inside stand for the second character.
-    fn quoted(&mut self, text: &mut String) -> Result<(), PlanError> {
+    fn quoted(&mut self, text: &mut String) -> Result<(), Box<PlanError>> {
         let (start, column) = (self.at, self.column);
         self.bump();
         while let Some(c) = self.peek() {
@@ -154,7 +155,7 @@ impl Scanner<'_> {
                 _ => text.push(c),
             }
         }
-        Err(PlanError::new(self.span_from(start, column), "the quote is not closed")
-            .expected("a closing `\"`"))
+        let error = PlanError::new(self.span_from(start, column), "the quote is not closed");
+        Err(Box::new(error.expected("a closing `\"`")))
     }
 }

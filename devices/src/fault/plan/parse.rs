@@ -60,7 +60,7 @@ impl Parser {
                     let item = self.statement(&lexed.words);
                     self.plan.lines.push(Line { item, comment: lexed.comment });
                 }
-                Err(error) => self.errors.push(error),
+                Err(error) => self.errors.push(*error),
             }
             if self.errors.len() >= limits::ERRORS {
                 return;

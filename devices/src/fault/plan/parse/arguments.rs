@@ -220,7 +220,7 @@ pub(super) fn is_name(text: &str) -> bool {
     let rest = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
     text.len() <= limits::NAME_CHARS
         && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-        && text.as_bytes().iter().all(|b| rest(b))
+        && text.as_bytes().iter().all(rest)
 }
 
 /// A list in words: "`a`, `b` or `c`".

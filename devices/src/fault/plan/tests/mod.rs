@@ -1,3 +1,4 @@
+mod documents;
 mod language;
 mod mistakes;
 mod property;
