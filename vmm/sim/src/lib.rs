@@ -1,1 +1,42 @@
 //! Workgate's deterministic simulator: the same kernel in one process.
+//!
+//! A [`SimMachine`] answers the kernel's seam ([`mach::seam::Machine`]) with fibres instead of stacks and registers, a virtual clock instead of a
+//! timer chip, and device models called directly. One OS thread runs one machine at a time; other OS threads may run others
+//! beside it. At every point the [`chooser`] may let another virtual CPU run, deliver an interrupt late, or let time pass; nothing
+//! else varies, so the same program and the same decisions give the same trace, bit for bit.
+//!
+//! # How a run goes
+//!
+//! The hub (`hub`) runs on the OS thread's own stack and resumes the fibre of the virtual CPU that has the turn. Kernel code
+//! calls the seam (`machine`); most calls cost one comparison with the next alarm. When it is due, `decide` looks at
+//! deadlines, asks the chooser, and then runs on, gives way to another CPU (back to the hub), or takes an interrupt right there, on the running
+//! fibre's stack. When the run ends, the hub unwinds every fibre, so that what their stacks own is dropped.
+#![deny(unsafe_code)]
+
+mod bus;
+pub mod chooser;
+mod console;
+mod cost;
+mod decide;
+mod ending;
+mod fibre;
+pub mod harness;
+mod hub;
+mod interrupts;
+mod machine;
+mod outcome;
+mod panics;
+mod recorder;
+mod rng;
+mod state;
+mod start;
+mod upcalls;
+
+pub use chooser::Chooser;
+pub use fibre::pooled_stacks;
+pub use machine::SimMachine;
+pub use outcome::{CpuState, Ended, Limits, Outcome};
+pub use rng::Rng;
+pub use start::{Setup, StartError};
+pub use state::MAX_CPUS;
+pub use upcalls::Upcalls;

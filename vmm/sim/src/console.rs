@@ -1,0 +1,79 @@
+//! The console: the last lines, in bounded memory.
+
+use std::collections::VecDeque;
+
+/// Lines kept.
+const LINES: usize = 256;
+/// Bytes kept of a line.
+const LINE_BYTES: usize = 1024;
+
+/// Collects what the kernel writes.
+#[derive(Debug, Default)]
+pub(crate) struct Console {
+    lines: VecDeque<String>,
+    open: String,
+}
+
+impl Console {
+    /// Appends `text`, which may hold any number of lines or a part of one.
+    pub fn write(&mut self, text: &str) {
+        for piece in text.split_inclusive('\n') {
+            let (piece, ends) = match piece.strip_suffix('\n') {
+                Some(line) => (line, true),
+                None => (piece, false),
+            };
+            self.append(piece);
+            if ends {
+                let line = std::mem::take(&mut self.open);
+                self.push(line);
+            }
+        }
+    }
+
+    /// All lines, an unfinished one included.
+    pub fn into_lines(mut self) -> Vec<String> {
+        if !self.open.is_empty() {
+            let line = std::mem::take(&mut self.open);
+            self.push(line);
+        }
+        self.lines.into()
+    }
+
+    fn append(&mut self, piece: &str) {
+        let mut end = piece.len().min(LINE_BYTES - self.open.len());
+        while !piece.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.open.push_str(&piece[..end]);
+    }
+
+    fn push(&mut self, line: String) {
+        if self.lines.len() == LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined_and_bounded() {
+        let mut console = Console::default();
+        console.write("a");
+        console.write("b\nc\n");
+        console.write(&"é".repeat(LINE_BYTES));
+        let lines = console.into_lines();
+        assert_eq!(&lines[..2], ["ab", "c"]);
+        assert_eq!(lines[2].len(), LINE_BYTES);
+
+        let mut console = Console::default();
+        for n in 0..1000 {
+            console.write(&format!("{n}\n"));
+        }
+        let lines = console.into_lines();
+        assert_eq!((lines.len(), lines.last().unwrap().as_str()), (LINES, "999"));
+    }
+}

@@ -1,0 +1,18 @@
+//! What things cost in virtual time, in nanoseconds. Orders of magnitude of a real processor; part of what a seed means.
+
+/// A point: the code between two places where something can happen.
+pub(crate) const POINT: u64 = 50;
+/// A turn of a spin loop.
+pub(crate) const RELAX: u64 = 50;
+/// A turn of a spin loop while every CPU that runs is spinning.
+pub(crate) const RELAX_ALL: u64 = 1_000;
+/// A context switch.
+pub(crate) const SWITCH: u64 = 200;
+/// A device register or configuration space read: a round trip on the bus.
+pub(crate) const READ: u64 = 500;
+/// A device register or configuration space write: posted.
+pub(crate) const WRITE: u64 = 150;
+/// Most that a CPU loses at one decision.
+pub(crate) const ELAPSE: u64 = 200_000;
+/// Points of delay for each alternative of an interrupt's latency.
+pub(crate) const LATENCY: [u64; 8] = [0, 1, 2, 4, 8, 32, 128, 512];

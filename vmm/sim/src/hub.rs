@@ -1,0 +1,196 @@
+//! The hub: resumes the fibre of the CPU that runs, and ends the run.
+
+use corosensei::CoroutineResult;
+use trace::Event;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::{
+    ending,
+    fibre::{Fibre, Finish, Resume, Suspend},
+    outcome::Ended,
+    state::{Mode, cold, hot},
+    upcalls::Upcalls,
+};
+
+/// Rounds over all fibres in which none unwound further, after which the rest is given up.
+const UNWIND_ROUNDS: usize = 64;
+
+/// Where events go.
+pub(crate) type Sink<'a> = dyn FnMut(&Event) + 'a;
+
+/// Runs fibres on the OS thread's own stack.
+pub(crate) struct Hub<'a> {
+    kernel: &'a (dyn Upcalls + 'static),
+    sink: &'a mut Sink<'a>,
+    fibres: Vec<Option<Fibre<'a>>>,
+    hasher: Xxh3Default,
+    events: u64,
+    spare: Vec<Event>,
+    abandoned: usize,
+}
+
+/// What the hub counted.
+pub(crate) struct Totals {
+    /// xxh3 over the encoded events.
+    pub trace_hash: u64,
+    /// Events.
+    pub events: u64,
+    /// Fibres given up.
+    pub abandoned: usize,
+}
+
+impl<'a> Hub<'a> {
+    /// A hub for `kernel`, whose events go to `sink`.
+    pub fn new(kernel: &'a (dyn Upcalls + 'static), sink: &'a mut Sink<'a>) -> Self {
+        Self {
+            kernel,
+            sink,
+            fibres: Vec::new(),
+            hasher: Xxh3Default::new(),
+            events: 0,
+            spare: Vec::new(),
+            abandoned: 0,
+        }
+    }
+
+    /// Runs until the run has ended and all fibres are gone.
+    pub fn run(mut self) -> Totals {
+        hot(|h| h.alarm.set(0));
+        self.main_loop();
+        self.flush();
+        self.unwind();
+        Totals { trace_hash: self.hasher.digest(), events: self.events, abandoned: self.abandoned }
+    }
+
+    fn main_loop(&mut self) {
+        while hot(|h| h.mode.get()) == Mode::Running {
+            let number = hot(|h| h.current[h.cpu.get()].get());
+            let Some(fibre) = self.fibre(number) else { return };
+            match fibre.resume(Resume::Go) {
+                CoroutineResult::Yield(Suspend::Next | Suspend::End) => {}
+                CoroutineResult::Yield(Suspend::Flush) => self.flush(),
+                CoroutineResult::Yield(Suspend::Spin) => fibre.unwinding = true,
+                CoroutineResult::Yield(Suspend::Never) => self.abandon(number),
+                CoroutineResult::Return(finish) => self.finished(number, finish),
+            }
+            if hot(|h| h.reap.replace(false)) {
+                self.reap();
+            }
+        }
+    }
+
+    /// The fibre of context `number`, made when it runs first. `None` ends the run.
+    #[inline]
+    fn fibre(&mut self, number: usize) -> Option<&mut Fibre<'a>> {
+        if self.fibres.len() <= number {
+            self.fibres.resize_with(number + 1, || None);
+        }
+        if self.fibres[number].is_none() {
+            let boot = (number < cold(|c| c.cpus)).then_some(number);
+            match Fibre::new(self.kernel, boot) {
+                Ok(fibre) => self.fibres[number] = Some(fibre),
+                Err(error) => {
+                    ending::record(Ended::Fatal { message: format!("no memory for a fibre's stack: {error}") });
+                    return None;
+                }
+            }
+        }
+        self.fibres[number].as_mut()
+    }
+
+    fn finished(&mut self, number: usize, finish: Finish) {
+        self.fibres[number] = None;
+        match finish {
+            // The panic hook has usually told already, with the place; the first record stays.
+            Finish::Panicked(message) => ending::record(Ended::Fatal { message }),
+            Finish::Returned => ending::record(Ended::Fatal {
+                message: format!("the kernel returned from the first function of context {number}"),
+            }),
+            Finish::Unwound => {}
+        }
+    }
+
+    /// Takes back the stacks of destroyed contexts and frees their numbers.
+    fn reap(&mut self) {
+        let mut dead = cold(|c| std::mem::take(&mut c.dead));
+        for &number in &dead {
+            if let Some(fibre) = self.fibres.get_mut(number).and_then(Option::take) {
+                fibre.discard();
+            }
+        }
+        cold(|c| {
+            c.free.append(&mut dead);
+            c.dead = dead;
+        });
+    }
+
+    fn flush(&mut self) {
+        self.spare.clear();
+        let spare = std::mem::take(&mut self.spare);
+        let batch = cold(|c| c.recorder.swap(spare));
+        for event in &batch {
+            self.hasher.update(&event.encode());
+            (self.sink)(event);
+        }
+        self.events += batch.len() as u64;
+        self.spare = batch;
+    }
+
+    /// Drops what is on the fibres' stacks. A fibre that has to wait for another one's guard takes turns with it.
+    fn unwind(&mut self) {
+        hot(|h| h.mode.set(Mode::Ending));
+        self.reap();
+        let mut rounds = 0;
+        while rounds < UNWIND_ROUNDS && self.fibres.iter().any(Option::is_some) {
+            rounds += 1;
+            for number in 0..self.fibres.len() {
+                if self.unwind_one(number) {
+                    rounds = 0;
+                }
+            }
+        }
+        for number in 0..self.fibres.len() {
+            self.abandon(number);
+        }
+    }
+
+    /// True if context `number` had a fibre and has none now.
+    fn unwind_one(&mut self, number: usize) -> bool {
+        let Some(fibre) = self.fibres[number].as_mut() else { return false };
+        let how = if fibre.unwinding { Resume::Go } else { Resume::Unwind };
+        fibre.unwinding = true;
+        impersonate(number);
+        match fibre.resume(how) {
+            CoroutineResult::Yield(Suspend::Never) => self.abandon(number),
+            CoroutineResult::Yield(_) => return false,
+            CoroutineResult::Return(_) => self.fibres[number] = None,
+        }
+        true
+    }
+
+    /// Gives up a fibre: what it owns is leaked, its stack is not.
+    fn abandon(&mut self, number: usize) {
+        if let Some(fibre) = self.fibres[number].take() {
+            fibre.discard();
+            self.abandoned += 1;
+        }
+    }
+}
+
+impl Drop for Hub<'_> {
+    /// The sink panicked: the fibres still go.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.unwind();
+        }
+    }
+}
+
+/// Makes the machine say that context `number` runs, on the CPU where it ran if it did.
+fn impersonate(number: usize) {
+    let context = cold(|c| c.contexts[number]);
+    hot(|h| {
+        h.cpu.set(context.cpu.map_or(0, usize::from));
+        h.thread[h.cpu.get()].set(context.thread);
+    });
+}

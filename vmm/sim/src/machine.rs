@@ -1,0 +1,318 @@
+//! The seam, answered by the simulator.
+
+use std::fmt;
+
+use mach::seam::{Bdf, ContextId, Machine, OutOfMemory, Point, ThreadId, Width};
+use trace::Event;
+
+use crate::{
+    cost, decide,
+    ending::{end, never},
+    fibre::{Context, MAX_CONTEXTS, Suspend, suspend},
+    interrupts,
+    outcome::Ended,
+    state::{Hot, Mode, cold, hot},
+};
+
+/// A handle on a simulated machine. The machine itself lives on the OS thread that runs it: a call from any other panics.
+#[derive(Debug)]
+pub struct SimMachine {
+    number: u64,
+    cpus: usize,
+}
+
+impl SimMachine {
+    pub(crate) fn new(number: u64, cpus: usize) -> Self {
+        Self { number, cpus }
+    }
+
+    #[inline(always)]
+    fn hot<R>(&self, f: impl FnOnce(&Hot) -> R) -> R {
+        hot(|h| {
+            if h.machine.get() != self.number {
+                foreign(self.number);
+            }
+            f(h)
+        })
+    }
+
+    /// A point that costs `cost` ns.
+    #[inline(always)]
+    fn pass(&self, cost: u64) {
+        let due = self.hot(|h| {
+            let points = &h.points[h.cpu.get() & 7];
+            points.set(points.get() + 1);
+            let now = h.now.get() + cost;
+            h.now.set(now);
+            now >= h.alarm.get()
+        });
+        if due {
+            decide::slow();
+        }
+    }
+
+    fn misuse(&self, what: fmt::Arguments<'_>) -> ! {
+        self.fatal(format_args!("the kernel broke the machine's rules: {what}"))
+    }
+
+    fn running(&self) -> bool {
+        self.hot(|h| h.mode.get() == Mode::Running)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn foreign(number: u64) -> ! {
+    panic!(
+        "simulated machine {number} was called from an OS thread that does not run it, or after its run: \
+         kernel objects must not be used there"
+    )
+}
+
+impl Machine for SimMachine {
+    fn cpu_count(&self) -> usize {
+        self.cpus
+    }
+
+    #[inline]
+    fn cpu(&self) -> usize {
+        self.hot(|h| h.cpu.get())
+    }
+
+    #[inline]
+    fn thread(&self) -> ThreadId {
+        self.hot(|h| h.thread[h.cpu.get() & 7].get())
+    }
+
+    fn adopt(&self, thread: ThreadId) -> ContextId {
+        self.hot(|h| {
+            let cpu = h.cpu.get();
+            h.thread[cpu].set(thread);
+            cold(|c| c.contexts[cpu].thread = thread);
+            ContextId(cpu)
+        })
+    }
+
+    #[inline]
+    fn now(&self) -> u64 {
+        self.hot(|h| h.now.get())
+    }
+
+    fn arm(&self, deadline: Option<u64>) {
+        self.hot(|h| {
+            cold(|c| {
+                c.interrupts.arm(h.cpu.get(), deadline);
+                c.refresh_due();
+                h.alarm.set(if h.mode.get() == Mode::Running { h.alarm.get().min(c.due) } else { u64::MAX });
+            });
+        });
+    }
+
+    #[inline]
+    fn mask(&self) -> bool {
+        self.hot(|h| {
+            let masked = h.masked.get();
+            h.masked.set(masked | h.bit());
+            masked & h.bit() == 0
+        })
+    }
+
+    #[inline]
+    fn unmask(&self) {
+        self.hot(|h| {
+            h.masked.set(h.masked.get() & !h.bit());
+            if h.pending.get() & h.bit() != 0 && h.mode.get() == Mode::Running {
+                h.alarm.set(0);
+            }
+        });
+        self.pass(cost::POINT);
+    }
+
+    fn ipi(&self, cpu: usize) {
+        self.hot(|h| cold(|c| c.raise(h, cpu, mach::seam::RESCHEDULE_VECTOR)));
+    }
+
+    fn idle(&self) {
+        if !self.running() {
+            never();
+        }
+        decide::idle();
+    }
+
+    fn relax(&self) {
+        if self.running() {
+            decide::relax();
+        } else {
+            suspend(Suspend::Spin);
+        }
+    }
+
+    fn create(&self, thread: ThreadId) -> Result<ContextId, OutOfMemory> {
+        if !self.running() {
+            return Err(OutOfMemory);
+        }
+        cold(|c| {
+            let context = Context { thread, live: true, cpu: None };
+            if let Some(number) = c.free.pop() {
+                c.contexts[number] = context;
+                return Ok(ContextId(number));
+            }
+            if c.contexts.len() == MAX_CONTEXTS {
+                return Err(OutOfMemory);
+            }
+            c.contexts.push(context);
+            Ok(ContextId(c.contexts.len() - 1))
+        })
+    }
+
+    fn switch(&self, from: ContextId, to: ContextId, thread: ThreadId) {
+        if !self.running() {
+            never();
+        }
+        let (cpu, current, masked) =
+            self.hot(|h| (h.cpu.get(), h.current[h.cpu.get()].get(), h.masked.get() & h.bit() != 0));
+        if current != from.0 || !masked {
+            self.misuse(format_args!("switch from {from:?} on CPU {cpu} (masked: {masked}), which runs context {current}"));
+        }
+        if from == to {
+            return;
+        }
+        let target = cold(|c| c.contexts.get(to.0).copied()).unwrap_or_default();
+        if !target.live || target.cpu.is_some() {
+            self.misuse(format_args!("switch to {to:?}, which is {target:?}"));
+        }
+        cold(|c| {
+            c.contexts[from.0].cpu = None;
+            c.contexts[to.0].cpu = Some(cpu as u8);
+        });
+        self.hot(|h| {
+            h.current[cpu].set(to.0);
+            h.thread[cpu].set(thread);
+            h.now.set(h.now.get() + cost::SWITCH);
+        });
+        suspend(Suspend::Next);
+    }
+
+    fn destroy(&self, context: ContextId) {
+        let state = cold(|c| c.contexts.get(context.0).copied()).unwrap_or_default();
+        if !state.live || state.cpu.is_some() {
+            if self.running() {
+                self.misuse(format_args!("destroy of {context:?}, which is {state:?}"));
+            }
+            return;
+        }
+        cold(|c| {
+            c.contexts[context.0].live = false;
+            c.dead.push(context.0);
+        });
+        self.hot(|h| h.reap.set(true));
+    }
+
+    #[inline]
+    fn point(&self, _: Point) {
+        self.pass(cost::POINT);
+    }
+
+    fn trace(&self, mut event: Event) {
+        if !self.running() {
+            return;
+        }
+        let full = self.hot(|h| {
+            event.time = h.now.get();
+            event.cpu = h.cpu.get() as u8;
+            event.thread = h.thread[h.cpu.get()].get();
+            cold(|c| c.recorder.push(event, h.total_points())) && h.links.get().on_fibre()
+        });
+        if full {
+            suspend(Suspend::Flush);
+        }
+        self.pass(cost::POINT);
+    }
+
+    fn traced(&self) -> bool {
+        true
+    }
+
+    fn console(&self, text: &str) {
+        self.hot(|_| cold(|c| c.console.write(text)));
+    }
+
+    fn backtrace(&self, _: &mut [u64]) -> usize {
+        0
+    }
+
+    fn fatal(&self, message: fmt::Arguments<'_>) -> ! {
+        if !self.hot(|h| h.links.get()).on_fibre() {
+            panic!("{message}");
+        }
+        let message = message.to_string();
+        if self.running() {
+            cold(|c| c.console.write(&format!("{message}\n")));
+        }
+        end(Ended::Fatal { message })
+    }
+
+    fn power_off(&self) {
+        if self.running() {
+            end(Ended::Done);
+        }
+    }
+
+    fn config_read(&self, _: Bdf, _: u16, width: Width) -> u32 {
+        self.pass(cost::READ);
+        all_ones(width) as u32
+    }
+
+    fn config_write(&self, _: Bdf, _: u16, _: Width, _: u32) {
+        self.pass(cost::WRITE);
+    }
+
+    fn reg_read(&self, _: u64, width: Width) -> u64 {
+        self.pass(cost::READ);
+        all_ones(width)
+    }
+
+    fn reg_write(&self, _: u64, _: Width, _: u64) {
+        self.pass(cost::WRITE);
+    }
+
+    fn dma_region(&self) -> (u64, u64) {
+        self.hot(|_| cold(|c| c.bus.dma_region()))
+    }
+
+    fn dma_read(&self, address: u64, into: &mut [u8]) {
+        let found = self.hot(|_| cold(|c| c.bus.dma_read(address, into)));
+        if !found {
+            self.misuse(format_args!("no DMA memory at {address:#x}"));
+        }
+    }
+
+    fn dma_write(&self, address: u64, from: &[u8]) {
+        let found = self.hot(|_| cold(|c| c.bus.dma_write(address, from)));
+        if !found {
+            self.misuse(format_args!("no DMA memory at {address:#x}"));
+        }
+    }
+
+    fn message(&self, cpu: usize, vector: u8) -> (u64, u32) {
+        interrupts::message(cpu, vector)
+    }
+
+    fn line_route(&self, gsi: u32, vector: u8, cpu: usize) {
+        self.hot(|_| cold(|c| c.interrupts.route(gsi, cpu, vector)));
+    }
+
+    fn line_mask(&self, gsi: u32, masked: bool) {
+        self.hot(|h| {
+            cold(|c| {
+                let fired = c.interrupts.mask_line(gsi, masked);
+                c.raise_line(h, fired);
+            });
+        });
+    }
+}
+
+/// What a read of `width` finds where nothing answers.
+fn all_ones(width: Width) -> u64 {
+    u64::MAX >> (64 - 8 * width as u32)
+}

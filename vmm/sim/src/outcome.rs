@@ -1,0 +1,75 @@
+//! How a run ended.
+
+use mach::seam::ThreadId;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The guest powered off in order (a plan: after `run.done`).
+    Done,
+    /// The kernel could not go on, or Rust code in it panicked.
+    Fatal {
+        /// What it said.
+        message: String,
+    },
+    /// All CPUs are idle, nothing is pending or armed, and the run is not done.
+    Deadlock,
+    /// A bound was passed without progress.
+    Stuck {
+        /// Which, and where.
+        reason: String,
+    },
+}
+
+/// What a CPU did when the run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuState {
+    /// The thread that ran there; 0 = none.
+    pub thread: ThreadId,
+    /// Interrupts masked.
+    pub masked: bool,
+    /// Halted in idle.
+    pub halted: bool,
+}
+
+/// The result of a run. Equal for equal plans, programs and seeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// xxh3 (64 bits) over the encoded events, in order.
+    pub trace_hash: u64,
+    /// Number of events.
+    pub events: u64,
+    /// Virtual time at the end, in nanoseconds.
+    pub virtual_time: u64,
+    /// Points passed.
+    pub points: u64,
+    /// The last console lines.
+    pub console: Vec<String>,
+    /// What each CPU did at the end.
+    pub cpus: Vec<CpuState>,
+    /// Threads that had a context at the end and were not running, in order of contexts.
+    pub waiting: Vec<ThreadId>,
+    /// Fibres whose stacks could not be unwound at the end (what they own is leaked). 0 after an orderly end.
+    pub abandoned: usize,
+}
+
+/// Bounds of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Turns of a spin loop that one CPU may make in a row.
+    pub spins: u32,
+    /// Points without progress (an event other than dispatch, wake and interrupt).
+    pub idle_points: u64,
+    /// Points in all.
+    pub points: u64,
+    /// Virtual time at which the run must have ended, in nanoseconds.
+    pub time: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { spins: 4_000_000, idle_points: 50_000_000, points: u64::MAX, time: u64::MAX }
+    }
+}

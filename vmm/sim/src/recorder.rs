@@ -1,0 +1,41 @@
+//! Events on their way from the fibres to the sink.
+
+use trace::{Event, Kind};
+
+/// Events that are handed over at once.
+const BATCH: usize = 512;
+
+/// Collects events until the hub hands them to the sink.
+pub(crate) struct Recorder {
+    batch: Vec<Event>,
+    /// `run.done` was seen.
+    pub done: bool,
+    /// Machine time of the first `boot.ready`.
+    pub ready: Option<u64>,
+    /// Points passed when something last went forward.
+    pub progress: u64,
+}
+
+impl Recorder {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { batch: Vec::with_capacity(BATCH), done: false, ready: None, progress: 0 }
+    }
+
+    /// Takes an event that is complete. `points` = points passed by now. True = the batch is full.
+    pub fn push(&mut self, event: Event, points: u64) -> bool {
+        match event.kind {
+            Kind::Dispatch | Kind::Wake | Kind::Interrupt | Kind::InterruptEnd => {}
+            Kind::Done => self.done = true,
+            Kind::Ready if self.ready.is_none() => self.ready = Some(event.time),
+            _ => self.progress = points,
+        }
+        self.batch.push(event);
+        self.batch.len() >= BATCH
+    }
+
+    /// Takes the batch away; `spare` becomes the next one.
+    pub fn swap(&mut self, spare: Vec<Event>) -> Vec<Event> {
+        std::mem::replace(&mut self.batch, spare)
+    }
+}

@@ -1,0 +1,137 @@
+//! From a setup to an outcome.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use thiserror::Error;
+use trace::ring::Command;
+
+use crate::{
+    Chooser, Limits, MAX_CPUS, Outcome, SimMachine, Upcalls,
+    bus::Bus,
+    console::Console,
+    ending,
+    fibre::Context,
+    hub::{Hub, Sink, Totals},
+    interrupts::Interrupts,
+    outcome::Ended,
+    panics,
+    recorder::Recorder,
+    state::{Cold, Mode, cold, hot, replace_cold},
+};
+
+/// A machine that cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StartError {
+    /// The number of CPUs is not 1–8.
+    #[error("a simulated machine has 1 to {MAX_CPUS} CPUs, not {0}")]
+    Cpus(usize),
+    /// No memory for the machine's memory.
+    #[error("no memory for the simulated machine: {0}")]
+    Memory(String),
+    /// This OS thread already runs a machine: a run was started from a sink or from kernel code.
+    #[error("a simulated machine already runs on this OS thread")]
+    Nested,
+}
+
+/// What a machine is made of.
+pub struct Setup {
+    /// Virtual CPUs, 1–8.
+    pub cpus: usize,
+    /// Bytes of memory for DMA.
+    pub memory: u64,
+    /// Who decides.
+    pub chooser: Box<dyn Chooser>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Takes the run off this OS thread again, whatever happens.
+struct Occupied;
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        hot(|h| h.reset(0, 0));
+        drop(replace_cold(None));
+    }
+}
+
+/// Runs a machine on this OS thread until it ends.
+///
+/// `boot` makes the kernel; it runs before the first CPU starts and may call the machine, but not wait.
+///
+/// # Errors
+/// See [`StartError`].
+pub(crate) fn run_machine(
+    setup: Setup,
+    boot: impl FnOnce(Arc<SimMachine>) -> Box<dyn Upcalls>,
+    sink: &mut Sink<'_>,
+) -> Result<Outcome, StartError> {
+    if setup.cpus == 0 || setup.cpus > MAX_CPUS {
+        return Err(StartError::Cpus(setup.cpus));
+    }
+    if hot(|h| h.mode.get()) != Mode::Off {
+        return Err(StartError::Nested);
+    }
+    let bus = Bus::new(setup.memory).map_err(|error| StartError::Memory(error.0))?;
+    panics::install_hook();
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let cpus = setup.cpus;
+    hot(|h| h.reset(number, cpus));
+    replace_cold(Some(fresh_state(setup, bus)));
+    let _occupied = Occupied;
+    let kernel = boot(Arc::new(SimMachine::new(number, cpus)));
+    let totals = Hub::new(&*kernel, sink).run();
+    kernel.shutdown();
+    drop(kernel);
+    Ok(collect(totals))
+}
+
+fn fresh_state(setup: Setup, bus: Bus) -> Cold {
+    let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
+    let mut state = Cold {
+        cpus: setup.cpus,
+        chooser: setup.chooser,
+        interrupts: Interrupts::new(),
+        contexts: (0..setup.cpus).map(boot).collect(),
+        free: Vec::new(),
+        dead: Vec::new(),
+        recorder: Recorder::new(),
+        console: Console::default(),
+        bus,
+        command: Command::None,
+        limits: setup.limits,
+        decide_at: 0,
+        due: 0,
+        snapshot: None,
+    };
+    state.refresh_due();
+    state
+}
+
+fn collect(totals: Totals) -> Outcome {
+    let (snapshot, console, waiting) = cold(|c| {
+        let waiting = c.contexts.iter().filter(|x| x.live && x.cpu.is_none()).map(|x| x.thread).collect();
+        (c.snapshot.take(), std::mem::take(&mut c.console), waiting)
+    });
+    let snapshot = snapshot.unwrap_or_else(|| ending::Snapshot {
+        ended: Ended::Fatal { message: "the simulator lost its end".to_owned() },
+        time: 0,
+        points: 0,
+        cpus: Vec::new(),
+    });
+    Outcome {
+        ended: snapshot.ended,
+        trace_hash: totals.trace_hash,
+        events: totals.events,
+        virtual_time: snapshot.time,
+        points: snapshot.points,
+        console: console.into_lines(),
+        cpus: snapshot.cpus,
+        waiting,
+        abandoned: totals.abandoned,
+    }
+}

@@ -1,0 +1,185 @@
+//! The state of the run on this OS thread.
+//!
+//! [`Hot`] is what every seam call touches: plain cells without a destructor, so that reaching them costs one offset
+//! from the thread pointer. [`Cold`] is the rest, behind one `RefCell` that is never borrowed across an upcall or a fibre switch.
+
+use std::cell::{Cell, RefCell};
+
+use mach::seam::ThreadId;
+use trace::ring::Command;
+
+use crate::{
+    bus::Bus,
+    chooser::Chooser,
+    console::Console,
+    fibre::{Context, Links},
+    interrupts::Interrupts,
+    ending::Snapshot,
+    outcome::Limits,
+    recorder::Recorder,
+};
+
+/// Most virtual CPUs of a machine.
+pub const MAX_CPUS: usize = 8;
+
+/// What the run on this OS thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// No run.
+    Off,
+    /// Kernel code runs on fibres.
+    Running,
+    /// The run has ended: fibres unwind, points do nothing, interrupts do not come.
+    Ending,
+}
+
+/// The cells that every seam call touches.
+pub(crate) struct Hot {
+    /// Number of the machine that runs on this OS thread; 0 = none.
+    pub machine: Cell<u64>,
+    /// Virtual time, in nanoseconds.
+    pub now: Cell<u64>,
+    /// Virtual time of the next thing to look at: the chooser's turn, a deadline, an interrupt to deliver.
+    pub alarm: Cell<u64>,
+    /// The virtual CPU that runs.
+    pub cpu: Cell<usize>,
+    /// CPUs with interrupts masked, a bit each.
+    pub masked: Cell<u8>,
+    /// CPUs that halt in idle, a bit each.
+    pub halted: Cell<u8>,
+    /// CPUs with a pending interrupt, a bit each.
+    pub pending: Cell<u8>,
+    /// What the run is doing.
+    pub mode: Cell<Mode>,
+    /// The thread of each CPU.
+    pub thread: [Cell<ThreadId>; MAX_CPUS],
+    /// The context (fibre) that each CPU runs.
+    pub current: [Cell<usize>; MAX_CPUS],
+    /// Points that each CPU has passed.
+    pub points: [Cell<u64>; MAX_CPUS],
+    /// The value of `points` after the CPU's last turn of a spin loop.
+    pub relaxed: [Cell<u64>; MAX_CPUS],
+    /// Turns of a spin loop that each CPU has made one after another.
+    pub spins: [Cell<u32>; MAX_CPUS],
+    /// A context was destroyed: the hub has a stack to take back.
+    pub reap: Cell<bool>,
+    /// Where the running fibre finds its hub.
+    pub links: Cell<Links>,
+}
+
+impl Hot {
+    const fn new() -> Self {
+        Self {
+            machine: Cell::new(0),
+            now: Cell::new(0),
+            alarm: Cell::new(0),
+            cpu: Cell::new(0),
+            masked: Cell::new(0),
+            halted: Cell::new(0),
+            pending: Cell::new(0),
+            mode: Cell::new(Mode::Off),
+            thread: [const { Cell::new(0) }; MAX_CPUS],
+            current: [const { Cell::new(0) }; MAX_CPUS],
+            points: [const { Cell::new(0) }; MAX_CPUS],
+            relaxed: [const { Cell::new(0) }; MAX_CPUS],
+            spins: [const { Cell::new(0) }; MAX_CPUS],
+            reap: Cell::new(false),
+            links: Cell::new(Links::NONE),
+        }
+    }
+
+    /// Starts over for machine `machine` with `cpus` CPUs, all masked on their boot contexts.
+    pub fn reset(&self, machine: u64, cpus: usize) {
+        self.machine.set(machine);
+        self.now.set(0);
+        self.alarm.set(u64::MAX);
+        self.cpu.set(0);
+        self.masked.set(mask_of(cpus));
+        self.halted.set(0);
+        self.pending.set(0);
+        self.mode.set(if machine == 0 { Mode::Off } else { Mode::Running });
+        for cpu in 0..MAX_CPUS {
+            self.thread[cpu].set(0);
+            self.current[cpu].set(cpu);
+            self.points[cpu].set(0);
+            self.relaxed[cpu].set(u64::MAX);
+            self.spins[cpu].set(0);
+        }
+        self.reap.set(false);
+        self.links.set(Links::NONE);
+    }
+
+    /// Bit of the running CPU.
+    #[inline]
+    pub fn bit(&self) -> u8 {
+        1 << self.cpu.get()
+    }
+
+    /// Points passed by all CPUs.
+    pub fn total_points(&self) -> u64 {
+        self.points.iter().map(Cell::get).sum()
+    }
+}
+
+/// A bit for each of the first `cpus` CPUs.
+pub(crate) fn mask_of(cpus: usize) -> u8 {
+    ((1_u16 << cpus.min(MAX_CPUS)) - 1) as u8
+}
+
+/// The state that only slow paths touch.
+pub(crate) struct Cold {
+    /// Number of CPUs.
+    pub cpus: usize,
+    /// Who decides.
+    pub chooser: Box<dyn Chooser>,
+    /// Pending vectors, timers and lines.
+    pub interrupts: Interrupts,
+    /// Contexts by number.
+    pub contexts: Vec<Context>,
+    /// Numbers of freed contexts.
+    pub free: Vec<usize>,
+    /// Destroyed contexts whose fibres the hub has still to take back.
+    pub dead: Vec<usize>,
+    /// Events on their way to the sink.
+    pub recorder: Recorder,
+    /// Console lines.
+    pub console: Console,
+    /// Memory and devices.
+    pub bus: Bus,
+    /// What the host asks of the kernel with the next command interrupt.
+    pub command: Command,
+    /// Bounds of the run.
+    pub limits: Limits,
+    /// When the chooser's next turn comes.
+    pub decide_at: u64,
+    /// The next deadline of a timer, device or the run itself.
+    pub due: u64,
+    /// How the run ended, once it has.
+    pub snapshot: Option<Snapshot>,
+}
+
+thread_local! {
+    static HOT: Hot = const { Hot::new() };
+    static COLD: RefCell<Option<Cold>> = const { RefCell::new(None) };
+}
+
+/// Calls `f` with the cells of this OS thread.
+#[inline(always)]
+pub(crate) fn hot<R>(f: impl FnOnce(&Hot) -> R) -> R {
+    HOT.with(f)
+}
+
+/// Calls `f` with the slow state of the run on this OS thread. `f` must not call into the kernel or switch fibres.
+pub(crate) fn cold<R>(f: impl FnOnce(&mut Cold) -> R) -> R {
+    COLD.with_borrow_mut(|cold| f(cold.as_mut().expect("a simulated machine runs on this OS thread")))
+}
+
+/// [`cold`], or nothing if there is no run or its state is in use (a panic inside of the simulator itself).
+pub(crate) fn try_cold<R>(f: impl FnOnce(&mut Cold) -> R) -> Option<R> {
+    COLD.with(|cold| cold.try_borrow_mut().ok()?.as_mut().map(f))
+}
+
+/// Puts the slow state in place, or takes it away.
+pub(crate) fn replace_cold(state: Option<Cold>) -> Option<Cold> {
+    COLD.with_borrow_mut(|cold| std::mem::replace(cold, state))
+}

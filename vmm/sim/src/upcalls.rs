@@ -1,0 +1,19 @@
+//! What the machine calls in the kernel.
+
+use trace::ring::Command;
+
+/// The five places of the seam, and the end. Implemented for [`mach::KernelRef`]; a trait so that the machine's own tests can run without a kernel.
+pub trait Upcalls {
+    /// Runs on `cpu`'s boot context, masked. Does not return.
+    fn start_cpu(&self, cpu: usize);
+    /// First activation of a context, masked. Does not return.
+    fn thread_entry(&self);
+    /// An interrupt was taken, masked. True = [`Upcalls::preempt`] is wanted.
+    fn interrupt(&self, vector: u8) -> bool;
+    /// On the interrupted thread's stack, masked.
+    fn preempt(&self);
+    /// The host asks something; at interrupt level.
+    fn command(&self, command: Command);
+    /// The run has ended: break reference cycles.
+    fn shutdown(&self);
+}
