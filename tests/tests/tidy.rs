@@ -10,7 +10,10 @@ const UNSAFE_ALLOWED: [&str; 3] = ["guest-kernel/src", "vmm/src", "vmm/sim/src/f
 const MAX_LINES: usize = 600;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate is in a folder of the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests crate is in a folder of the workspace")
+        .to_owned()
 }
 
 fn files(ending: &str) -> Vec<PathBuf> {
@@ -58,7 +61,11 @@ fn unsafe_code_is_only_where_the_design_allows_it() {
         }
         for (n, line) in text(&path).lines().enumerate() {
             let words = code(line).split(|c: char| !c.is_alphanumeric() && c != '_');
-            assert!(!words.into_iter().any(|w| w == "unsafe"), "{name}:{}: unsafe code is not allowed here", n + 1);
+            assert!(
+                !words.into_iter().any(|w| w == "unsafe"),
+                "{name}:{}: unsafe code is not allowed here",
+                n + 1
+            );
         }
     }
 }

@@ -90,7 +90,9 @@ impl<'a> Hub<'a> {
             match Fibre::new(self.kernel, boot) {
                 Ok(fibre) => self.fibres[number] = Some(fibre),
                 Err(error) => {
-                    ending::record(Ended::Fatal { message: format!("no memory for a fibre's stack: {error}") });
+                    ending::record(Ended::Fatal {
+                        message: format!("no memory for a fibre's stack: {error}"),
+                    });
                     return None;
                 }
             }

@@ -134,7 +134,8 @@ impl Interrupts {
     /// The handler of `vector` on `cpu` returned. The answer is what to raise again: a line that is still asserted.
     pub fn end_of_interrupt(&mut self, cpu: usize, vector: u8) -> Option<(usize, u8)> {
         let mut again = None;
-        for line in self.lines.iter_mut().filter(|line| line.in_service && line.route == Some((cpu, vector))) {
+        for line in self.lines.iter_mut().filter(|line| line.in_service && line.route == Some((cpu, vector)))
+        {
             line.in_service = false;
             again = line.fire().or(again);
         }

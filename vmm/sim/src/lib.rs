@@ -13,6 +13,7 @@
 //! fibre's stack. When the run ends, the hub unwinds every fibre, so that what their stacks own is dropped.
 #![deny(unsafe_code)]
 
+mod builder;
 mod bus;
 pub mod chooser;
 mod console;
@@ -28,15 +29,16 @@ mod outcome;
 mod panics;
 mod recorder;
 mod rng;
-mod state;
 mod start;
+mod state;
 mod upcalls;
 
+pub use builder::Sim;
 pub use chooser::Chooser;
 pub use fibre::pooled_stacks;
 pub use machine::SimMachine;
 pub use outcome::{CpuState, Ended, Limits, Outcome};
 pub use rng::Rng;
-pub use start::{Setup, StartError};
+pub use start::StartError;
 pub use state::MAX_CPUS;
 pub use upcalls::Upcalls;

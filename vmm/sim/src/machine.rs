@@ -172,7 +172,9 @@ impl Machine for SimMachine {
         let (cpu, current, masked) =
             self.hot(|h| (h.cpu.get(), h.current[h.cpu.get()].get(), h.masked.get() & h.bit() != 0));
         if current != from.0 || !masked {
-            self.misuse(format_args!("switch from {from:?} on CPU {cpu} (masked: {masked}), which runs context {current}"));
+            self.misuse(format_args!(
+                "switch from {from:?} on CPU {cpu} (masked: {masked}), which runs context {current}"
+            ));
         }
         if from == to {
             return;

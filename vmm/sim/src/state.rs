@@ -12,9 +12,9 @@ use crate::{
     bus::Bus,
     chooser::Chooser,
     console::Console,
+    ending::Snapshot,
     fibre::{Context, Links},
     interrupts::Interrupts,
-    ending::Snapshot,
     outcome::Limits,
     recorder::Recorder,
 };

@@ -1,0 +1,70 @@
+//! Puts a machine together for kernel code that brings its own start.
+
+use std::sync::Arc;
+
+use trace::Event;
+
+use crate::{
+    Chooser, Limits, Outcome, SimMachine, Upcalls,
+    chooser::Seeded,
+    start::{Setup, StartError, run_machine},
+};
+
+/// Memory for DMA unless told otherwise, in bytes.
+const MEMORY: u64 = 16 << 20;
+
+/// A machine that is not running yet: one CPU, seed 0, 16 MiB for DMA, no devices.
+#[must_use]
+pub struct Sim {
+    setup: Setup,
+}
+
+impl Sim {
+    /// The machine with nothing changed.
+    pub fn builder() -> Self {
+        let chooser = Box::new(Seeded::new(0));
+        Self { setup: Setup { cpus: 1, memory: MEMORY, chooser, limits: Limits::default() } }
+    }
+
+    /// The number of virtual CPUs, 1–8.
+    pub fn cpus(mut self, cpus: usize) -> Self {
+        self.setup.cpus = cpus;
+        self
+    }
+
+    /// The chooser of a seed.
+    pub fn seed(self, seed: u64) -> Self {
+        self.chooser(Box::new(Seeded::new(seed)))
+    }
+
+    /// Any chooser.
+    pub fn chooser(mut self, chooser: Box<dyn Chooser>) -> Self {
+        self.setup.chooser = chooser;
+        self
+    }
+
+    /// Bytes of memory for DMA.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.setup.memory = bytes;
+        self
+    }
+
+    /// Bounds of the run.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.setup.limits = limits;
+        self
+    }
+
+    /// Runs the kernel that `boot` makes, on this OS thread, until it powers off or fails. `boot` may call the machine, but not wait.
+    /// `sink` gets every event, in batches.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn run_upcalls(
+        self,
+        boot: impl FnOnce(Arc<SimMachine>) -> Box<dyn Upcalls>,
+        sink: &mut dyn FnMut(&Event),
+    ) -> Result<Outcome, StartError> {
+        run_machine(self.setup, boot, sink)
+    }
+}
