@@ -1,0 +1,114 @@
+//! The lab: legs that need a second machine, which QEMU's interpreter (TCG) gives without any hardware.
+//!
+//! - `svm`: a Debian kernel boots with an emulated SVM, so that the KVM device inside is a real kvm-amd; `workgate run
+//!   --machine kvm` runs the scenarios in it.
+//! - `qemu`: our guest image boots unchanged under QEMU and drives QEMU's own devices behind hot-plug ports.
+//!
+//! `cargo run -p tests --bin lab -- svm|qemu|all`. Exit status: 0 all held, 1 something failed, 2 the request is wrong, 3
+//! something that a leg needs is missing here (a line names it; nothing is skipped in silence).
+#![forbid(unsafe_code)]
+
+mod console;
+mod error;
+mod initramfs;
+mod kernel;
+mod process;
+mod qemu;
+mod qmp;
+mod report;
+mod svm;
+
+use error::LabError;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: lab svm|qemu|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--boot-only]
+
+  svm          run the scenarios on a real kvm-amd inside QEMU
+  qemu         run our guest image under QEMU with QEMU's devices
+  --workgate   the workgate binary to use (default: cargo builds it in release)
+  --image      the guest image to use in the qemu leg (default: the one built with the lab)
+  --only       one scenario of the svm leg
+  --boot-only  svm: only boot the inner kernel and look for its KVM device";
+
+/// What was asked for.
+#[derive(Debug, Default)]
+struct Request {
+    svm: bool,
+    qemu: bool,
+    workgate: Option<PathBuf>,
+    image: Option<PathBuf>,
+    only: Option<String>,
+    boot_only: bool,
+}
+
+fn main() -> ExitCode {
+    let request = match request(std::env::args().skip(1)) {
+        Ok(request) => request,
+        Err(message) => {
+            eprintln!("lab: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut status = 0;
+    if request.svm {
+        status = status.max(leg("svm", svm::run(&request)));
+    }
+    if request.qemu {
+        status = status.max(leg("qemu", qemu::run(&request)));
+    }
+    ExitCode::from(status)
+}
+
+/// Says how a leg ended and gives its exit status.
+fn leg(name: &str, result: Result<(), LabError>) -> u8 {
+    match result {
+        Ok(()) => {
+            println!("lab {name}: held");
+            0
+        }
+        Err(error) => {
+            println!("lab {name}: {error}");
+            error.exit_status()
+        }
+    }
+}
+
+fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
+    let mut request = Request::default();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "svm" => request.svm = true,
+            "qemu" => request.qemu = true,
+            "all" => (request.svm, request.qemu) = (true, true),
+            "--workgate" => request.workgate = Some(value()?.into()),
+            "--image" => request.image = Some(value()?.into()),
+            "--only" => request.only = Some(value()?),
+            "--boot-only" => request.boot_only = true,
+            other => return Err(format!("unknown word `{other}`")),
+        }
+    }
+    if !request.svm && !request.qemu {
+        return Err("which leg?".into());
+    }
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::request;
+
+    fn words(text: &str) -> impl Iterator<Item = String> {
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn requests_are_read() {
+        let all = request(words("all --only storm")).expect("a good request");
+        assert!(all.svm && all.qemu && all.only.as_deref() == Some("storm"));
+        assert_eq!(request(words("")).expect_err("no leg"), "which leg?");
+        assert_eq!(request(words("svm --only")).expect_err("no value"), "--only needs a value");
+        assert_eq!(request(words("smv")).expect_err("a typo"), "unknown word `smv`");
+    }
+}

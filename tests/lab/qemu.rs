@@ -1,0 +1,4 @@
+//! qemu
+pub fn run(_: &crate::Request) -> Result<(), crate::LabError> {
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The svm leg: a real kvm-amd without hardware.
+
+use crate::Request;
+use crate::error::LabError;
+use crate::initramfs::Initramfs;
+use crate::kernel;
+use crate::process::{self, Running};
+use crate::report::{self, MARK, Report, Reports};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long the whole machine may take, and one command in it. Far above what is needed: they end hangs.
+const MACHINE_LIMIT: Duration = Duration::from_secs(600);
+const COMMAND_LIMIT_SECONDS: u32 = 120;
+
+/// One command to run inside, and the exit status that is right for it.
+struct Case {
+    name: String,
+    arguments: Vec<String>,
+    status: i32,
+}
+
+/// Scenarios and the exit status that each must end with.
+const SCENARIOS: [(&str, i32); 10] = [
+    ("smallest", 0),
+    ("surprise-removal", 0),
+    ("storm", 0),
+    ("eject", 0),
+    ("replug", 0),
+    ("late-plug", 0),
+    ("removal-during-start", 0),
+    ("removal-in-teardown", 0),
+    ("intx-shared", 0),
+    ("close-early", 1),
+];
+
+/// Boots the machine, runs the scenarios in it, and checks how each ended.
+///
+/// # Errors
+/// Something is missing here, or a scenario did not end as it must.
+pub fn run(request: &Request) -> Result<(), LabError> {
+    let qemu = process::find("qemu-system-x86_64", "qemu-system-x86")?;
+    let busybox = process::find("busybox", "busybox-static")?;
+    let folder = process::folder()?;
+    let kernel = kernel::unpacked(&folder)?;
+    let cases = cases(request)?;
+    let workgate = if request.boot_only { None } else { Some(workgate(request)?) };
+    let archive = archive(&kernel, &busybox, workgate.as_deref(), &cases)?;
+    let initrd = folder.join("initrd");
+    std::fs::write(&initrd, archive).map_err(LabError::io(initrd.display().to_string()))?;
+    let reports = boot(&qemu, &kernel.image, &initrd, &folder)?;
+    judge(&reports, &cases)
+}
+
+fn cases(request: &Request) -> Result<Vec<Case>, LabError> {
+    if request.boot_only {
+        return Ok(Vec::new());
+    }
+    let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0 };
+    let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
+    let scenarios = SCENARIOS.iter().filter(|(name, _)| wanted(name)).map(|(name, status)| Case {
+        name: (*name).into(),
+        arguments: ["run", &format!("/scenarios/{name}.plan"), "--machine", "kvm", "--json"]
+            .map(Into::into)
+            .into(),
+        status: *status,
+    });
+    let scenarios: Vec<Case> = scenarios.collect();
+    if scenarios.is_empty() {
+        let names = SCENARIOS.map(|(name, _)| name).join(", ");
+        return Err(LabError::Failed(format!("there is no such scenario; there are {names}")));
+    }
+    Ok(std::iter::once(doctor).chain(scenarios).collect())
+}
+
+/// The binary that is to run inside: the one asked for, or a release build.
+fn workgate(request: &Request) -> Result<PathBuf, LabError> {
+    if let Some(file) = &request.workgate {
+        return Ok(file.clone());
+    }
+    println!("lab svm: building workgate");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--locked", "--bin", "workgate", "--package", "workgate"]);
+    process::output(build.current_dir(process::root()))?;
+    let target = process::folder()?;
+    Ok(target.with_file_name("release").join("workgate"))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, LabError> {
+    std::fs::read(file).map_err(LabError::io(file.display().to_string()))
+}
+
+/// The root file system: busybox, modules, workgate with the libraries that it needs, scenarios, and what to run.
+fn archive(
+    kernel: &kernel::Kernel,
+    busybox: &Path,
+    workgate: Option<&Path>,
+    cases: &[Case],
+) -> Result<Vec<u8>, LabError> {
+    let mut archive = Initramfs::new();
+    for folder in ["dev", "proc", "sys", "tmp"] {
+        archive.folder(folder);
+    }
+    archive.file("/bin/busybox", true, &read(busybox)?);
+    archive.link("/bin/sh", "busybox");
+    for (n, module) in kernel.modules.iter().enumerate() {
+        archive.file(&format!("/modules/{n:02}.ko"), false, &read(module)?);
+    }
+    if let Some(workgate) = workgate {
+        archive.file("/bin/workgate", true, &read(workgate)?);
+        for library in libraries(workgate)? {
+            archive.file(&library.to_string_lossy(), true, &read(&library)?);
+        }
+        for (name, _) in SCENARIOS {
+            let file = process::root().join("tests/scenarios").join(format!("{name}.plan"));
+            archive.file(&format!("/scenarios/{name}.plan"), false, &read(&file)?);
+        }
+    }
+    archive.file("/init", true, init_script(cases).as_bytes());
+    Ok(archive.finish())
+}
+
+/// The shared libraries that a binary is linked with, the dynamic loader included; none for a static one.
+fn libraries(binary: &Path) -> Result<Vec<PathBuf>, LabError> {
+    let ldd = process::find("ldd", "libc-bin")?;
+    let told = Command::new(ldd).arg(binary).output().map_err(LabError::io("ldd"))?;
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let files = text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(files.map(PathBuf::from).collect())
+}
+
+/// What the first process does: load the modules, run each command with a time limit, and send back status, output and errors
+/// with their lengths over the second serial line (the first is the kernel's console).
+fn init_script(cases: &[Case]) -> String {
+    let mut script = String::from(
+        "#!/bin/sh\n\
+         b=/bin/busybox\n\
+         $b mount -t devtmpfs none /dev; $b mount -t proc none /proc; $b mount -t sysfs none /sys\n\
+         $b mount -t tmpfs none /tmp\n\
+         for m in /modules/*.ko; do $b insmod $m; done\n\
+         $b stty -F /dev/ttyS1 raw -echo\n\
+         exec 3>/dev/ttyS1\n\
+         kvm=no; [ -c /dev/kvm ] && kvm=yes\n",
+    );
+    script.push_str(&format!("echo \"{MARK} ready $($b uname -r) kvm=$kvm\" >&3\n"));
+    for case in cases {
+        let command = case.arguments.join(" ");
+        script.push_str(&format!(
+            "$b timeout {COMMAND_LIMIT_SECONDS} /bin/workgate {command} >/tmp/out 2>/tmp/err </dev/null; s=$?\n\
+             echo \"{MARK} report {} $s $($b stat -c %s /tmp/out) $($b stat -c %s /tmp/err)\" >&3\n\
+             $b cat /tmp/out /tmp/err >&3; echo >&3\n",
+            case.name,
+        ));
+    }
+    script.push_str(&format!("echo \"{MARK} done\" >&3\nexec 3>&-\n$b poweroff -f\n"));
+    script
+}
+
+/// Runs the machine to its end and reads what it sent.
+fn boot(qemu: &Path, kernel: &Path, initrd: &Path, folder: &Path) -> Result<Reports, LabError> {
+    let console = folder.join("svm-console.log");
+    let results = folder.join("svm-results.log");
+    let serial = |file: &Path| format!("file:{}", file.display());
+    let mut command = Command::new(qemu);
+    command
+        .args([
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "EPYC,+svm,+npt",
+            "-smp",
+            "2",
+            "-m",
+            "1G",
+        ])
+        .args(["-display", "none", "-nodefaults", "-no-reboot"])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initrd)
+        .args(["-append", "console=ttyS0 panic=-1 quiet mitigations=off"])
+        .args(["-serial", &serial(&console), "-serial", &serial(&results)]);
+    let mut machine = Running::start(&mut command, &folder.join("svm-qemu.log"))?;
+    let ended = machine.wait(MACHINE_LIMIT);
+    println!("lab svm: the machine ran for {:.1} s", machine.elapsed().as_secs_f32());
+    let reports = report::read(&std::fs::read(&results).unwrap_or_default());
+    if ended.is_ok() && reports.whole {
+        return Ok(reports);
+    }
+    for report in &reports.reports {
+        println!("lab svm: {} ended with status {}", report.name, report.status);
+    }
+    let text = std::fs::read(&console).unwrap_or_default();
+    let last = process::last_lines(&String::from_utf8_lossy(&text), 30);
+    let log = std::fs::read_to_string(folder.join("svm-qemu.log")).unwrap_or_default();
+    Err(LabError::Failed(format!("the machine did not finish its work\n{log}{last}")))
+}
+
+fn judge(reports: &Reports, cases: &[Case]) -> Result<(), LabError> {
+    let ready = reports.ready.as_deref().unwrap_or("nothing");
+    println!("lab svm: inside runs {ready}");
+    if !ready.ends_with("kvm=yes") {
+        return Err(LabError::Failed("the machine inside has no KVM device".into()));
+    }
+    let mut wrong = Vec::new();
+    for case in cases {
+        let report = reports.reports.iter().find(|report| report.name == case.name);
+        let fault = match report {
+            None => Some("did not run".to_owned()),
+            Some(report) => fault(case, report),
+        };
+        match fault {
+            None => println!("lab svm: {} held (status {})", case.name, case.status),
+            Some(fault) => {
+                println!("lab svm: {} {fault}", case.name);
+                wrong.push(case.name.as_str());
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
+}
+
+/// What is wrong with how a command ended, if anything is.
+fn fault(case: &Case, report: &Report) -> Option<String> {
+    let shown =
+        || format!("{}{}", process::last_lines(&report.out, 40), process::last_lines(&report.err, 40));
+    if report.status != case.status {
+        return Some(format!("ended with status {} instead of {}\n{}", report.status, case.status, shown()));
+    }
+    let json = case.arguments.iter().any(|word| word == "--json");
+    if json && serde_json::from_str::<serde_json::Value>(&report.out).is_err() {
+        return Some(format!("printed no JSON document\n{}", shown()));
+    }
+    None
+}
