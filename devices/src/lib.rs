@@ -4,6 +4,12 @@
 //! file of their own, and are total over every guest input.
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
 pub mod device;
+pub mod edu;
 pub mod env;
 pub mod fault;
+pub mod pci;
+pub mod platform;
+pub mod spec;
+pub mod virtio;

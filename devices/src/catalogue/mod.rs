@@ -1,0 +1,207 @@
+//! The models that a plan can plug in, with their options and sites.
+
+mod settings;
+
+pub use settings::{Settings, parse_size, parse_time};
+
+use crate::device::Device;
+use crate::edu;
+use crate::fault::plan::Plug;
+use crate::virtio::store::BlockStore;
+use thiserror::Error;
+
+/// Why a model cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ModelError {
+    /// No such model.
+    #[error("there is no model `{0}`; `workgate devices` lists them")]
+    UnknownModel(String),
+    /// No such option of this model.
+    #[error("`{model}` has no option `{option}`")]
+    UnknownOption {
+        /// Model word.
+        model: String,
+        /// Option word.
+        option: String,
+    },
+    /// The option does not take this value.
+    #[error("`{option}={value}`: expected {expected}")]
+    BadValue {
+        /// Option word.
+        option: String,
+        /// What the plan says.
+        value: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// The storage could not be had.
+    #[error("{0}")]
+    Storage(String),
+}
+
+/// An option of a model.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSpec {
+    /// The word.
+    pub name: &'static str,
+    /// The value that holds if the plan says nothing; empty = none.
+    pub default: &'static str,
+    /// What it takes.
+    pub accepts: Accepts,
+    /// What it is for.
+    pub description: &'static str,
+}
+
+/// The values that an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A time: a number with ns, us, ms or s.
+    Time,
+    /// A size: a number of bytes with K, M or G, a multiple of 512.
+    Size,
+    /// Any text.
+    Text,
+}
+
+impl Accepts {
+    /// The values in words, to be read after "expected".
+    pub fn expected(&self) -> String {
+        match self {
+            Accepts::Words(words) => words.join(" or "),
+            Accepts::Time => "a time such as 20us, at most 1000s".into(),
+            Accepts::Size => "a size such as 16M, a multiple of 512, at most 1024G".into(),
+            Accepts::Text => "a word".into(),
+        }
+    }
+
+    /// True if `value` is one of them.
+    pub fn takes(&self, value: &str) -> bool {
+        match self {
+            Accepts::Words(words) => words.contains(&value),
+            Accepts::Time => parse_time(value).is_some(),
+            Accepts::Size => parse_size(value).is_some_and(|bytes| bytes % 512 == 0 && bytes > 0),
+            Accepts::Text => !value.is_empty(),
+        }
+    }
+}
+
+/// Makes a model from checked settings, with the storage that the machine provides.
+type Build = fn(&Settings<'_>, Option<Box<dyn BlockStore>>) -> Box<dyn Device>;
+
+/// A model that a plan can plug in.
+pub struct Model {
+    /// The word in plans.
+    pub word: &'static str,
+    /// One line about it.
+    pub description: &'static str,
+    /// Its own options; [`COMMON_OPTIONS`] come on top.
+    pub options: &'static [OptionSpec],
+    build: Build,
+}
+
+impl Model {
+    /// Every option that the model takes.
+    pub fn all_options(&self) -> impl Iterator<Item = &'static OptionSpec> {
+        self.options.iter().chain(COMMON_OPTIONS)
+    }
+
+    /// The option called `name`.
+    pub fn option(&self, name: &str) -> Option<&'static OptionSpec> {
+        self.all_options().find(|option| option.name == name)
+    }
+}
+
+/// Options of every model.
+pub const COMMON_OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "absent",
+        default: "no",
+        accepts: Accepts::Words(&["yes", "no"]),
+        description: "the slot is empty until a `plug` action",
+    },
+    OptionSpec {
+        name: "driver",
+        default: "",
+        accepts: Accepts::Text,
+        description: "variant of the guest's driver",
+    },
+];
+
+const EDU: Model = Model {
+    word: "edu",
+    description: "QEMU's educational device: factorial and DMA engines (1234:11e8)",
+    options: &[
+        OptionSpec {
+            name: "irq",
+            default: "msi",
+            accepts: Accepts::Words(&["msi", "intx", "msix"]),
+            description: "how it interrupts",
+        },
+        OptionSpec {
+            name: "factorial",
+            default: "10us",
+            accepts: Accepts::Time,
+            description: "time of a factorial",
+        },
+        OptionSpec {
+            name: "dma",
+            default: "20us",
+            accepts: Accepts::Time,
+            description: "time of a DMA transfer",
+        },
+        OptionSpec {
+            name: "dma-mask",
+            default: "no",
+            accepts: Accepts::Words(&["yes", "no"]),
+            description: "the DMA engine drives 28 address bits only, as QEMU's",
+        },
+    ],
+    build: |settings, _| Box::new(edu::Edu::new(edu_settings(settings))),
+};
+
+fn edu_settings(settings: &Settings<'_>) -> edu::Settings {
+    edu::Settings {
+        signalling: match settings.word("irq") {
+            "intx" => edu::Signalling::Intx,
+            "msix" => edu::Signalling::Msix,
+            _ => edu::Signalling::Msi,
+        },
+        factorial: settings.time("factorial"),
+        dma: settings.time("dma"),
+        dma_mask: if settings.flag("dma-mask") { crate::spec::edu::DMA_MASK } else { u64::MAX },
+    }
+}
+
+/// Every model.
+pub fn catalogue() -> &'static [Model] {
+    const MODELS: &[Model] = &[EDU];
+    MODELS
+}
+
+/// The model called `word`.
+pub fn model(word: &str) -> Option<&'static Model> {
+    catalogue().iter().find(|model| model.word == word)
+}
+
+/// Makes the device of a `plug` statement. `store`: its storage, if it has any and the machine provides it.
+///
+/// # Errors
+/// Model, option or value do not exist.
+pub fn build(plug: &Plug, store: Option<Box<dyn BlockStore>>) -> Result<Box<dyn Device>, ModelError> {
+    let model = model(&plug.model).ok_or_else(|| ModelError::UnknownModel(plug.model.clone()))?;
+    for (name, value) in &plug.options {
+        let option = model
+            .option(name)
+            .ok_or_else(|| ModelError::UnknownOption { model: plug.model.clone(), option: name.clone() })?;
+        if !option.accepts.takes(value) {
+            return Err(ModelError::BadValue {
+                option: name.clone(),
+                value: value.clone(),
+                expected: option.accepts.expected(),
+            });
+        }
+    }
+    Ok((model.build)(&Settings::new(model, &plug.options), store))
+}

@@ -1,0 +1,135 @@
+//! What the actions do. All of them take effect at once, whoever is running.
+
+use super::rules::Act;
+use crate::pci::function::Raised;
+use crate::platform::core::Core;
+use crate::platform::host::Host;
+use crate::platform::lines::Driver;
+use crate::platform::slot::Storm;
+use crate::platform::timers::Due;
+use trace::Event;
+
+impl Core {
+    /// Starts the clock of the time rules: plan time 0 is machine time `zero`.
+    pub fn start_plan(&mut self, zero: u64) {
+        for (index, rule) in self.plane.timed().iter().enumerate() {
+            self.timers.push(zero.saturating_add(rule.time), Due::Rule(index));
+        }
+    }
+
+    /// A time rule is due; a repeating one that comes late does not catch up.
+    pub(crate) fn run_rule(&mut self, index: usize, time: u64, now: u64, host: &mut dyn Host) {
+        let rule = self.plane.timed()[index];
+        if rule.repeats {
+            self.timers.push(next_after(time, rule.time, now), Due::Rule(index));
+        }
+        self.act(rule.act, host);
+    }
+
+    /// The guest did something.
+    pub fn guest_event(&mut self, event: &Event, host: &mut dyn Host) {
+        if !self.plane.wants(event.kind) {
+            return;
+        }
+        for index in 0..self.plane.guest_rules() {
+            if let Some(act) = self.plane.guest_event(index, event) {
+                self.act(act, host);
+            }
+        }
+    }
+
+    /// Carries out one action. What cannot be done now (an empty slot unplugged, a full one filled) is left undone.
+    pub fn act(&mut self, act: Act, host: &mut dyn Host) {
+        match act {
+            Act::Unplug(slot) => self.unplug(slot, host),
+            Act::Eject(slot) => self.eject(slot, host),
+            Act::Replug(slot) if self.slots[slot].ejecting => self.slots[slot].replug_waiting = true,
+            Act::Replug(slot) => self.insert(slot, "replug", host),
+            Act::Plug(slot) => self.insert(slot, "plug", host),
+            Act::Storm { slot, period, duration } => self.start_storm(slot, period, duration, host),
+        }
+    }
+
+    fn unplug(&mut self, slot: usize, host: &mut dyn Host) {
+        let state = &mut self.slots[slot];
+        if !state.occupied {
+            return;
+        }
+        host.fault(state.number, "unplug");
+        state.occupied = false;
+        state.ejecting = false;
+        state.replug_waiting = false;
+        state.port.set_present(false, true);
+        self.settle(slot, host);
+    }
+
+    fn eject(&mut self, slot: usize, host: &mut dyn Host) {
+        let state = &mut self.slots[slot];
+        if !state.occupied || state.ejecting {
+            return;
+        }
+        host.fault(state.number, "eject");
+        state.ejecting = true;
+        state.port.press_button();
+        self.settle(slot, host);
+    }
+
+    /// Puts the card into its slot, if that is empty.
+    pub(crate) fn insert(&mut self, slot: usize, word: &'static str, host: &mut dyn Host) {
+        let state = &mut self.slots[slot];
+        if state.occupied {
+            return;
+        }
+        host.fault(state.number, word);
+        state.occupied = true;
+        state.port.set_present(true, true);
+        self.settle(slot, host);
+    }
+
+    fn start_storm(&mut self, slot: usize, period: u64, duration: u64, host: &mut dyn Host) {
+        host.fault(self.slots[slot].number, "storm");
+        let now = host.now();
+        let running = self.slots[slot].storm.is_some();
+        self.slots[slot].storm = Some(Storm { period, end: now.saturating_add(duration) });
+        if !running {
+            self.timers.push(now, Due::Pulse(slot));
+        }
+    }
+
+    /// One interrupt of a storm that was due at `time`. Pulses that the machine came too late for are lost, as on a line.
+    pub(crate) fn pulse(&mut self, slot: usize, time: u64, now: u64, host: &mut dyn Host) {
+        let Some(storm) = self.slots[slot].storm else { return };
+        if time >= storm.end {
+            self.slots[slot].storm = None;
+            self.drive_line(slot, Driver::Storm, host);
+            host.fault(self.slots[slot].number, "storm-end");
+            return;
+        }
+        let next = next_after(time, storm.period, now).min(storm.end);
+        self.timers.push(next, Due::Pulse(slot));
+        if self.slots[slot].live {
+            self.spurious(slot, now.saturating_add((storm.period / 2).max(1)), host);
+        }
+    }
+
+    /// Raises the card's interrupt with nothing to say: a message, or the line until `until`.
+    fn spurious(&mut self, slot: usize, until: u64, host: &mut dyn Host) {
+        let Core { slots, lines, timers, .. } = self;
+        let state = &mut slots[slot];
+        if state.function.messages_enabled() {
+            let vector = state.function.last_vector();
+            if let Raised::Message(address, data) = state.function.raise(vector) {
+                self.send(slot, address, data, host);
+            }
+        } else if state.function.line_usable() {
+            lines.set(state.number, Driver::Storm, true, host);
+            timers.push(until, Due::PulseEnd(slot));
+        }
+    }
+}
+
+/// The first of `time + period`, `time + 2 · period` … that is later than `now`.
+fn next_after(time: u64, period: u64, now: u64) -> u64 {
+    let periods = now.saturating_sub(time) / period + 1;
+    time.saturating_add(period.saturating_mul(periods))
+}

@@ -1,0 +1,14 @@
+//! The fault plane: carries out a plan's rules.
+//!
+//! Device sites ([`Site`]) are counted from power-on at one choke point of the platform, before the access takes effect. An action that a
+//! count triggers is applied at once, at that very access: with `on edu0.mmio.write #40 unplug edu0` the fortieth write
+//! vanishes; a read at which the card goes returns all ones; a DMA access at which it goes transfers its first half; an interrupt or a tick
+//! at which it goes does not happen. What the guest does (any word of [`trace::Kind`] about the slot's nub) is counted as its events
+//! arrive.
+
+mod act;
+mod rules;
+mod site;
+
+pub use rules::{Act, Plane};
+pub use site::{SITES, Site};

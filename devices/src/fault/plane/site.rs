@@ -1,0 +1,63 @@
+//! The sites of a device at which the plane counts and acts.
+
+/// A place through which a device and the world touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Site {
+    /// The guest reads a register.
+    MmioRead,
+    /// The guest writes a register.
+    MmioWrite,
+    /// The guest reads the function's configuration space.
+    ConfigRead,
+    /// The guest writes the function's configuration space.
+    ConfigWrite,
+    /// The device raises an interrupt.
+    IrqRaise,
+    /// The device reads memory.
+    DmaRead,
+    /// The device writes memory.
+    DmaWrite,
+    /// A time that the device asked for has come.
+    TimerFire,
+    /// The guest writes a register that only notifies.
+    Doorbell,
+}
+
+/// Number of sites.
+pub const SITES: usize = 9;
+
+impl Site {
+    /// Every site.
+    pub const ALL: [Site; SITES] = [
+        Site::MmioRead,
+        Site::MmioWrite,
+        Site::ConfigRead,
+        Site::ConfigWrite,
+        Site::IrqRaise,
+        Site::DmaRead,
+        Site::DmaWrite,
+        Site::TimerFire,
+        Site::Doorbell,
+    ];
+
+    /// The word in plans.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Site::MmioRead => "mmio.read",
+            Site::MmioWrite => "mmio.write",
+            Site::ConfigRead => "config.read",
+            Site::ConfigWrite => "config.write",
+            Site::IrqRaise => "irq.raise",
+            Site::DmaRead => "dma.read",
+            Site::DmaWrite => "dma.write",
+            Site::TimerFire => "timer.fire",
+            Site::Doorbell => "doorbell",
+        }
+    }
+
+    /// The site that plans call `word`. `timer.fire` is the device's timer; the guest kernel's event of that name cannot be
+    /// a trigger.
+    pub fn from_word(word: &str) -> Option<Site> {
+        Self::ALL.into_iter().find(|site| site.word() == word)
+    }
+}

@@ -1,0 +1,186 @@
+//! The platform: everything between the guest's accesses and the device models.
+//!
+//! A machine owns one [`Platform`], calls it with the guest's accesses and with itself as [`Host`], and asks after every call for
+//! [`Platform::next_deadline`], at which it calls [`Platform::advance`].
+//!
+//! Bus 0 holds the host bridge (device 0) and one root port for each slot of the plan: slot N is the port 00:N.0 with secondary bus N as
+//! firmware leaves it, and the card is N:00.0.
+
+mod access;
+pub(crate) mod bus;
+pub(crate) mod core;
+mod decode;
+mod firmware;
+pub mod host;
+pub mod layout;
+pub(crate) mod lines;
+pub(crate) mod slot;
+pub(crate) mod timers;
+
+pub use host::Host;
+
+use self::core::Core;
+use self::slot::Slot;
+use crate::catalogue::{self, ModelError};
+use crate::fault::plan::{Plan, Plug};
+use crate::fault::plane::{Plane, Site};
+use crate::pci::host_bridge;
+use crate::virtio::store::BlockStore;
+use thiserror::Error;
+use trace::Event;
+
+/// Why a platform cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlatformError {
+    /// A device of the plan cannot be made.
+    #[error("{name}: {error}")]
+    Model {
+        /// The plan's name of the device.
+        name: String,
+        /// What is wrong.
+        error: ModelError,
+    },
+    /// A slot number outside 1–31, or one that is used twice.
+    #[error("{name}: slot {slot} is not free; slots go from 1 to 31, one device each")]
+    Slot {
+        /// The plan's name of the device.
+        name: String,
+        /// The number.
+        slot: u32,
+    },
+}
+
+/// A register whose writes only notify, at the address at which it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedDoorbell {
+    /// The slot of its device.
+    pub slot: u32,
+    /// Physical address.
+    pub address: u64,
+    /// Width of the access in bytes.
+    pub width: u8,
+    /// The value that notifies; `None` = any, and any may be replayed.
+    pub value: Option<u64>,
+}
+
+/// The virtual hardware of one machine.
+pub struct Platform {
+    core: Core,
+    config_address: u32,
+}
+
+/// Gives the storage of a device whose plan says `file=`; `Ok(None)` = the device's own memory.
+pub type StoreMaker<'a> = dyn FnMut(&Plug) -> Result<Option<Box<dyn BlockStore>>, String> + 'a;
+
+impl Platform {
+    /// The hardware that `plan` describes, with memory-backed storage. Devices with `absent=yes` are not in their slots yet.
+    ///
+    /// # Errors
+    /// A model, option or slot that does not exist, and `file=`, which needs [`Platform::with_stores`].
+    pub fn new(plan: &Plan) -> Result<Self, PlatformError> {
+        Self::with_stores(plan, &mut |_| Ok(None))
+    }
+
+    /// The same, with storage that the machine provides.
+    ///
+    /// # Errors
+    /// As [`Platform::new`], and what `stores` says.
+    pub fn with_stores(plan: &Plan, stores: &mut StoreMaker<'_>) -> Result<Self, PlatformError> {
+        let mut slots: Vec<Slot> = Vec::with_capacity(plan.plugs.len());
+        for plug in &plan.plugs {
+            let taken = slots.iter().any(|slot| slot.number == plug.slot);
+            if taken || !(1..=layout::MAX_SLOT).contains(&plug.slot) {
+                return Err(PlatformError::Slot { name: plug.name.clone(), slot: plug.slot });
+            }
+            slots.push(make_slot(plug, stores)?);
+        }
+        let core = Core {
+            slots,
+            bridge: host_bridge::config(),
+            timers: Default::default(),
+            lines: Default::default(),
+            plane: Plane::new(plan),
+            decoder: Default::default(),
+            generation: 0,
+        };
+        Ok(Self { core, config_address: 0 })
+    }
+
+    /// Does what firmware does: bus numbers, bridge windows, BARs and interrupt lines; power for occupied slots.
+    pub fn firmware(&mut self) {
+        firmware::assign(&mut self.core);
+    }
+
+    /// The machine time at which [`Platform::advance`] is wanted; may lie in the past (= at once).
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.core.timers.next()
+    }
+
+    /// Runs device ticks and plan rules that are due at the host's time. Work asked for meanwhile waits for the next call.
+    pub fn advance(&mut self, host: &mut dyn Host) {
+        self.core.advance(host);
+    }
+
+    /// Plan time 0 is machine time `zero`: the plan's `at` and `every` rules start to run.
+    pub fn start_plan(&mut self, zero: u64) {
+        self.core.start_plan(zero);
+    }
+
+    /// The guest recorded `event`: triggers on it act at once.
+    pub fn guest_event(&mut self, event: &Event, host: &mut dyn Host) {
+        self.core.guest_event(event, host);
+    }
+
+    /// The kinds of guest event that triggers wait for, for the bench page ([`trace::ring::ARMED`]).
+    pub fn armed_kinds(&self) -> [u8; 32] {
+        self.core.plane.armed_kinds()
+    }
+
+    /// Changes whenever [`Platform::doorbells`] may answer differently.
+    pub fn doorbell_generation(&self) -> u64 {
+        self.core.generation
+    }
+
+    /// Registers whose writes the machine may collect without an exit; it then replays each by [`Platform::mmio_write`]. A
+    /// device whose register writes the plan counts has none: exactness first.
+    pub fn doorbells(&mut self) -> Vec<MappedDoorbell> {
+        let plane = &self.core.plane;
+        let mut mapped = Vec::new();
+        for (index, slot) in self.core.slots.iter().enumerate() {
+            if plane.counts(index, Site::MmioWrite) || plane.counts(index, Site::Doorbell) {
+                continue;
+            }
+            for range in self::core::ranges(index, slot) {
+                mapped.extend(slot.doorbells.iter().filter(|bell| bell.bar == range.bar).map(|bell| {
+                    MappedDoorbell {
+                        slot: slot.number,
+                        address: range.start + bell.offset,
+                        width: bell.width,
+                        value: bell.value,
+                    }
+                }));
+            }
+        }
+        mapped
+    }
+}
+
+fn make_slot(plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformError> {
+    let fail = |error| PlatformError::Model { name: plug.name.clone(), error };
+    let store = match plug.options.get("file") {
+        Some(_) => stores(plug).map_err(|message| fail(ModelError::Storage(message)))?,
+        None => None,
+    };
+    let model = catalogue::build(plug, store).map_err(fail)?;
+    let mut slot = Slot::new(plug.slot, model);
+    if plug.options.get("absent").map(String::as_str) != Some("yes") {
+        slot.occupied = true;
+        slot.port.set_present(true, false);
+    }
+    Ok(slot)
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

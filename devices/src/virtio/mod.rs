@@ -1,0 +1,3 @@
+//! Virtio 1.2 devices.
+
+pub mod store;
