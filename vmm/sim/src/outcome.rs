@@ -68,6 +68,11 @@ pub struct Limits {
     pub time: u64,
 }
 
+impl Limits {
+    /// No bounds: for benchmarks, whose loops are known to end.
+    pub const NONE: Self = Self { spins: u32::MAX, idle_points: u64::MAX, points: u64::MAX, time: u64::MAX };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { spins: 4_000_000, idle_points: 50_000_000, points: u64::MAX, time: u64::MAX }
