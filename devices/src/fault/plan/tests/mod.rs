@@ -1,3 +1,5 @@
+//! Tests of the plan language.
+
 mod documents;
 mod language;
 mod mistakes;
