@@ -1,0 +1,230 @@
+//! The kernel command line.
+
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+
+/// Slots that a plan can name: root ports 1–31.
+const SLOT_MAX: u32 = 31;
+/// Clients of one workload.
+const CLIENTS_MAX: u32 = 64;
+/// Requests in flight of one client.
+const DEPTH_MAX: u32 = 256;
+/// Unknown words that are kept for the log.
+const UNKNOWN_MAX: usize = 64;
+
+/// Which age's rules apply where they differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Era {
+    /// 10.3
+    E103,
+    /// 10.4
+    E104,
+    /// 10.5
+    E105,
+    /// macOS 15
+    #[default]
+    Modern,
+}
+
+/// `irq:` of a slot: which kind of interrupt its driver should use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IrqKind {
+    /// Message-signalled.
+    Msi,
+    /// The line.
+    IntX,
+    /// MSI-X.
+    MsiX,
+}
+
+/// `slot.N=name:edu0[,driver:VARIANT][,irq:…]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotArgs {
+    /// Slot number, 1–31.
+    pub slot: u32,
+    /// What the plan calls the device.
+    pub name: String,
+    /// Variant of the driver (a deliberately broken one); `None` = the right one.
+    pub driver: Option<String>,
+    /// Interrupt to use; `None` = the best there is.
+    pub irq: Option<IrqKind>,
+}
+
+/// `load.N=clients:4,depth:8`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadArgs {
+    /// Slot number, 1–31.
+    pub slot: u32,
+    /// Client threads, 1–64.
+    pub clients: u32,
+    /// Requests in flight of each, 1–256.
+    pub depth: u32,
+}
+
+/// The parsed command line. Everything has a default; what is not understood is kept in `unknown`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootArgs {
+    /// `bench=0xADDR,0xPORT`: physical address of the bench page and doorbell port.
+    pub bench: Option<(u64, u16)>,
+    /// `tsc_hz=N`: TSC ticks per machine second.
+    pub tsc_hz: Option<u64>,
+    /// `aperture=0xBASE,0xBYTES`: 32-bit PCI window.
+    pub aperture: Option<(u64, u64)>,
+    /// `slot.N=…`, in order of appearance; a later one for the same slot replaces the earlier.
+    pub slots: Vec<SlotArgs>,
+    /// `load.N=…`, likewise.
+    pub loads: Vec<LoadArgs>,
+    /// `era=…`
+    pub era: Era,
+    /// `seed=N`
+    pub seed: u64,
+    /// `finish=NS`: end the run at this machine time.
+    pub finish: Option<u64>,
+    /// Words that were not understood (the first few), for a log line.
+    pub unknown: Vec<String>,
+}
+
+impl BootArgs {
+    /// Reads a command line. Never fails: what is wrong is left out and listed in `unknown`.
+    pub fn parse(line: &str) -> Self {
+        let mut args = Self::default();
+        for word in line.split_ascii_whitespace() {
+            if args.word(word).is_none() && args.unknown.len() < UNKNOWN_MAX {
+                args.unknown.push(word.to_owned());
+            }
+        }
+        args
+    }
+
+    /// The options of `slot`.
+    pub fn slot(&self, slot: u32) -> Option<&SlotArgs> {
+        self.slots.iter().find(|s| s.slot == slot)
+    }
+
+    /// The workload of `slot`.
+    pub fn load(&self, slot: u32) -> Option<LoadArgs> {
+        self.loads.iter().find(|l| l.slot == slot).copied()
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        let (key, value) = word.split_once('=')?;
+        match key {
+            "bench" => {
+                let (address, port) = pair(value)?;
+                self.bench = Some((address, u16::try_from(port).ok()?));
+            }
+            "tsc_hz" => self.tsc_hz = Some(number(value).filter(|&n| n > 0)?),
+            "aperture" => self.aperture = Some(pair(value)?),
+            "era" => self.era = era(value)?,
+            "seed" => self.seed = number(value)?,
+            "finish" => self.finish = Some(number(value)?),
+            _ => return self.indexed(key, value),
+        }
+        Some(())
+    }
+
+    fn indexed(&mut self, key: &str, value: &str) -> Option<()> {
+        let (what, index) = key.split_once('.')?;
+        let slot = small(index, SLOT_MAX)?;
+        match what {
+            "slot" => {
+                let parsed = slot_args(slot, value)?;
+                self.slots.retain(|s| s.slot != slot);
+                self.slots.push(parsed);
+            }
+            "load" => {
+                let parsed = load_args(slot, value)?;
+                self.loads.retain(|l| l.slot != slot);
+                self.loads.push(parsed);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn slot_args(slot: u32, value: &str) -> Option<SlotArgs> {
+    let mut args = SlotArgs { slot, name: String::new(), driver: None, irq: None };
+    for option in value.split(',') {
+        match option.split_once(':')? {
+            ("name", name) if !name.is_empty() => args.name = name.to_owned(),
+            ("driver", variant) if !variant.is_empty() => args.driver = Some(variant.to_owned()),
+            ("irq", "msi") => args.irq = Some(IrqKind::Msi),
+            ("irq", "intx") => args.irq = Some(IrqKind::IntX),
+            ("irq", "msix") => args.irq = Some(IrqKind::MsiX),
+            _ => return None,
+        }
+    }
+    (!args.name.is_empty()).then_some(args)
+}
+
+fn load_args(slot: u32, value: &str) -> Option<LoadArgs> {
+    let mut args = LoadArgs { slot, clients: 1, depth: 1 };
+    for option in value.split(',') {
+        match option.split_once(':')? {
+            ("clients", n) => args.clients = small(n, CLIENTS_MAX)?,
+            ("depth", n) => args.depth = small(n, DEPTH_MAX)?,
+            _ => return None,
+        }
+    }
+    Some(args)
+}
+
+fn era(value: &str) -> Option<Era> {
+    Some(match value {
+        "10.3" => Era::E103,
+        "10.4" => Era::E104,
+        "10.5" => Era::E105,
+        "modern" => Era::Modern,
+        _ => return None,
+    })
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn small(text: &str, max: u32) -> Option<u32> {
+    number(text).and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=max).contains(n))
+}
+
+fn pair(text: &str) -> Option<(u64, u64)> {
+    let (a, b) = text.split_once(',')?;
+    Some((number(a)?, number(b)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_whole_line() {
+        let a = BootArgs::parse(
+            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8 era=10.4 seed=7 finish=100 quiet x=1",
+        );
+        assert_eq!(a.bench, Some((0x3ff_0000, 0x5b0)));
+        assert_eq!(a.tsc_hz, Some(3_700_000));
+        let slot = a.slot(1).unwrap();
+        assert_eq!((slot.name.as_str(), slot.driver.as_deref(), slot.irq), ("edu0", Some("early-close"), Some(IrqKind::Msi)));
+        assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8 }));
+        assert_eq!((a.era, a.seed, a.finish), (Era::E104, 7, Some(100)));
+        assert_eq!(a.unknown, vec!["quiet", "x=1"]);
+    }
+
+    #[test]
+    fn nonsense_is_listed_not_obeyed() {
+        let a = BootArgs::parse("slot.0=name:a slot.32=name:b slot.1=driver:x load.1=clients:0 load.1=depth:257 bench=1 bench=1,65536 seed=-1 tsc_hz=0 era=9");
+        assert_eq!(a.unknown.len(), 10);
+        assert_eq!(BootArgs { unknown: vec![], ..a }, BootArgs::default());
+    }
+
+    #[test]
+    fn a_later_word_replaces_an_earlier() {
+        let a = BootArgs::parse("slot.1=name:a slot.1=name:b");
+        assert_eq!(a.slots.len(), 1);
+        assert_eq!(a.slot(1).unwrap().name, "b");
+    }
+}

@@ -1,0 +1,150 @@
+//! The one value that all of IOKit hangs off.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use mach::{KernelRef, SpinLock, WaitEvent};
+
+use crate::{
+    bootargs::BootArgs,
+    class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
+    matching::{Catalogue, Matcher, Notifications},
+    service::{Plain, ServiceBuilder, ServiceRef, WaitGraph},
+    termination::Terminator,
+};
+
+/// IOKit: a handle, cheap to clone. Everything that would be a global elsewhere is in here.
+#[derive(Clone)]
+pub struct IoKit(Arc<Kit>);
+
+/// What runs before the stacks are torn down at the end of a run.
+pub type FinishHook = Box<dyn FnOnce(&IoKit) + Send>;
+
+struct Kit {
+    kernel: KernelRef,
+    args: BootArgs,
+    ids: AtomicU32,
+    /// Wait events of services: base + id.
+    events: u64,
+    no_device: Arc<str>,
+    classes: SpinLock<ClassTable>,
+    root: SpinLock<Option<ServiceRef>>,
+    finish_hooks: SpinLock<Vec<FinishHook>>,
+    catalogue: Catalogue,
+    notifications: Notifications,
+    matcher: Matcher,
+    terminator: Terminator,
+    waits: WaitGraph,
+}
+
+impl IoKit {
+    /// An empty registry with its root, and no threads yet: see [`crate::boot`].
+    pub fn new(kernel: &KernelRef, args: &BootArgs) -> Self {
+        let kit = Self(Arc::new(Kit {
+            kernel: kernel.clone(),
+            args: args.clone(),
+            ids: AtomicU32::new(1),
+            events: 1 << 62,
+            no_device: "".into(),
+            classes: SpinLock::new(ClassTable::default()),
+            root: SpinLock::new(None),
+            finish_hooks: SpinLock::new(Vec::new()),
+            catalogue: Catalogue::new(),
+            notifications: Notifications::new(),
+            matcher: Matcher::new(kernel),
+            terminator: Terminator::new(kernel),
+            waits: WaitGraph::new(),
+        }));
+        let root = ServiceBuilder::new(&kit, Box::new(Plain(&IO_REGISTRY_ROOT))).named("Root").build();
+        *kit.0.root.lock(kernel) = Some(root);
+        kit
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &KernelRef {
+        &self.0.kernel
+    }
+
+    /// The kernel command line.
+    pub fn args(&self) -> &BootArgs {
+        &self.0.args
+    }
+
+    /// The root of the registry; `None` after [`IoKit::shutdown`].
+    pub fn root(&self) -> Option<ServiceRef> {
+        self.0.root.lock(self.kernel()).clone()
+    }
+
+    /// The personalities.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
+    }
+
+    /// The notification requests.
+    pub fn notifications(&self) -> &Notifications {
+        &self.0.notifications
+    }
+
+    pub(crate) fn matcher(&self) -> &Matcher {
+        &self.0.matcher
+    }
+
+    pub(crate) fn terminator(&self) -> &Terminator {
+        &self.0.terminator
+    }
+
+    pub(crate) fn wait_graph(&self) -> &WaitGraph {
+        &self.0.waits
+    }
+
+    pub(crate) fn next_id(&self) -> u32 {
+        self.0.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn no_device(&self) -> Arc<str> {
+        self.0.no_device.clone()
+    }
+
+    /// The event that waiters for service `id` to become quiet wait on.
+    pub(crate) fn service_event(&self, id: u32) -> WaitEvent {
+        WaitEvent(self.0.events + u64::from(id))
+    }
+
+    /// The instance count of `class`.
+    pub fn class_count(&self, class: &'static Class) -> Arc<ClassCount> {
+        self.0.classes.lock(self.kernel()).count_of(class)
+    }
+
+    /// Instances of the class called `name`; 0 if there never were any.
+    pub fn instances(&self, name: &str) -> u32 {
+        self.0.classes.lock(self.kernel()).find(name).map_or(0, |c| c.instances())
+    }
+
+    /// The counts of all classes, in order of first use.
+    pub fn class_counts(&self) -> Vec<Arc<ClassCount>> {
+        self.0.classes.lock(self.kernel()).all()
+    }
+
+    /// Adds a hook for the end of the run: stop what keeps the stacks in use. Hooks run in the order they were added.
+    pub fn on_finish(&self, hook: impl FnOnce(&IoKit) + Send + 'static) {
+        self.0.finish_hooks.lock(self.kernel()).push(Box::new(hook));
+    }
+
+    pub(crate) fn take_finish_hooks(&self) -> Vec<FinishHook> {
+        core::mem::take(&mut *self.0.finish_hooks.lock(self.kernel()))
+    }
+
+    /// Breaks the reference cycles between this value and what hangs off it, so that a machine that is dropped frees all.
+    /// Nothing of IOKit may run afterwards.
+    pub fn shutdown(&self) {
+        let root = self.0.root.lock(self.kernel()).take();
+        if let Some(root) = root {
+            root.unlink_tree();
+        }
+        drop(self.take_finish_hooks());
+        self.0.catalogue.clear(self);
+        self.0.notifications.clear(self);
+        self.0.matcher.clear(self);
+        self.0.terminator.clear(self);
+    }
+}
