@@ -208,7 +208,10 @@ mod tests {
         assert_eq!(a.bench, Some((0x3ff_0000, 0x5b0)));
         assert_eq!(a.tsc_hz, Some(3_700_000));
         let slot = a.slot(1).unwrap();
-        assert_eq!((slot.name.as_str(), slot.driver.as_deref(), slot.irq), ("edu0", Some("early-close"), Some(IrqKind::Msi)));
+        assert_eq!(
+            (slot.name.as_str(), slot.driver.as_deref(), slot.irq),
+            ("edu0", Some("early-close"), Some(IrqKind::Msi))
+        );
         assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8 }));
         assert_eq!((a.era, a.seed, a.finish), (Era::E104, 7, Some(100)));
         assert_eq!(a.unknown, vec!["quiet", "x=1"]);
@@ -216,7 +219,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_listed_not_obeyed() {
-        let a = BootArgs::parse("slot.0=name:a slot.32=name:b slot.1=driver:x load.1=clients:0 load.1=depth:257 bench=1 bench=1,65536 seed=-1 tsc_hz=0 era=9");
+        let a = BootArgs::parse(
+            "slot.0=name:a slot.32=name:b slot.1=driver:x load.1=clients:0 load.1=depth:257 bench=1 bench=1,65536 seed=-1 tsc_hz=0 era=9",
+        );
         assert_eq!(a.unknown.len(), 10);
         assert_eq!(BootArgs { unknown: vec![], ..a }, BootArgs::default());
     }

@@ -1,7 +1,7 @@
 //! The one value that all of IOKit hangs off.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mach::{KernelRef, SpinLock, WaitEvent};
 
@@ -12,6 +12,11 @@ use crate::{
     service::{Plain, ServiceBuilder, ServiceRef, WaitGraph},
     termination::Terminator,
 };
+
+/// Wait events of services becoming quiet: this and the service's id. (The kernel's own events count up from 1.)
+const QUIET_EVENTS: u64 = 1 << 62;
+/// Wait events of phase 1 ending.
+const PHASE_1_EVENTS: u64 = 1 << 61;
 
 /// IOKit: a handle, cheap to clone. Everything that would be a global elsewhere is in here.
 #[derive(Clone)]
@@ -24,11 +29,10 @@ struct Kit {
     kernel: KernelRef,
     args: BootArgs,
     ids: AtomicU32,
-    /// Wait events of services: base + id.
-    events: u64,
     no_device: Arc<str>,
     classes: SpinLock<ClassTable>,
     root: SpinLock<Option<ServiceRef>>,
+    finishing: AtomicBool,
     finish_hooks: SpinLock<Vec<FinishHook>>,
     catalogue: Catalogue,
     notifications: Notifications,
@@ -44,10 +48,10 @@ impl IoKit {
             kernel: kernel.clone(),
             args: args.clone(),
             ids: AtomicU32::new(1),
-            events: 1 << 62,
             no_device: "".into(),
             classes: SpinLock::new(ClassTable::default()),
             root: SpinLock::new(None),
+            finishing: AtomicBool::new(false),
             finish_hooks: SpinLock::new(Vec::new()),
             catalogue: Catalogue::new(),
             notifications: Notifications::new(),
@@ -107,7 +111,12 @@ impl IoKit {
 
     /// The event that waiters for service `id` to become quiet wait on.
     pub(crate) fn service_event(&self, id: u32) -> WaitEvent {
-        WaitEvent(self.0.events + u64::from(id))
+        WaitEvent(QUIET_EVENTS | u64::from(id))
+    }
+
+    /// The event that waiters for the end of phase 1 of service `id` wait on.
+    pub(crate) fn phase_1_event(&self, id: u32) -> WaitEvent {
+        WaitEvent(PHASE_1_EVENTS | u64::from(id))
     }
 
     /// The instance count of `class`.
@@ -128,6 +137,11 @@ impl IoKit {
     /// Adds a hook for the end of the run: stop what keeps the stacks in use. Hooks run in the order they were added.
     pub fn on_finish(&self, hook: impl FnOnce(&IoKit) + Send + 'static) {
         self.0.finish_hooks.lock(self.kernel()).push(Box::new(hook));
+    }
+
+    /// Notes that the run ends; true if that was noted before.
+    pub(crate) fn finishing(&self) -> bool {
+        self.0.finishing.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn take_finish_hooks(&self) -> Vec<FinishHook> {

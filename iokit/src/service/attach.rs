@@ -38,7 +38,7 @@ impl Service {
         if busy != 0 && primary.is_none() && self.state().contains(State::TERM_PHASE_3) {
             self.busy.store(0, Ordering::Release);
             self.trace(Kind::Busy, None, 0);
-            self.kernel().wakeup(self.kit.service_event(self.id));
+            self.became_quiet();
         }
         drop(mine);
         if let Some(primary) = primary.filter(|_| adjust) {
@@ -69,8 +69,23 @@ impl Service {
         Some((up, links.clients.remove(at)))
     }
 
+    /// Cuts every link of this service and all below it, without a word to the drivers.
+    pub(crate) fn unlink_tree(self: &ServiceRef) {
+        let mut left = alloc::vec![self.clone()];
+        while let Some(service) = left.pop() {
+            let links = core::mem::take(&mut *service.links.lock(service.kernel()));
+            left.extend(links.clients);
+            drop(links.providers);
+        }
+    }
+
     /// Sends `message` to `client`, a client of this service. Unsupported unless it is understood.
-    pub fn message_client(self: &ServiceRef, message: Message, client: &ServiceRef, arg: u64) -> crate::IOResult {
+    pub fn message_client(
+        self: &ServiceRef,
+        message: Message,
+        client: &ServiceRef,
+        arg: u64,
+    ) -> crate::IOResult {
         client.trace(Kind::Message, Some(self), u64::from(message.code()));
         client.driver.message(client, message, self, arg)
     }

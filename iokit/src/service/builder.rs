@@ -22,7 +22,14 @@ pub struct ServiceBuilder {
 impl ServiceBuilder {
     /// A service of no slot, named after its class.
     pub fn new(kit: &IoKit, driver: Box<dyn Driver>) -> Self {
-        Self { kit: kit.clone(), driver, name: None, slot: 0, device: kit.no_device(), properties: Properties::new() }
+        Self {
+            kit: kit.clone(),
+            driver,
+            name: None,
+            slot: 0,
+            device: kit.no_device(),
+            properties: Properties::new(),
+        }
     }
 
     /// A service that will attach to `provider`: it inherits slot and device name.
@@ -71,6 +78,7 @@ impl ServiceBuilder {
             arbitration: Arbitration::new(&self.kit),
             state: AtomicU32::new(0),
             busy: AtomicU32::new(0),
+            phase_1_thread: AtomicU32::new(0),
             owner: AtomicU32::new(0),
             port: UserPort::new(),
             kit: self.kit,

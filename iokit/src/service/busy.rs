@@ -43,11 +43,17 @@ impl Service {
         }
         self.trace(Kind::Busy, None, u64::from(new != 0));
         if new == 0 {
-            self.kernel().wakeup(self.quiet_event());
+            self.became_quiet();
             Some(-1)
         } else {
             Some(1)
         }
+    }
+
+    /// Wakes who waits for quiet: waitQuiet, and a synchronous terminate.
+    pub(super) fn became_quiet(&self) {
+        self.kernel().wakeup(self.quiet_event());
+        self.kit.terminator().quiet(self.kernel());
     }
 
     fn quiet_event(&self) -> WaitEvent {

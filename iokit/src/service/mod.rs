@@ -48,6 +48,8 @@ pub struct Service {
     /// [`State`] bits.
     state: AtomicU32,
     busy: AtomicU32,
+    /// The thread in phase 1 of a termination of which this service is the root; 0 = none.
+    phase_1_thread: AtomicU32,
     /// Registry id of the client that holds this service open by the default `handle_open`; 0 = none.
     owner: AtomicU32,
     port: UserPort,

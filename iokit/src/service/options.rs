@@ -37,6 +37,8 @@ bitflags! {
         const NEED_CONFIG = 1 << 8;
         /// A matching thread works on it.
         const CONFIG = 1 << 9;
+        /// That matching can still be told to repeat.
+        const CONFIG_RUNNING = 1 << 15;
         /// Its own `start` is running.
         const STARTING = 1 << 10;
         /// The root of a termination whose phase 1 is not over.

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
+use mach::seam::ThreadId;
+
 use super::{Service, State};
 
 impl Service {
@@ -16,5 +18,15 @@ impl Service {
     pub(crate) fn set_state(&self, set: State, clear: State) -> State {
         let _held = self.arbitrate();
         self.change(set, clear)
+    }
+
+    /// The thread in phase 1 of a termination that begins here; 0 = none.
+    pub(crate) fn phase_1_thread(&self) -> ThreadId {
+        self.phase_1_thread.load(Ordering::Acquire)
+    }
+
+    /// Notes it.
+    pub(crate) fn set_phase_1_thread(&self, thread: ThreadId) {
+        self.phase_1_thread.store(thread, Ordering::Release);
     }
 }

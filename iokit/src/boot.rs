@@ -1,0 +1,50 @@
+//! Bringing IOKit up.
+
+use alloc::boxed::Box;
+
+use mach::KernelRef;
+use trace::{Event, Kind};
+
+use crate::{
+    IoKit,
+    bootargs::BootArgs,
+    class::IO_PLATFORM_EXPERT,
+    driver, family, load,
+    service::{Options, Plain, ServiceBuilder, ServiceRef},
+};
+
+/// Brings IOKit up on the first thread: registry, termination thread, platform expert, catalogue; then `boot.ready`, and
+/// the families begin to publish what they find. Panics if there is no memory for the first threads.
+pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
+    let kit = start(kernel, args);
+    for word in &args.unknown {
+        kernel.log(format_args!("iokit: unknown word on the command line: {word}\n"));
+    }
+    driver::register(&kit);
+    load::start(&kit);
+    let platform = publish_platform(&kit);
+    kit.watch_for_finish();
+    kernel.trace(Event::new(Kind::Ready));
+    family::start(&kit, &platform);
+    kit
+}
+
+/// IOKit without platform, drivers and families: what tests start from.
+pub fn start(kernel: &KernelRef, args: &BootArgs) -> IoKit {
+    let kit = IoKit::new(kernel, args);
+    if kit.start_termination_thread().is_err() {
+        panic!("no memory for the termination thread");
+    }
+    kit
+}
+
+/// The platform expert: the root's client, provider of host bridges.
+fn publish_platform(kit: &IoKit) -> ServiceRef {
+    let platform = ServiceBuilder::new(kit, Box::new(Plain(&IO_PLATFORM_EXPERT))).named("platform").build();
+    if let Some(root) = kit.root()
+        && platform.attach(&root)
+    {
+        platform.register_service(Options::empty());
+    }
+    platform
+}

@@ -1,0 +1,79 @@
+//! The end of a run, in order: `Command::Finish` or the `finish=` word.
+
+use alloc::sync::Arc;
+
+use mach::{KernelRef, Policy, ThreadCall, band};
+use trace::{Event, Kind, ring::Command};
+
+use crate::{
+    IoKit,
+    class::{IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
+    service::{Options, ServiceRef},
+};
+
+impl IoKit {
+    /// Installs the command handler, and arms the timer of `finish=`.
+    pub(crate) fn watch_for_finish(&self) {
+        let kit = self.clone();
+        let call = Arc::new(ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |_: &KernelRef| {
+            kit.begin_finish();
+        }));
+        if let Some(at) = self.args().finish {
+            call.enter_at(at);
+        }
+        self.kernel().set_command_handler(move |kernel: &KernelRef, command| match command {
+            Command::Finish => {
+                call.enter();
+            }
+            Command::ShowAllStacks => kernel.show_all_stacks(),
+            Command::None => {}
+        });
+    }
+
+    /// Ends the run on a thread of its own: it blocks for long, which a thread call should not.
+    fn begin_finish(&self) {
+        if self.finishing() {
+            return;
+        }
+        let kit = self.clone();
+        if self.kernel().spawn("finish", band::KERNEL, Policy::Fixed, move |_| kit.finish()).is_err() {
+            panic!("no memory for the thread that ends the run");
+        }
+    }
+
+    /// Stops the workload, terminates everything below the root and waits for it, unloads the bundles, reports what
+    /// is left of each class, and powers off.
+    pub fn finish(&self) {
+        for hook in self.take_finish_hooks() {
+            hook(self);
+        }
+        self.terminate_all();
+        for bundle in self.catalogue().bundles(self) {
+            if self.catalogue().unload(self, bundle).is_err() {
+                self.kernel().log(format_args!("iokit: {bundle} still has instances and stays loaded\n"));
+            }
+        }
+        self.report_classes();
+        self.kernel().trace(Event::new(Kind::Done));
+        self.kernel().machine().power_off();
+    }
+
+    /// Terminates what hangs off the root, newest first, and waits for each.
+    fn terminate_all(&self) {
+        let tops: alloc::vec::Vec<ServiceRef> = self.root().map(|r| r.clients()).unwrap_or_default();
+        for top in tops.iter().rev() {
+            top.terminate(Options::REQUIRED | Options::SYNCHRONOUS);
+        }
+    }
+
+    /// `class.count` for every class that ever had an instance, but the root and the platform expert.
+    fn report_classes(&self) {
+        let kept = [IO_REGISTRY_ROOT.name, IO_PLATFORM_EXPERT.name];
+        for count in self.class_counts() {
+            if !kept.contains(&count.class().name) {
+                let event = Event::new(Kind::ClassCount).arg(u64::from(count.instances()));
+                self.kernel().trace(event.text(count.class().name));
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! IOService's own requestTerminate, didTerminate and finalize.
+
+use crate::{
+    message::Message,
+    service::{Options, Service, ServiceRef, State},
+};
+
+impl Service {
+    /// True iff `provider` is the only provider.
+    pub fn default_request_terminate(&self, provider: &Service) -> bool {
+        self.is_only_provider(provider)
+    }
+
+    /// Unless deferred: schedules `stop(provider)` if this service does not hold it open; if it does, asks it to close with a message and
+    /// looks again. One that still holds it open is stopped when it closes.
+    pub fn default_did_terminate(self: &ServiceRef, provider: &ServiceRef, options: Options, deferred: bool) {
+        if deferred {
+            return;
+        }
+        let _held = self.arbitrate();
+        if provider.is_open(Some(self)) {
+            let _ = provider.message_client(Message::RequestingClose, self, u64::from(options.bits()));
+            if provider.is_open(Some(self)) {
+                return;
+            }
+        }
+        self.schedule_stop(provider);
+    }
+
+    /// Schedules `stop` on each provider that is not itself in phase 3 (those have had `didTerminate` for that).
+    pub fn default_finalize(self: &ServiceRef) {
+        for provider in self.providers() {
+            let _held = provider.arbitrate();
+            if !provider.state().contains(State::TERM_PHASE_3) {
+                self.schedule_stop(&provider);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Phases 2 and 3, by whoever plays the termination thread's part.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use trace::Kind;
+
+use crate::{
+    IoKit,
+    matching::NotificationKind,
+    message::Message,
+    service::{Options, Service, ServiceRef, State},
+};
+
+/// What was taken off the lists; freed only when the worker is through.
+type Kept = Vec<ServiceRef>;
+
+/// What the scan of the stop list found.
+enum Stop {
+    /// This one can stop now.
+    Ready(ServiceRef, ServiceRef),
+    /// It was detached already.
+    Nothing(ServiceRef, ServiceRef),
+    /// All that is left waits for something.
+    End,
+}
+
+impl IoKit {
+    /// Does all that is on the lists.
+    pub(super) fn do_termination_work(&self, options: Options) {
+        let options = options | Options::REQUIRED | Options::TERMINATE;
+        let mut kept = Kept::new();
+        loop {
+            let done = self.jobs(|jobs| jobs.work);
+            while let Some(root) = self.jobs(|jobs| jobs.phase_2.pop_front()) {
+                phase_2(root, options, &mut kept);
+            }
+            self.phase_3(options, &mut kept);
+            let left = self.jobs(|jobs| {
+                jobs.work -= done;
+                jobs.work
+            });
+            if left == 0 {
+                break;
+            }
+        }
+        drop(kept);
+    }
+
+    fn jobs<R>(&self, f: impl FnOnce(&mut super::lists::Jobs) -> R) -> R {
+        self.terminator().with(self.kernel(), f)
+    }
+
+    fn phase_3(&self, options: Options, kept: &mut Kept) {
+        loop {
+            while let Some(victim) = self.jobs(|jobs| jobs.finalize.pop_front()) {
+                victim.finalize_once(options);
+                kept.push(victim);
+            }
+            match self.next_stop() {
+                Stop::Ready(client, provider) => {
+                    provider.in_gate(|| stop(&client, &provider));
+                    kept.extend([client, provider]);
+                }
+                Stop::Nothing(client, provider) => kept.extend([client, provider]),
+                Stop::End => return,
+            }
+        }
+    }
+
+    /// Scans the stop list, first in first out.
+    fn next_stop(&self) -> Stop {
+        for index in 0.. {
+            let Some((client, provider)) = self.jobs(|jobs| jobs.stop.get(index).cloned()) else { break };
+            if !client.is_client_of(&provider) {
+                // It may have been queued more than once.
+                self.remove_stop(index);
+                return Stop::Nothing(client, provider);
+            }
+            if !client.state().contains(State::INACTIVE) || client.state().contains(State::FINALIZED) {
+                self.remove_stop(index);
+                return Stop::Ready(client, provider);
+            }
+        }
+        Stop::End
+    }
+
+    /// Only the worker removes, and others append: the index still stands.
+    fn remove_stop(&self, index: usize) {
+        let removed = self.jobs(|jobs| jobs.stop.remove(index));
+        drop(removed);
+    }
+}
+
+/// Phase 2 from `root`: wills breadth-first, then dids in exact reverse.
+fn phase_2(root: ServiceRef, options: Options, kept: &mut Kept) {
+    let mut to_visit = VecDeque::from([root]);
+    let mut visited = Vec::new();
+    while let Some(victim) = to_visit.pop_front() {
+        if victim.may_begin_phase_2() {
+            will_terminate(&victim, options, &mut to_visit);
+            visited.push(victim);
+        } else {
+            kept.push(victim);
+        }
+    }
+    while let Some(victim) = visited.pop() {
+        let leaf = {
+            let _held = victim.arbitrate();
+            victim.change(State::TERM_PHASE_3, State::empty());
+            !victim.has_clients()
+        };
+        victim.in_gate(|| did_terminate(&victim, options));
+        if leaf {
+            victim.schedule_finalize(false);
+        }
+        kept.push(victim);
+    }
+}
+
+/// Notifies, and tells the clients in the victim's gate.
+fn will_terminate(victim: &ServiceRef, options: Options, to_visit: &mut VecDeque<ServiceRef>) {
+    victim.trace(Kind::WillNotify, None, 0);
+    victim.kit().notifications().deliver(NotificationKind::WillTerminate, victim);
+    victim.in_gate(|| {
+        for client in victim.clients() {
+            client.trace(Kind::WillTerminate, Some(victim), 0);
+            client.driver().will_terminate(&client, victim, options);
+            to_visit.push_back(client);
+        }
+    });
+}
+
+/// In the victim's gate.
+fn did_terminate(victim: &ServiceRef, options: Options) {
+    victim.message_clients(Message::IsTerminated, u64::from(options.bits()), None);
+    for client in victim.clients() {
+        let mut defer = false;
+        client.trace(Kind::DidTerminate, Some(victim), 0);
+        client.driver().did_terminate(&client, victim, options, &mut defer);
+    }
+}
+
+/// In the provider's gate.
+fn stop(client: &ServiceRef, provider: &ServiceRef) {
+    client.trace(Kind::Stop, Some(provider), 0);
+    client.driver().stop(client, provider);
+    if provider.is_open(Some(client)) {
+        provider.close(client, Options::empty());
+    }
+    client.detach(provider);
+}
+
+impl Service {
+    /// Whether phase 2 may begin here: not during phase 1 or matching, nor while a client starts (it is scheduled again
+    /// afterwards), nor twice.
+    fn may_begin_phase_2(&self) -> bool {
+        let _held = self.arbitrate();
+        let state = self.state();
+        let ready = state.contains(State::INACTIVE)
+            && !state
+                .intersects(State::TERM_PHASE_1 | State::TERM_PHASE_2 | State::CONFIG | State::NEED_CONFIG)
+            && !self.clients().iter().any(|c| c.state().contains(State::STARTING));
+        if ready {
+            self.change(State::TERM_PHASE_2, State::empty());
+        }
+        ready
+    }
+
+    /// Calls `finalize` in this service's gate, the first time.
+    fn finalize_once(self: &ServiceRef, options: Options) {
+        let first = {
+            let _held = self.arbitrate();
+            !self.change(State::FINALIZED, State::empty()).contains(State::FINALIZED)
+        };
+        if first {
+            self.in_gate(|| {
+                self.trace(Kind::Finalize, None, 0);
+                self.driver().finalize(self, options);
+            });
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The gate (WL1, WL9, WL14).
+
+use core::sync::atomic::Ordering;
+
+use mach::{WaitEvent, WaitMode, WaitResult};
+use trace::Kind;
+
+use super::Core;
+
+/// The gate is closed, one level, until this is dropped.
+pub(crate) struct Gate<'a>(&'a Core);
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl Core {
+    /// Closes the gate, one level more.
+    pub(crate) fn enter(&self) -> Gate<'_> {
+        self.gate.lock(self.kernel());
+        self.entered();
+        Gate(self)
+    }
+
+    /// Closes the gate if nobody else holds it.
+    pub(crate) fn try_enter(&self) -> Option<Gate<'_>> {
+        if !self.gate.try_lock(self.kernel()) {
+            return None;
+        }
+        self.entered();
+        Some(Gate(self))
+    }
+
+    fn entered(&self) {
+        let depth = self.depth.load(Ordering::Relaxed);
+        self.depth.store(depth + 1, Ordering::Relaxed);
+        if depth == 0 {
+            if self.maximum.load(Ordering::Relaxed) != 0 {
+                self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
+            }
+            self.trace(Kind::GateClose, 0);
+        }
+    }
+
+    fn leave(&self) {
+        let depth = self.depth.load(Ordering::Relaxed) - 1;
+        if depth == 0 {
+            self.check_maximum();
+            self.trace(Kind::GateOpen, 0);
+        }
+        self.depth.store(depth, Ordering::Relaxed);
+        self.gate.unlock(self.kernel());
+    }
+
+    fn check_maximum(&self) {
+        let maximum = self.maximum.load(Ordering::Relaxed);
+        if maximum == 0 {
+            return;
+        }
+        let held = self.kernel().now().saturating_sub(self.closed_at.load(Ordering::Relaxed));
+        if held > maximum {
+            self.violation("WL14", held);
+        }
+    }
+
+    /// WL14.
+    pub(super) fn set_maximum_lock_time(&self, ns: Option<u64>) {
+        self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
+        self.maximum.store(ns.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Whether the caller owns the gate.
+    pub(crate) fn in_gate(&self) -> bool {
+        self.gate.is_owner(self.kernel())
+    }
+
+    /// Whether the caller is the loop's thread.
+    pub(crate) fn on_thread(&self) -> bool {
+        let thread = self.thread.load(Ordering::Acquire);
+        thread != 0 && thread == self.kernel().thread_id()
+    }
+
+    /// WL9: drops all levels, sleeps, takes them again. The wait is asserted before the gate opens, so that a wakeup by
+    /// whoever takes the gate next is not lost.
+    pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
+        let depth = self.depth.load(Ordering::Relaxed);
+        self.trace(Kind::CommandSleep, event.0);
+        self.depth.store(0, Ordering::Relaxed);
+        let result = self.gate.sleep(self.kernel(), event, mode, deadline);
+        self.depth.store(depth, Ordering::Relaxed);
+        if self.maximum.load(Ordering::Relaxed) != 0 {
+            self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
+        }
+        self.trace(Kind::CommandResume, result as i32 as u64);
+        result
+    }
+
+    /// WL9: no gate needed; with no waiter nothing is remembered.
+    pub(crate) fn wakeup_gate(&self, event: WaitEvent, one: bool) {
+        self.trace(Kind::CommandWakeup, event.0);
+        if one {
+            self.kernel().wakeup_one(event);
+        } else {
+            self.kernel().wakeup(event);
+        }
+    }
+}
