@@ -1,0 +1,103 @@
+//! Workgate's guest kernel: the bootable image. See the library's documentation for what is where.
+#![no_std]
+#![no_main]
+#![deny(clippy::float_arithmetic)]
+
+extern crate alloc;
+
+mod x86;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use guest_kernel::acpi::Acpi;
+use guest_kernel::boot_info::{BootInfo, COMMAND_LINE_BYTES, number, option};
+use guest_kernel::memory_map::{Layout, MemoryMap};
+use iokit::BootArgs;
+use mach::Kernel;
+use mach::seam::TIMER_VECTOR;
+use x86::bench::Bench;
+use x86::boot::Image;
+use x86::dma::DmaMemory;
+use x86::guest::{self, Guest};
+use x86::memory::LowMemory;
+use x86::pci::ConfigSpace;
+use x86::stack::Stack;
+use x86::time::Timer;
+use x86::{apic, backtrace, context, descriptors, ioapic, memory, paging, percpu, power, serial, smp, time};
+
+/// Where the local APICs are if no table tells.
+const USUAL_LOCAL_APIC: u64 = 0xfee0_0000;
+
+/// What the first steps found out, for those on the idle thread's stack.
+struct Early {
+    acpi: Acpi,
+    command_line: String,
+    map: MemoryMap,
+    layout: Layout,
+}
+
+/// The first Rust code, on the boot stack: memory and traps, then over to a stack with a guard.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_main(start_info: u32) -> ! {
+    percpu::load(0);
+    serial::init();
+    let info = BootInfo::read(&LowMemory, u64::from(start_info))
+        .unwrap_or_else(|error| panic!("cannot use the start information at {start_info:#x}: {error:?}"));
+    let acpi = Acpi::read(&LowMemory, info.rsdp).unwrap_or_default();
+    let image_end = backtrace::image_end();
+    let layout = info.memory.divide(image_end).unwrap_or_else(|error| panic!("memory: {error:?}"));
+    // The loader may have put the line into what becomes the heap: copy it first.
+    let mut copy = [0; COMMAND_LINE_BYTES];
+    let line = &mut copy[..info.command_line.len()];
+    line.copy_from_slice(info.command_line);
+    memory::init(layout.free);
+    let command_line = String::from_utf8_lossy(line).into_owned();
+    paging::init(&info.memory, Image::get(), image_end).unwrap_or_else(|error| panic!("paging: {error:?}"));
+    let (Some(idle), Some(traps)) = (Stack::new(), smp::trap_stacks()) else {
+        panic!("no memory for stacks")
+    };
+    percpu::block(0).set_stacks(idle, traps);
+    descriptors::init_idt();
+    descriptors::load(0, traps);
+    let early = Box::new(Early { acpi, command_line, map: info.memory, layout });
+    // SAFETY: the stack is fresh; what the boot stack holds is copied or handed over.
+    unsafe { context::continue_on(idle, start_kernel, Box::into_raw(early) as usize) }
+}
+
+/// Devices, the other CPUs, and the kernel; on the idle thread's stack.
+extern "C" fn start_kernel(early: usize) -> ! {
+    // SAFETY: `kernel_main` made it with `Box::into_raw` and calls once.
+    let early = unsafe { Box::from_raw(early as *mut Early) };
+    let line = early.command_line.as_bytes();
+    let madt = early.acpi.madt.unwrap_or_default();
+    power::init(early.acpi.fadt);
+
+    let pm_timer = early.acpi.fadt.and_then(|fadt| fadt.pm_timer());
+    let (clock, source) = time::clock(option(line, "tsc_hz").and_then(number), pm_timer);
+    apic::choose(if madt.local_apic == 0 { USUAL_LOCAL_APIC } else { madt.local_apic });
+    apic::init(time::has_tsc_deadline(), TIMER_VECTOR);
+    percpu::prepare(0, apic::id());
+    ioapic::init(madt.io_apics());
+    let timer = Timer::new(clock);
+    let cpus = smp::start(madt.apic_ids(), &early.map, &timer);
+
+    let bench = option(line, "bench").and_then(Bench::new);
+    if bench.is_none() {
+        let (hz, bytes) = (clock.hz(), memory::free_bytes());
+        kprintln!("workgate: {cpus} CPUs, TSC {hz} Hz ({source:?}), {} MiB free", bytes >> 20);
+    }
+    let config = ConfigSpace::new(early.acpi.ecam);
+    let machine =
+        guest::install(Arc::new(Guest { cpus, timer, config, dma: DmaMemory(early.layout.dma), bench }));
+    let kernel = Kernel::new(machine);
+    guest::set_kernel(kernel.clone());
+    let arguments = BootArgs::parse(&early.command_line);
+    drop(early);
+    kernel.first_thread(move |kernel| {
+        iokit::boot(kernel, &arguments);
+    });
+    smp::release();
+    guest::run_cpu(0)
+}

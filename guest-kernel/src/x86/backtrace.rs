@@ -1,0 +1,87 @@
+//! Walking the chain of frames, and naming what is found.
+
+use core::arch::asm;
+use core::fmt;
+
+use guest_kernel::symbols::{HEADER_BYTES, Symbols};
+
+use super::boot::{Image, boot_stack, boot_stack_top};
+use super::stack;
+
+/// The caller's frame pointer.
+#[inline(always)]
+pub fn frame_pointer() -> u64 {
+    let value;
+    // SAFETY: reads a register; the image is compiled with frame pointers.
+    unsafe { asm!("mov {}, rbp", out(reg) value, options(nomem, nostack, preserves_flags)) }
+    value
+}
+
+/// Return addresses from the frame at `rbp` outwards; the number found. Frames outside of known stacks end the walk.
+pub fn walk(mut rbp: u64, into: &mut [u64]) -> usize {
+    let mut found = 0;
+    while found < into.len() {
+        let Some((bottom, top)) = stack_around(rbp) else { break };
+        if rbp % 8 != 0 || rbp < bottom || rbp + 16 > top {
+            break;
+        }
+        // SAFETY: both words are in the mapped part of a stack.
+        let (next, address) =
+            unsafe { ((rbp as *const u64).read_volatile(), (rbp as *const u64).add(1).read_volatile()) };
+        if address == 0 {
+            break;
+        }
+        into[found] = address;
+        found += 1;
+        // Outwards on the same stack, or over to the stack that was interrupted.
+        if next <= rbp && next >= bottom {
+            break;
+        }
+        rbp = next;
+    }
+    found
+}
+
+fn stack_around(address: u64) -> Option<(u64, u64)> {
+    let boot = (&raw const boot_stack as u64, &raw const boot_stack_top as u64);
+    if (boot.0..boot.1).contains(&address) { Some(boot) } else { stack::around(address) }
+}
+
+/// What an image holds that was not finished: no table.
+#[used]
+#[unsafe(link_section = ".symbols")]
+static PLACEHOLDER: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
+
+/// The symbol table that the image's build appended; `None` in an image that was not finished.
+pub fn symbols() -> Option<Symbols<'static>> {
+    let start = Image::get().symbols as *const u8;
+    // SAFETY: the image's last segment begins here; it is loaded, constant, and at least a header long.
+    let header = unsafe { core::slice::from_raw_parts(start, HEADER_BYTES) };
+    let length = Symbols::length(header)?;
+    // SAFETY: the build that wrote the header loaded that many bytes.
+    Symbols::new(unsafe { core::slice::from_raw_parts(start, length) })
+}
+
+/// Address of the first byte after image and symbol table.
+pub fn image_end() -> u64 {
+    let start = Image::get().symbols;
+    // SAFETY: as in `symbols`.
+    let header = unsafe { core::slice::from_raw_parts(start as *const u8, HEADER_BYTES) };
+    start + Symbols::length(header).unwrap_or(HEADER_BYTES) as u64
+}
+
+/// Prints the return addresses in `frames`, innermost first.
+///
+/// # Errors
+/// What the writer says.
+pub fn print(out: &mut impl fmt::Write, frames: &[u64]) -> fmt::Result {
+    let symbols = symbols();
+    for (depth, &address) in frames.iter().enumerate() {
+        // A return address may be the first byte of the next function: look one back.
+        match symbols.and_then(|s| s.find(address - 1)) {
+            Some((name, offset)) => writeln!(out, "{depth:3}: {address:#012x} {name}+{:#x}", offset + 1)?,
+            None => writeln!(out, "{depth:3}: {address:#012x} ?")?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The bench page: events for the host (`trace::ring`).
+//!
+//! One event at a time is claimed, stamped and published, under a lock: records are complete and in order of time, and when the
+//! doorbell rings, everything before that event is there to be read.
+
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use guest_kernel::boot_info::number;
+use guest_kernel::record::{LAST_WORD, words};
+use trace::ring::{ARMED, BENCH_BYTES, COMMAND, Command, HEAD, RECORDS, RING_EVENTS, TAIL};
+use trace::{EVENT_BYTES, Event};
+
+use super::cpu;
+use super::lock::Masked;
+
+/// Turns to wait for another CPU's event when the kernel panics.
+const PATIENCE: u32 = 100_000;
+
+/// The page and its doorbell.
+#[derive(Debug)]
+pub struct Bench {
+    base: u64,
+    doorbell: u16,
+    lock: Masked<()>,
+}
+
+impl Bench {
+    /// The bench that `bench=0xADDR,0xPORT` names; `None` if the words are wrong or the address cannot be used.
+    pub fn new(words: &str) -> Option<Self> {
+        let (base, port) = words.split_once(',')?;
+        let base = number(base)?;
+        let end = base.checked_add(BENCH_BYTES as u64)?;
+        let usable = base >= 4096 && base % 4096 == 0 && end <= 1 << 32;
+        usable.then_some(Self { base, doorbell: u16::try_from(number(port)?).ok()?, lock: Masked::new(()) })
+    }
+
+    /// Stamps, publishes, and rings if somebody waits for this kind.
+    pub fn record(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
+        let guard = self.lock.lock();
+        self.publish(event, stamp);
+        let armed = self.is_armed(event);
+        drop(guard);
+        if armed {
+            self.ring();
+        }
+    }
+
+    /// The same when other CPUs were stopped, maybe while they held the lock.
+    pub fn record_in_panic(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
+        let _guard = self.lock.lock_for(PATIENCE);
+        self.publish(event, stamp);
+        self.ring();
+    }
+
+    /// What the host asks.
+    pub fn command(&self) -> Command {
+        // SAFETY: the header is memory of the bench page, aligned; the host writes it at any time, so atomically.
+        Command::from_word(
+            unsafe { &*((self.base + COMMAND as u64) as *const AtomicU32) }.load(Ordering::Acquire),
+        )
+    }
+
+    fn publish(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
+        let number = self.word(HEAD).load(Ordering::Relaxed);
+        while number.wrapping_sub(self.word(TAIL).load(Ordering::Acquire)) >= RING_EVENTS as u64 {
+            self.ring();
+            core::hint::spin_loop();
+        }
+        self.word(HEAD).store(number.wrapping_add(1), Ordering::Relaxed);
+        stamp(event);
+        let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
+        let words = words(event, number.wrapping_add(1) as u32);
+        for (n, &word) in words.iter().enumerate().filter(|(n, _)| *n != LAST_WORD) {
+            self.word(record + n * 8).store(word, Ordering::Relaxed);
+        }
+        self.word(record + LAST_WORD * 8).store(words[LAST_WORD], Ordering::Release);
+    }
+
+    fn is_armed(&self, event: &Event) -> bool {
+        let kind = event.kind as usize;
+        if kind >= 256 {
+            return false;
+        }
+        let address = self.base + (ARMED + kind / 8) as u64;
+        // SAFETY: a byte of the header.
+        unsafe { &*(address as *const AtomicU8) }.load(Ordering::Relaxed) >> (kind % 8) & 1 != 0
+    }
+
+    fn ring(&self) {
+        // SAFETY: the host named this port for this purpose.
+        unsafe { cpu::outb(self.doorbell, 1) }
+    }
+
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        // SAFETY: offsets are 8-aligned and within BENCH_BYTES of the page, which is mapped below 4 GiB and shared with the host only.
+        unsafe { &*((self.base + offset as u64) as *const AtomicU64) }
+    }
+}

@@ -1,0 +1,242 @@
+//! The seam's answer on a real processor, and the upcalls into the kernel.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use mach::seam::{Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, ThreadId, Width};
+use trace::Event;
+use trace::ring::COMMAND_VECTOR;
+
+use super::bench::Bench;
+use super::dma::DmaMemory;
+use super::pci::{self, ConfigSpace};
+use super::time::Timer;
+use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial};
+
+/// What the machine consists of, once it is up.
+#[derive(Debug)]
+pub struct Guest {
+    /// CPUs that run.
+    pub cpus: usize,
+    /// Time.
+    pub timer: Timer,
+    /// PCI configuration space.
+    pub config: ConfigSpace,
+    /// Memory for DMA.
+    pub dma: DmaMemory,
+    /// The host's ear.
+    pub bench: Option<Bench>,
+}
+
+/// Set once, before any other CPU enters the kernel.
+static GUEST: AtomicPtr<Guest> = AtomicPtr::new(null_mut());
+/// Set once, before interrupts are enabled.
+static KERNEL: AtomicPtr<mach::KernelRef> = AtomicPtr::new(null_mut());
+
+/// Makes `guest` the machine, for good.
+pub fn install(guest: Arc<Guest>) -> Arc<Guest> {
+    GUEST.store(Arc::into_raw(guest.clone()).cast_mut(), Ordering::Release);
+    guest
+}
+
+/// Makes `kernel` the one that the upcalls go to, for good.
+pub fn set_kernel(kernel: mach::KernelRef) {
+    KERNEL.store(alloc::boxed::Box::into_raw(alloc::boxed::Box::new(kernel)), Ordering::Release);
+}
+
+fn guest() -> Option<&'static Guest> {
+    // SAFETY: null, or from an Arc that is never released.
+    unsafe { GUEST.load(Ordering::Acquire).as_ref() }
+}
+
+fn kernel() -> Option<&'static mach::KernelRef> {
+    // SAFETY: null, or from a Box that is never freed.
+    unsafe { KERNEL.load(Ordering::Acquire).as_ref() }
+}
+
+/// An interrupt was taken: true = call [`preempt`] on the interrupted thread's stack.
+pub fn interrupt(vector: u8) -> bool {
+    if vector == apic::SPURIOUS_VECTOR {
+        return false;
+    }
+    let better = match (kernel(), vector) {
+        (None, _) => false,
+        (Some(kernel), COMMAND_VECTOR) => {
+            if let Some(bench) = guest().and_then(|g| g.bench.as_ref()) {
+                kernel.command(bench.command());
+            }
+            // What the command woke is looked at like what another CPU woke.
+            kernel.interrupt(RESCHEDULE_VECTOR)
+        }
+        (Some(kernel), vector) => kernel.interrupt(vector),
+    };
+    apic::end_of_interrupt();
+    better
+}
+
+/// See `Kernel::preempt`.
+pub fn preempt() {
+    if let Some(kernel) = kernel() {
+        kernel.preempt();
+    }
+}
+
+/// See `Kernel::thread_entry`.
+pub fn thread_entry() {
+    if let Some(kernel) = kernel() {
+        kernel.thread_entry();
+    }
+}
+
+/// Makes the calling CPU one of the kernel's.
+pub fn run_cpu(number: usize) -> ! {
+    if let Some(kernel) = kernel() {
+        kernel.start_cpu(number);
+    }
+    power::off()
+}
+
+/// Records an event when all other CPUs are stopped.
+pub fn trace_in_panic(mut event: Event) {
+    if let Some((guest, bench)) = guest().and_then(|g| Some((g, g.bench.as_ref()?))) {
+        bench.record_in_panic(&mut event, |event| guest.stamp(event));
+    }
+}
+
+impl Guest {
+    fn stamp(&self, event: &mut Event) {
+        event.time = self.timer.now();
+        event.cpu = percpu::number() as u8;
+        event.thread = percpu::thread();
+    }
+}
+
+impl Machine for Guest {
+    fn cpu_count(&self) -> usize {
+        self.cpus
+    }
+
+    fn cpu(&self) -> usize {
+        percpu::number()
+    }
+
+    fn thread(&self) -> ThreadId {
+        percpu::thread()
+    }
+
+    fn adopt(&self, thread: ThreadId) -> ContextId {
+        percpu::set_thread(thread);
+        context::adopt(percpu::block(percpu::number()).idle_stack())
+    }
+
+    fn now(&self) -> u64 {
+        self.timer.now()
+    }
+
+    fn arm(&self, deadline: Option<u64>) {
+        self.timer.arm(deadline);
+    }
+
+    fn mask(&self) -> bool {
+        cpu::mask()
+    }
+
+    fn unmask(&self) {
+        cpu::unmask();
+    }
+
+    fn ipi(&self, cpu: usize) {
+        apic::send(cpu, RESCHEDULE_VECTOR);
+    }
+
+    fn idle(&self) {
+        cpu::unmask_and_halt();
+    }
+
+    fn relax(&self) {
+        core::hint::spin_loop();
+    }
+
+    fn create(&self, _thread: ThreadId) -> Result<ContextId, OutOfMemory> {
+        context::create()
+    }
+
+    fn switch(&self, from: ContextId, to: ContextId, thread: ThreadId) {
+        context::switch(from, to, thread);
+    }
+
+    fn destroy(&self, context: ContextId) {
+        context::destroy(context);
+    }
+
+    fn point(&self, _point: Point) {}
+
+    fn trace(&self, mut event: Event) {
+        if let Some(bench) = &self.bench {
+            bench.record(&mut event, |event| self.stamp(event));
+        }
+    }
+
+    fn traced(&self) -> bool {
+        self.bench.is_some()
+    }
+
+    fn console(&self, text: &str) {
+        serial::write(text);
+    }
+
+    fn backtrace(&self, frames: &mut [u64]) -> usize {
+        backtrace::walk(backtrace::frame_pointer(), frames)
+    }
+
+    fn fatal(&self, message: fmt::Arguments<'_>) -> ! {
+        panic::fatal(message)
+    }
+
+    fn power_off(&self) {
+        power::off()
+    }
+
+    fn config_read(&self, function: Bdf, offset: u16, width: Width) -> u32 {
+        self.config.read(function, offset, width)
+    }
+
+    fn config_write(&self, function: Bdf, offset: u16, width: Width, value: u32) {
+        self.config.write(function, offset, width, value);
+    }
+
+    fn reg_read(&self, address: u64, width: Width) -> u64 {
+        pci::reg_read(address, width)
+    }
+
+    fn reg_write(&self, address: u64, width: Width, value: u64) {
+        pci::reg_write(address, width, value);
+    }
+
+    fn dma_region(&self) -> (u64, u64) {
+        (self.dma.0.start, self.dma.0.bytes())
+    }
+
+    fn dma_read(&self, address: u64, into: &mut [u8]) {
+        self.dma.read(address, into);
+    }
+
+    fn dma_write(&self, address: u64, from: &[u8]) {
+        self.dma.write(address, from);
+    }
+
+    fn message(&self, cpu: usize, vector: u8) -> (u64, u32) {
+        // Physical destination, fixed delivery, edge (Intel SDM volume 3, 11.11).
+        (0xfee0_0000 | u64::from(percpu::apic_id(cpu)) << 12, u32::from(vector))
+    }
+
+    fn line_route(&self, gsi: u32, vector: u8, cpu: usize) {
+        ioapic::route(gsi, vector, cpu);
+    }
+
+    fn line_mask(&self, gsi: u32, masked: bool) {
+        ioapic::mask(gsi, masked);
+    }
+}

@@ -1,0 +1,197 @@
+//! Entries of interrupts and exceptions.
+//!
+//! An interrupt runs on its CPU's interrupt stack with interrupts masked, and never nests. If the kernel then wants another thread
+//! here, the frame is copied to the interrupted thread's own stack, below what it may use without moving its
+//! stack pointer (128 bytes), and `Kernel::preempt` is called there: the interrupt stack is free again before
+//! interrupts are enabled.
+//!
+//! The frame begins with RBP and RIP, next to each other like those of a call, so that backtraces walk through it.
+
+use core::arch::global_asm;
+
+use super::guest;
+use super::panic;
+
+global_asm!(
+    r#"
+    .macro INTERRUPT_STUB vector
+    .balign 16
+    push rbp
+    mov rbp, rsp
+    push \vector
+    jmp interrupt_common
+    .endm
+
+    .macro EXCEPTION_STUB vector, has_code
+    .balign 16
+    .if \has_code == 0
+    push 0
+    .endif
+    push \vector
+    jmp exception_common
+    .endm
+
+    .balign 16
+    .global trap_stubs
+    .type trap_stubs, @function
+trap_stubs:
+    .set vector, 0
+    .rept 32
+    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+    EXCEPTION_STUB vector, 1
+    .else
+    EXCEPTION_STUB vector, 0
+    .endif
+    .set vector, vector + 1
+    .endr
+    .rept 224
+    INTERRUPT_STUB vector
+    .set vector, vector + 1
+    .endr
+    .balign 16
+    .size trap_stubs, . - trap_stubs
+
+    .type interrupt_common, @function
+interrupt_common:
+    push rax
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push r8
+    push r9
+    push r10
+    push r11
+    mov edi, [rbp - 8]
+    cld
+    call guest_interrupt
+    test al, al
+    jz 3f
+    // 16 words: 9 registers, vector, RBP, RIP, CS, RFLAGS, RSP, SS.
+    mov rdi, [rsp + 14*8]
+    sub rdi, 256
+    and rdi, -16
+    mov rsi, rsp
+    mov rsp, rdi
+    lea rbp, [rdi + 10*8]
+    mov ecx, 16
+    rep movsq
+    call guest_preempt
+3:
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rax
+    add rsp, 8
+    pop rbp
+    iretq
+    .size interrupt_common, . - interrupt_common
+
+    .type exception_common, @function
+exception_common:
+    push rax
+    push rbx
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push rbp
+    push r8
+    push r9
+    push r10
+    push r11
+    push r12
+    push r13
+    push r14
+    push r15
+    mov rdi, rsp
+    cld
+    // 22 words on a 16-byte boundary: aligned.
+    call guest_exception
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rbp
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rbx
+    pop rax
+    add rsp, 16
+    iretq
+    .size exception_common, . - exception_common
+"#
+);
+
+unsafe extern "C" {
+    static trap_stubs: u8;
+}
+
+/// Bytes from one stub to the next.
+const STUB_BYTES: u64 = 16;
+/// The NMI's vector.
+const NMI: u64 = 2;
+
+/// Address of the code that the gate of `vector` names.
+pub fn stub(vector: u8) -> u64 {
+    &raw const trap_stubs as u64 + u64::from(vector) * STUB_BYTES
+}
+
+/// What an exception leaves on its stack, lowest address first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // registers, by their names
+pub struct Registers {
+    pub r15: u64,
+    pub r14: u64,
+    pub r13: u64,
+    pub r12: u64,
+    pub r11: u64,
+    pub r10: u64,
+    pub r9: u64,
+    pub r8: u64,
+    pub rbp: u64,
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rdx: u64,
+    pub rcx: u64,
+    pub rbx: u64,
+    pub rax: u64,
+    pub vector: u64,
+    pub code: u64,
+    pub rip: u64,
+    pub cs: u64,
+    pub rflags: u64,
+    pub rsp: u64,
+    pub ss: u64,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn guest_interrupt(vector: u32) -> bool {
+    guest::interrupt(vector as u8)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn guest_preempt() {
+    guest::preempt();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn guest_exception(registers: &Registers) {
+    if registers.vector == NMI {
+        panic::stop_if_asked();
+        return;
+    }
+    panic::exception(registers);
+}
