@@ -95,7 +95,7 @@ impl<M: TableMemory> PageTables<M> {
 
     /// The level whose entries map the largest page that is aligned to `bits` and not longer than `bytes`: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB.
     fn level(&self, bits: u64, bytes: u64) -> u32 {
-        let fits = |level: u32| bits % page_bytes(level) == 0 && bytes >= page_bytes(level);
+        let fits = |level: u32| bits.is_multiple_of(page_bytes(level)) && bytes >= page_bytes(level);
         if self.gigabyte_pages && fits(3) {
             3
         } else if fits(2) {
