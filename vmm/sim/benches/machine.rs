@@ -14,7 +14,7 @@ use mach::seam::{Machine, Point};
 use sim::{Ended, Limits, Sim, chooser::Plain};
 
 /// Runs `body` as the first thread of a machine and answers the time that it took there.
-fn inside(sim: Sim, body: impl FnOnce(&toy::Toy) + Send + 'static) -> Duration {
+fn inside(sim: Sim<'_>, body: impl FnOnce(&Arc<toy::Toy>) + Send + 'static) -> Duration {
     let took = Arc::new(Mutex::new(Duration::ZERO));
     let place = took.clone();
     let outcome = toy::run(sim.limits(Limits::NONE), &mut |_| {}, move |toy| {

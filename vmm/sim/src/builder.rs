@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use devices::fault::plan::Plan;
 use trace::Event;
 
 use crate::{
@@ -15,15 +16,15 @@ const MEMORY: u64 = 16 << 20;
 
 /// A machine that is not running yet: one CPU, seed 0, 16 MiB for DMA, no devices.
 #[must_use]
-pub struct Sim {
-    setup: Setup,
+pub struct Sim<'p> {
+    setup: Setup<'p>,
 }
 
-impl Sim {
+impl<'p> Sim<'p> {
     /// The machine with nothing changed.
     pub fn builder() -> Self {
         let chooser = Box::new(Seeded::new(0));
-        Self { setup: Setup { cpus: 1, memory: MEMORY, chooser, limits: Limits::default() } }
+        Self { setup: Setup { cpus: 1, memory: MEMORY, chooser, limits: Limits::default(), plan: None } }
     }
 
     /// The number of virtual CPUs, 1–8.
@@ -46,6 +47,12 @@ impl Sim {
     /// Bytes of memory for DMA.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.setup.memory = bytes;
+        self
+    }
+
+    /// The devices, rules and clock of a plan.
+    pub fn plan(mut self, plan: &'p Plan) -> Self {
+        self.setup.plan = Some(plan);
         self
     }
 

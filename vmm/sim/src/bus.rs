@@ -1,27 +1,80 @@
 //! Memory and what answers on the bus.
 
+use devices::{
+    fault::plan::Plan,
+    platform::{Host, Platform},
+};
+use mach::seam::{Bdf, Width};
+use trace::{Event, Kind};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+use crate::{
+    interrupts::decode,
+    start::StartError,
+    state::{Cold, Hot},
+};
 
 /// Where DMA memory begins: above what firmware keeps on a PC.
 const DMA_BASE: u64 = 0x10_0000;
+
+/// What the platform asked of the machine during one call.
+enum Signal {
+    Message(u64, u32),
+    Line(u32, bool),
+    Fault(u32, &'static str),
+}
 
 /// The machine's memory and devices.
 pub(crate) struct Bus {
     memory: GuestMemoryMmap,
     bytes: u64,
+    platform: Option<Platform>,
+    armed: [u8; 32],
+    signals: Vec<Signal>,
 }
 
-/// No memory for the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NoMemory(pub String);
+/// The machine as the platform sees it during a call.
+struct World<'a> {
+    now: u64,
+    memory: &'a GuestMemoryMmap,
+    signals: &'a mut Vec<Signal>,
+}
+
+impl Host for World<'_> {
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn memory(&self) -> &GuestMemoryMmap {
+        self.memory
+    }
+
+    fn message(&mut self, address: u64, data: u32) {
+        self.signals.push(Signal::Message(address, data));
+    }
+
+    fn line(&mut self, gsi: u32, asserted: bool) {
+        self.signals.push(Signal::Line(gsi, asserted));
+    }
+
+    fn fault(&mut self, slot: u32, word: &'static str) {
+        self.signals.push(Signal::Fault(slot, word));
+    }
+}
 
 impl Bus {
-    /// `bytes` of memory for DMA, committed page by page as it is touched, and no devices.
-    pub fn new(bytes: u64) -> Result<Self, NoMemory> {
-        let length = usize::try_from(bytes).map_err(|e| NoMemory(e.to_string()))?;
+    /// `bytes` of memory for DMA, committed page by page as it is touched, and the devices of `plan`, as firmware leaves them.
+    pub fn new(bytes: u64, plan: Option<&Plan>) -> Result<Self, StartError> {
+        let length = usize::try_from(bytes).map_err(|e| StartError::Memory(e.to_string()))?;
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(DMA_BASE), length)])
-            .map_err(|e| NoMemory(e.to_string()))?;
-        Ok(Self { memory, bytes })
+            .map_err(|e| StartError::Memory(e.to_string()))?;
+        let mut platform = plan.map(Platform::new).transpose()?;
+        let mut armed = [0; 32];
+        if let Some(platform) = &mut platform {
+            platform.firmware();
+            armed = platform.armed_kinds();
+        }
+        Ok(Self { memory, bytes, platform, armed, signals: Vec::new() })
     }
 
     /// Base and size of the memory for DMA.
@@ -42,4 +95,121 @@ impl Bus {
     pub fn dma_write(&self, address: u64, from: &[u8]) -> bool {
         self.memory.write_slice(from, GuestAddress(address)).is_ok()
     }
+
+    /// When the platform wants to run; `u64::MAX` = never.
+    pub fn next_deadline(&self) -> u64 {
+        self.platform.as_ref().and_then(Platform::next_deadline).unwrap_or(u64::MAX)
+    }
+
+    /// True if the plan waits for events of this kind.
+    #[inline]
+    pub fn waits_for(&self, kind: Kind) -> bool {
+        let number = kind as usize;
+        self.armed.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 != 0)
+    }
+
+    /// Plan time 0 is `zero`.
+    pub fn start_plan(&mut self, zero: u64) {
+        if let Some(platform) = &mut self.platform {
+            platform.start_plan(zero);
+        }
+    }
+
+    fn call<R>(&mut self, now: u64, f: impl FnOnce(&mut Platform, &mut World<'_>) -> R) -> Option<R> {
+        let platform = self.platform.as_mut()?;
+        let mut world = World { now, memory: &self.memory, signals: &mut self.signals };
+        Some(f(platform, &mut world))
+    }
+}
+
+impl Cold {
+    /// Runs what is due in the platform.
+    pub fn advance_platform(&mut self, h: &Hot) {
+        self.with_platform(h, |platform, world| platform.advance(world));
+    }
+
+    /// Takes an event of the guest: for the trace, and for a plan that waits for it. True = the hub should hand the batch over.
+    pub fn record(&mut self, h: &Hot, event: &Event) -> bool {
+        let full = self.recorder.push(*event, h.total_points());
+        if event.kind == Kind::Ready && self.plan.ready(event.time) {
+            self.bus.start_plan(event.time);
+            self.refresh_due();
+            h.hurry(self.due);
+        }
+        if self.bus.waits_for(event.kind) {
+            self.with_platform(h, |platform, world| platform.guest_event(event, world));
+        }
+        full
+    }
+
+    /// Reads a device register.
+    pub fn reg_read(&mut self, h: &Hot, address: u64, width: Width) -> u64 {
+        let mut bytes = [0xff; 8];
+        let part = &mut bytes[..width as usize];
+        self.with_platform(h, |platform, world| platform.mmio_read(address, part, world));
+        u64::from_le_bytes(bytes) & all_ones(width)
+    }
+
+    /// Writes a device register.
+    pub fn reg_write(&mut self, h: &Hot, address: u64, width: Width, value: u64) {
+        let bytes = value.to_le_bytes();
+        let part = &bytes[..width as usize];
+        self.with_platform(h, |platform, world| platform.mmio_write(address, part, world));
+    }
+
+    /// Reads configuration space.
+    pub fn config_read(&mut self, h: &Hot, at: Bdf, offset: u16, width: Width) -> u32 {
+        let mut bytes = [0xff; 8];
+        let part = &mut bytes[..width as usize];
+        self.with_platform(h, |platform, world| {
+            platform.config_read(at.bus, at.device, at.function, offset.into(), part, world);
+        });
+        (u64::from_le_bytes(bytes) & all_ones(width)) as u32
+    }
+
+    /// Writes configuration space.
+    pub fn config_write(&mut self, h: &Hot, at: Bdf, offset: u16, width: Width, value: u32) {
+        let bytes = u64::from(value).to_le_bytes();
+        let part = &bytes[..width as usize];
+        self.with_platform(h, |platform, world| {
+            platform.config_write(at.bus, at.device, at.function, offset.into(), part, world);
+        });
+    }
+
+    fn with_platform<R>(&mut self, h: &Hot, f: impl FnOnce(&mut Platform, &mut World<'_>) -> R) -> Option<R> {
+        let result = self.bus.call(h.now.get(), f)?;
+        let mut signals = std::mem::take(&mut self.bus.signals);
+        for signal in signals.drain(..) {
+            self.signal(h, signal);
+        }
+        self.bus.signals = signals;
+        self.refresh_due();
+        h.hurry(self.due);
+        Some(result)
+    }
+
+    fn signal(&mut self, h: &Hot, signal: Signal) {
+        match signal {
+            Signal::Message(address, data) => {
+                let Some((targets, vector)) = decode(address, data, self.cpus) else { return };
+                for cpu in (0..self.cpus).filter(|cpu| targets >> cpu & 1 != 0) {
+                    self.raise(h, cpu, vector);
+                }
+            }
+            Signal::Line(gsi, asserted) => {
+                let fired = self.interrupts.set_line(gsi, asserted);
+                self.raise_line(h, fired);
+            }
+            Signal::Fault(slot, word) => {
+                let mut event = Event::new(Kind::Fault).slot(slot).text(word);
+                event.time = h.now.get();
+                self.recorder.push(event, h.total_points());
+            }
+        }
+    }
+}
+
+/// What a read of `width` finds where nothing answers.
+fn all_ones(width: Width) -> u64 {
+    u64::MAX >> (64 - 8 * width as u32)
 }

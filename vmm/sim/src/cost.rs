@@ -12,6 +12,8 @@ pub(crate) const SWITCH: u64 = 200;
 pub(crate) const READ: u64 = 500;
 /// A device register or configuration space write: posted.
 pub(crate) const WRITE: u64 = 150;
+/// From the end of a handler to the next interrupt of the same line, if it is still asserted.
+pub(crate) const LINE_AGAIN: u64 = 4 * POINT;
 /// Most that a CPU loses at one decision.
 pub(crate) const ELAPSE: u64 = 200_000;
 /// Points of delay for each alternative of an interrupt's latency.

@@ -157,10 +157,11 @@ impl Cold {
             self.choose_cpu(h, runnable);
             return Step::Yield;
         }
-        if self.due == u64::MAX {
+        if self.due >= self.limits.time {
             return Step::End(Ended::Deadlock);
         }
-        h.now.set(h.now.get().max(self.due));
+        // At least 1 ns: a device that always has something due at once must not stop the clock.
+        h.now.set(self.due.max(h.now.get() + 1));
         Step::Again
     }
 
@@ -210,7 +211,7 @@ impl Cold {
     fn elapse(&mut self, h: &Hot) {
         let now = h.now.get();
         let room = self.due.saturating_sub(now).min(cost::ELAPSE);
-        if self.due == u64::MAX || room < cost::POINT {
+        if self.due >= self.limits.time || room < cost::POINT {
             return;
         }
         match self.ask(h, Kind::Elapse, 3, h.bit()) {
@@ -228,11 +229,19 @@ impl Cold {
         self.chooser.choose(decision).min(alternatives - 1)
     }
 
-    /// Fires the timers that are due. The answer ends the run.
+    /// Does what is due: timers, devices, the end of the plan. The answer ends the run.
     fn expire(&mut self, h: &Hot) -> Option<Ended> {
         let now = h.now.get();
         while let Some((cpu, vector)) = self.interrupts.expire(now) {
             self.raise(h, cpu, vector);
+        }
+        if now >= self.bus.next_deadline() {
+            self.advance_platform(h);
+        }
+        if self.plan.finish_due(now) {
+            self.limits.time = now.saturating_add(self.plan.grace);
+            self.command = Command::Finish;
+            self.raise(h, 0, COMMAND_VECTOR);
         }
         self.refresh_due();
         if now >= self.limits.time {
@@ -243,21 +252,28 @@ impl Cold {
 
     /// Looks up the next deadline again.
     pub fn refresh_due(&mut self) {
-        self.due = self.interrupts.next_timer().min(self.limits.time);
+        let deadlines =
+            [self.interrupts.next_timer(), self.bus.next_deadline(), self.plan.finish_at, self.limits.time];
+        self.due = deadlines.into_iter().min().unwrap_or(u64::MAX);
     }
 
     /// Makes `vector` pending on `cpu`; the chooser says how late it is taken.
     pub fn raise(&mut self, h: &Hot, cpu: usize, vector: u8) {
+        self.raise_at(h, cpu, vector, h.now.get());
+    }
+
+    /// [`Cold::raise`], to be taken at `earliest` or later.
+    fn raise_at(&mut self, h: &Hot, cpu: usize, vector: u8, earliest: u64) {
         if cpu >= self.cpus || self.interrupts.is_pending(cpu, vector) {
             return;
         }
         let alternatives = cost::LATENCY.len() as u32;
         let nth = self.ask(h, Kind::Latency, alternatives, 1 << cpu);
         let late = cost::LATENCY[nth as usize] * cost::POINT;
-        self.interrupts.raise(cpu, vector, h.now.get().saturating_add(late));
+        self.interrupts.raise(cpu, vector, earliest.saturating_add(late));
         h.pending.set(h.pending.get() | 1 << cpu);
         if h.cpu.get() == cpu {
-            h.alarm.set(0);
+            h.hurry(0);
         }
     }
 
@@ -270,8 +286,11 @@ impl Cold {
 
     fn end_of_interrupt(&mut self, h: &Hot, vector: u8) {
         if vector != RESCHEDULE_VECTOR {
-            let again = self.interrupts.end_of_interrupt(h.cpu.get(), vector);
-            self.raise_line(h, again);
+            // The interrupted code gets a little further before a line that nobody served interrupts it again.
+            let earliest = h.now.get() + cost::LINE_AGAIN;
+            if let Some((cpu, vector)) = self.interrupts.end_of_interrupt(h.cpu.get(), vector) {
+                self.raise_at(h, cpu, vector, earliest);
+            }
         }
     }
 

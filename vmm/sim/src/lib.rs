@@ -27,6 +27,7 @@ mod interrupts;
 mod machine;
 mod outcome;
 mod panics;
+mod plan;
 mod recorder;
 mod rng;
 mod start;

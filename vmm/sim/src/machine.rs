@@ -103,7 +103,7 @@ impl Machine for SimMachine {
             cold(|c| {
                 c.interrupts.arm(h.cpu.get(), deadline);
                 c.refresh_due();
-                h.alarm.set(if h.mode.get() == Mode::Running { h.alarm.get().min(c.due) } else { u64::MAX });
+                h.hurry(c.due);
             });
         });
     }
@@ -121,8 +121,8 @@ impl Machine for SimMachine {
     fn unmask(&self) {
         self.hot(|h| {
             h.masked.set(h.masked.get() & !h.bit());
-            if h.pending.get() & h.bit() != 0 && h.mode.get() == Mode::Running {
-                h.alarm.set(0);
+            if h.pending.get() & h.bit() != 0 {
+                h.hurry(0);
             }
         });
         self.pass(cost::POINT);
@@ -223,7 +223,7 @@ impl Machine for SimMachine {
             event.time = h.now.get();
             event.cpu = h.cpu.get() as u8;
             event.thread = h.thread[h.cpu.get()].get();
-            cold(|c| c.recorder.push(event, h.total_points())) && h.links.get().on_fibre()
+            cold(|c| c.record(h, &event)) && h.links.get().on_fibre()
         });
         if full {
             suspend(Suspend::Flush);
@@ -260,21 +260,25 @@ impl Machine for SimMachine {
         }
     }
 
-    fn config_read(&self, _: Bdf, _: u16, width: Width) -> u32 {
+    fn config_read(&self, function: Bdf, offset: u16, width: Width) -> u32 {
+        let value = self.hot(|h| cold(|c| c.config_read(h, function, offset, width)));
         self.pass(cost::READ);
-        all_ones(width) as u32
+        value
     }
 
-    fn config_write(&self, _: Bdf, _: u16, _: Width, _: u32) {
+    fn config_write(&self, function: Bdf, offset: u16, width: Width, value: u32) {
+        self.hot(|h| cold(|c| c.config_write(h, function, offset, width, value)));
         self.pass(cost::WRITE);
     }
 
-    fn reg_read(&self, _: u64, width: Width) -> u64 {
+    fn reg_read(&self, address: u64, width: Width) -> u64 {
+        let value = self.hot(|h| cold(|c| c.reg_read(h, address, width)));
         self.pass(cost::READ);
-        all_ones(width)
+        value
     }
 
-    fn reg_write(&self, _: u64, _: Width, _: u64) {
+    fn reg_write(&self, address: u64, width: Width, value: u64) {
+        self.hot(|h| cold(|c| c.reg_write(h, address, width, value)));
         self.pass(cost::WRITE);
     }
 
@@ -312,9 +316,4 @@ impl Machine for SimMachine {
             });
         });
     }
-}
-
-/// What a read of `width` finds where nothing answers.
-fn all_ones(width: Width) -> u64 {
-    u64::MAX >> (64 - 8 * width as u32)
 }

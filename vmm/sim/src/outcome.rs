@@ -73,8 +73,11 @@ impl Limits {
     pub const NONE: Self = Self { spins: u32::MAX, idle_points: u64::MAX, points: u64::MAX, time: u64::MAX };
 }
 
+/// Virtual nanoseconds of an hour: enough for any test, and soon over for a machine whose only work is a periodic timer.
+const HOUR: u64 = 3_600_000_000_000;
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { spins: 4_000_000, idle_points: 50_000_000, points: u64::MAX, time: u64::MAX }
+        Self { spins: 4_000_000, idle_points: 50_000_000, points: u64::MAX, time: HOUR }
     }
 }

@@ -10,8 +10,6 @@ pub(crate) struct Recorder {
     batch: Vec<Event>,
     /// `run.done` was seen.
     pub done: bool,
-    /// Machine time of the first `boot.ready`.
-    pub ready: Option<u64>,
     /// Points passed when something last went forward.
     pub progress: u64,
 }
@@ -19,7 +17,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// An empty one.
     pub fn new() -> Self {
-        Self { batch: Vec::with_capacity(BATCH), done: false, ready: None, progress: 0 }
+        Self { batch: Vec::with_capacity(BATCH), done: false, progress: 0 }
     }
 
     /// Takes an event that is complete. `points` = points passed by now. True = the batch is full.
@@ -27,7 +25,6 @@ impl Recorder {
         match event.kind {
             Kind::Dispatch | Kind::Wake | Kind::Interrupt | Kind::InterruptEnd => {}
             Kind::Done => self.done = true,
-            Kind::Ready if self.ready.is_none() => self.ready = Some(event.time),
             _ => self.progress = points,
         }
         self.batch.push(event);

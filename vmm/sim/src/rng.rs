@@ -22,7 +22,7 @@ impl Rng {
 
     /// The next 64 bits.
     #[inline]
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         let s = &mut self.state;
         let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
         let t = s[1] << 17;
@@ -38,7 +38,7 @@ impl Rng {
     /// A number below `bound` (0 for bound 0). The bias of the multiply-and-shift is below 2⁻³² × bound, which no schedule notices.
     #[inline]
     pub fn below(&mut self, bound: u32) -> u32 {
-        (((self.next() >> 32) * u64::from(bound)) >> 32) as u32
+        (((self.next_u64() >> 32) * u64::from(bound)) >> 32) as u32
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
             4_593_380_528_125_082_431,
         ];
         assert_eq!(rng.state, s);
-        assert_eq!(rng.next(), s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]));
+        assert_eq!(rng.next_u64(), s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use devices::{fault::plan::Plan, platform::PlatformError};
 use thiserror::Error;
 use trace::ring::Command;
 
@@ -18,9 +19,13 @@ use crate::{
     interrupts::Interrupts,
     outcome::Ended,
     panics,
+    plan::PlanClock,
     recorder::Recorder,
     state::{Cold, Mode, cold, hot, replace_cold},
 };
+
+/// Virtual time that the guest has to end after a plan, in nanoseconds: two synchronous terminations that wait their full 15 s.
+const GRACE: u64 = 30_000_000_000;
 
 /// A machine that cannot be started.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -31,13 +36,16 @@ pub enum StartError {
     /// No memory for the machine's memory.
     #[error("no memory for the simulated machine: {0}")]
     Memory(String),
+    /// The plan's devices cannot be made.
+    #[error("the plan's devices: {0}")]
+    Platform(#[from] PlatformError),
     /// This OS thread already runs a machine: a run was started from a sink or from kernel code.
     #[error("a simulated machine already runs on this OS thread")]
     Nested,
 }
 
 /// What a machine is made of.
-pub struct Setup {
+pub struct Setup<'p> {
     /// Virtual CPUs, 1–8.
     pub cpus: usize,
     /// Bytes of memory for DMA.
@@ -46,6 +54,8 @@ pub struct Setup {
     pub chooser: Box<dyn Chooser>,
     /// Bounds.
     pub limits: Limits,
+    /// The plan whose devices, rules and clock the machine has.
+    pub plan: Option<&'p Plan>,
 }
 
 /// Takes the run off this OS thread again, whatever happens.
@@ -65,7 +75,7 @@ impl Drop for Occupied {
 /// # Errors
 /// See [`StartError`].
 pub(crate) fn run_machine(
-    setup: Setup,
+    setup: Setup<'_>,
     boot: impl FnOnce(Arc<SimMachine>) -> Box<dyn Upcalls>,
     sink: &mut Sink<'_>,
 ) -> Result<Outcome, StartError> {
@@ -75,13 +85,14 @@ pub(crate) fn run_machine(
     if hot(|h| h.mode.get()) != Mode::Off {
         return Err(StartError::Nested);
     }
-    let bus = Bus::new(setup.memory).map_err(|error| StartError::Memory(error.0))?;
+    let bus = Bus::new(setup.memory, setup.plan)?;
+    let clock = setup.plan.map_or(PlanClock::NONE, |plan| PlanClock::new(plan.run_for, GRACE));
     panics::install_hook();
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let cpus = setup.cpus;
     hot(|h| h.reset(number, cpus));
-    replace_cold(Some(fresh_state(setup, bus)));
+    replace_cold(Some(fresh_state(setup, bus, clock)));
     let _occupied = Occupied;
     let kernel = boot(Arc::new(SimMachine::new(number, cpus)));
     let totals = Hub::new(&*kernel, sink).run();
@@ -90,7 +101,7 @@ pub(crate) fn run_machine(
     Ok(collect(totals))
 }
 
-fn fresh_state(setup: Setup, bus: Bus) -> Cold {
+fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
     let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
     let mut state = Cold {
         cpus: setup.cpus,
@@ -105,6 +116,7 @@ fn fresh_state(setup: Setup, bus: Bus) -> Cold {
         command: Command::None,
         limits: setup.limits,
         decide_at: 0,
+        plan,
         due: 0,
         snapshot: None,
     };

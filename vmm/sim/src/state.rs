@@ -16,6 +16,7 @@ use crate::{
     fibre::{Context, Links},
     interrupts::Interrupts,
     outcome::Limits,
+    plan::PlanClock,
     recorder::Recorder,
 };
 
@@ -115,6 +116,14 @@ impl Hot {
         1 << self.cpu.get()
     }
 
+    /// Makes the next point at or after `time` a slow one, if the run still goes on.
+    #[inline]
+    pub fn hurry(&self, time: u64) {
+        if self.mode.get() == Mode::Running && time < self.alarm.get() {
+            self.alarm.set(time);
+        }
+    }
+
     /// Points passed by all CPUs.
     pub fn total_points(&self) -> u64 {
         self.points.iter().map(Cell::get).sum()
@@ -152,6 +161,8 @@ pub(crate) struct Cold {
     pub limits: Limits,
     /// When the chooser's next turn comes.
     pub decide_at: u64,
+    /// When the plan ends, and what it allows.
+    pub plan: PlanClock,
     /// The next deadline of a timer, device or the run itself.
     pub due: u64,
     /// How the run ended, once it has.

@@ -121,8 +121,7 @@ fn time_jumps_to_the_timer_and_stays_exact_when_idle() {
         toy.machine.unmask();
         while toy.machine.now() < 1_000_000_000 {
             let me = toy.machine.thread() as usize;
-            let owner = toy::handle(toy);
-            owner.spawn(Box::new(move |toy| toy.wake(me)));
+            toy.spawn(Box::new(move |toy| toy.wake(me)));
             toy.block();
             toy.machine.mask();
             toy.machine.idle();
@@ -138,7 +137,7 @@ fn everything_is_freed() {
     let count = Arc::new(());
     for seed in 0..50 {
         let held = Counted(count.clone());
-        let body = move |toy: &toy::Toy| {
+        let body = move |toy: &Arc<toy::Toy>| {
             let held = held;
             let inner = Counted(held.0.clone());
             toy.spawn(Box::new(move |toy| {

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use mach::seam::{ContextId, Machine, Point, RESCHEDULE_VECTOR};
 use sim::{Outcome, Sim, SimMachine, Upcalls};
 use trace::{Event, Kind, ring::Command};
 
-pub type Body = Box<dyn FnOnce(&Toy) + Send>;
+pub type Body = Box<dyn FnOnce(&Arc<Toy>) + Send>;
 
 #[derive(Default)]
 struct State {
@@ -26,11 +26,13 @@ struct State {
 }
 
 pub struct Toy {
-    me: Weak<Toy>,
     pub machine: Arc<SimMachine>,
     locked: AtomicBool,
     state: Mutex<State>,
-    pub interrupts: AtomicU64,
+    /// Interrupts taken, by vector.
+    pub interrupts: [AtomicU64; 256],
+    /// The host said [`Command::Finish`].
+    pub finish: AtomicBool,
 }
 
 impl Toy {
@@ -42,12 +44,12 @@ impl Toy {
             blocked: vec![false; cpus + 1],
             ..State::default()
         };
-        Arc::new_cyclic(|me| Self {
-            me: me.clone(),
+        Arc::new(Self {
             machine,
             locked: AtomicBool::new(false),
             state: Mutex::new(state),
-            interrupts: AtomicU64::new(0),
+            interrupts: [const { AtomicU64::new(0) }; 256],
+            finish: AtomicBool::new(false),
         })
     }
 
@@ -178,7 +180,7 @@ impl Upcalls for Handle {
     }
 
     fn interrupt(&self, vector: u8) -> bool {
-        self.0.interrupts.fetch_add(1, Ordering::Relaxed);
+        self.0.interrupts[usize::from(vector)].fetch_add(1, Ordering::Relaxed);
         self.0.machine.trace(Event::new(Kind::Interrupt).arg(u64::from(vector)));
         vector == RESCHEDULE_VECTOR && self.0.machine.thread() as usize > self.0.machine.cpu_count()
     }
@@ -187,7 +189,9 @@ impl Upcalls for Handle {
         self.0.yield_now();
     }
 
-    fn command(&self, _: Command) {}
+    fn command(&self, command: Command) {
+        self.0.finish.store(command == Command::Finish, Ordering::Relaxed);
+    }
 
     fn shutdown(&self) {
         let bodies: Vec<_> = self.0.state.lock().unwrap().threads.drain(..).collect();
@@ -196,7 +200,11 @@ impl Upcalls for Handle {
 }
 
 /// Runs `body` as the first thread; the run is done when it returns.
-pub fn run(sim: Sim, sink: &mut dyn FnMut(&Event), body: impl FnOnce(&Toy) + Send + 'static) -> Outcome {
+pub fn run(
+    sim: Sim<'_>,
+    sink: &mut dyn FnMut(&Event),
+    body: impl FnOnce(&Arc<Toy>) + Send + 'static,
+) -> Outcome {
     sim.run_upcalls(
         |machine| {
             let toy = Toy::new(machine);
@@ -209,9 +217,4 @@ pub fn run(sim: Sim, sink: &mut dyn FnMut(&Event), body: impl FnOnce(&Toy) + Sen
         sink,
     )
     .unwrap()
-}
-
-/// A handle on the toy that a thread may keep.
-pub fn handle(toy: &Toy) -> Arc<Toy> {
-    toy.me.upgrade().unwrap()
 }
