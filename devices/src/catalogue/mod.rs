@@ -7,7 +7,9 @@ pub use settings::{Settings, parse_size, parse_time};
 use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::Plug;
-use crate::virtio::store::BlockStore;
+use crate::virtio::VirtioPci;
+use crate::virtio::block::Block;
+use crate::virtio::store::{BlockStore, MemoryStore};
 use thiserror::Error;
 
 /// Why a model cannot be made.
@@ -174,9 +176,45 @@ fn edu_settings(settings: &Settings<'_>) -> edu::Settings {
     }
 }
 
+const VIRTIO_BLK: Model = Model {
+    word: "virtio-blk",
+    description: "virtio 1.2 block device on the modern PCI transport (1af4:1042)",
+    options: &[
+        OptionSpec {
+            name: "size",
+            default: "16M",
+            accepts: Accepts::Size,
+            description: "size of the disk in memory; that of the file, if there is one",
+        },
+        OptionSpec {
+            name: "file",
+            default: "",
+            accepts: Accepts::Text,
+            description: "file that holds the disk; none = memory, lost at the end",
+        },
+        OptionSpec {
+            name: "irq",
+            default: "msix",
+            accepts: Accepts::Words(&["msix", "intx"]),
+            description: "how it interrupts",
+        },
+        OptionSpec {
+            name: "latency",
+            default: "15us",
+            accepts: Accepts::Time,
+            description: "time of a request, without its data",
+        },
+    ],
+    build: |settings, store| {
+        let store = store.unwrap_or_else(|| Box::new(MemoryStore::new(settings.size("size"))));
+        let block = Block::new(store, settings.time("latency"), settings.name());
+        Box::new(VirtioPci::new(block, settings.word("irq") != "intx"))
+    },
+};
+
 /// Every model.
 pub fn catalogue() -> &'static [Model] {
-    const MODELS: &[Model] = &[EDU];
+    const MODELS: &[Model] = &[EDU, VIRTIO_BLK];
     MODELS
 }
 
@@ -203,5 +241,5 @@ pub fn build(plug: &Plug, store: Option<Box<dyn BlockStore>>) -> Result<Box<dyn 
             });
         }
     }
-    Ok((model.build)(&Settings::new(model, &plug.options), store))
+    Ok((model.build)(&Settings::new(model, plug), store))
 }

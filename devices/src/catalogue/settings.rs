@@ -1,6 +1,7 @@
 //! Option values of a plan in the form that models take.
 
 use super::Model;
+use crate::fault::plan::Plug;
 use std::collections::BTreeMap;
 
 /// Longest time that an option takes: 1000 s.
@@ -11,13 +12,19 @@ const MAX_SIZE: u64 = 1 << 40;
 /// The options of one device; what the plan does not say has the model's default.
 pub struct Settings<'a> {
     model: &'a Model,
+    name: &'a str,
     given: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Settings<'a> {
-    /// `given` must have been checked against `model`.
-    pub(super) fn new(model: &'a Model, given: &'a BTreeMap<String, String>) -> Self {
-        Self { model, given }
+    /// The options of `plug` must have been checked against `model`.
+    pub(super) fn new(model: &'a Model, plug: &'a Plug) -> Self {
+        Self { model, name: &plug.name, given: &plug.options }
+    }
+
+    /// The plan's name of the device.
+    pub fn name(&self) -> &'a str {
+        self.name
     }
 
     /// The value as it stands; empty for an option that does not exist.

@@ -133,8 +133,10 @@ impl PciFunction {
 
     /// The model raises interrupt `index`.
     pub fn raise(&mut self, index: u16) -> Raised {
-        self.last_vector = index;
         if let Some(msix) = self.msix.as_mut().filter(|msix| msix.enabled(&self.config)) {
+            if index < msix.vectors() {
+                self.last_vector = index;
+            }
             return match msix.raise(index, &self.config) {
                 Some((address, data)) => Raised::Message(address, data),
                 None => Raised::Nothing,

@@ -165,6 +165,7 @@ impl Platform {
     }
 }
 
+/// Builds the device of a `plug` statement and its slot.
 fn make_slot(plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformError> {
     let fail = |error| PlatformError::Model { name: plug.name.clone(), error };
     let store = match plug.options.get("file") {

@@ -3,3 +3,4 @@
 pub mod edu;
 pub mod pci;
 pub mod pcie;
+pub mod virtio;
