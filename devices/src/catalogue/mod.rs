@@ -1,16 +1,20 @@
 //! The models that a plan can plug in, with their options and sites.
 
+mod check;
 mod settings;
 
+pub use check::check;
 pub use settings::{Settings, parse_size, parse_time};
 
 use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::Plug;
+use crate::fault::plane::Site;
 use crate::virtio::VirtioPci;
 use crate::virtio::block::Block;
 use crate::virtio::store::{BlockStore, MemoryStore};
 use thiserror::Error;
+use trace::Kind;
 
 /// Why a model cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,7 +77,7 @@ impl Accepts {
         match self {
             Accepts::Words(words) => words.join(" or "),
             Accepts::Time => "a time such as 20us, at most 1000s".into(),
-            Accepts::Size => "a size such as 16M, a multiple of 512, at most 1024G".into(),
+            Accepts::Size => "a size such as 16M, a multiple of 512, at most 64G".into(),
             Accepts::Text => "a word".into(),
         }
     }
@@ -83,7 +87,7 @@ impl Accepts {
         match self {
             Accepts::Words(words) => words.contains(&value),
             Accepts::Time => parse_time(value).is_some(),
-            Accepts::Size => parse_size(value).is_some_and(|bytes| bytes % 512 == 0 && bytes > 0),
+            Accepts::Size => parse_size(value).is_some_and(|bytes| bytes % 512 == 0),
             Accepts::Text => !value.is_empty(),
         }
     }
@@ -100,6 +104,8 @@ pub struct Model {
     pub description: &'static str,
     /// Its own options; [`COMMON_OPTIONS`] come on top.
     pub options: &'static [OptionSpec],
+    /// The sites at which rules can count its accesses.
+    pub sites: &'static [Site],
     build: Build,
 }
 
@@ -160,6 +166,16 @@ const EDU: Model = Model {
             description: "the DMA engine drives 28 address bits only, as QEMU's",
         },
     ],
+    sites: &[
+        Site::MmioRead,
+        Site::MmioWrite,
+        Site::ConfigRead,
+        Site::ConfigWrite,
+        Site::IrqRaise,
+        Site::DmaRead,
+        Site::DmaWrite,
+        Site::TimerFire,
+    ],
     build: |settings, _| Box::new(edu::Edu::new(edu_settings(settings))),
 };
 
@@ -205,12 +221,21 @@ const VIRTIO_BLK: Model = Model {
             description: "time of a request, without its data",
         },
     ],
+    sites: &Site::ALL,
     build: |settings, store| {
         let store = store.unwrap_or_else(|| Box::new(MemoryStore::new(settings.size("size"))));
         let block = Block::new(store, settings.time("latency"), settings.name());
         Box::new(VirtioPci::new(block, settings.word("irq") != "intx"))
     },
 };
+
+/// What the guest does with a device, as words of a trigger: the trace's words about a nub and its stack. `timer.fire` is not among
+/// them: in plans, that is the device's own timer.
+pub fn guest_sites() -> impl Iterator<Item = &'static str> {
+    let about_a_nub = |kind: &&Kind| (Kind::GateClose..=Kind::TouchAfterRemoval).contains(*kind);
+    let words = Kind::ALL.iter().filter(about_a_nub).map(|kind| kind.word());
+    words.filter(|word| Site::from_word(word).is_none())
+}
 
 /// Every model.
 pub fn catalogue() -> &'static [Model] {

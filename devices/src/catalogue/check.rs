@@ -1,0 +1,230 @@
+//! What a plan says, held against what the models have.
+
+use super::{Model, catalogue, guest_sites, model};
+use crate::fault::plan::units::TIME;
+use crate::fault::plan::{Action, Nanos, Plan, PlanError, Plug, Rule, Span, Trigger};
+use crate::fault::plane::Site;
+use std::collections::BTreeMap;
+use trace::Kind;
+
+/// Every mistake in `plan` that the parser cannot see: models, options, values and sites that do not exist, a slot used twice, and
+/// rules that can never act. Empty = the plan can run.
+pub fn check(plan: &Plan) -> Vec<PlanError> {
+    let mut errors = Vec::new();
+    let mut slots = BTreeMap::new();
+    for plug in &plan.plugs {
+        check_plug(plug, &mut errors);
+        if let Some(other) = slots.insert(plug.slot, &plug.name) {
+            let message = format!("slot {} is taken by `{other}`", plug.slot);
+            let error = PlanError::new(plug.span_of("slot"), message);
+            errors.push(error.expected("a slot of its own for each device"));
+        }
+    }
+    check_loads(plan, &mut errors);
+    for rule in &plan.rules {
+        check_time(plan, rule, &mut errors);
+        check_site(plan, rule, &mut errors);
+        check_action(plan, rule, &mut errors);
+    }
+    errors.sort_by_key(|error| error.span.start);
+    errors.into_iter().map(|error| error.in_plan(&plan.name)).collect()
+}
+
+fn check_plug(plug: &Plug, errors: &mut Vec<PlanError>) {
+    let Some(model) = model(&plug.model) else {
+        let words = || catalogue().iter().map(|model| model.word);
+        let message = format!("there is no model `{}`", plug.model);
+        let error = PlanError::new(plug.span_of("model"), message);
+        let expected = words().collect::<Vec<_>>().join(" or ");
+        errors.push(error.expected(expected).nearest(&plug.model, words()));
+        return;
+    };
+    for (name, value) in &plug.options {
+        check_option(plug, model, name, value, errors);
+    }
+}
+
+fn check_option(plug: &Plug, model: &Model, name: &str, value: &str, errors: &mut Vec<PlanError>) {
+    let span = plug.span_of(name);
+    let Some(option) = model.option(name) else {
+        let names = || model.all_options().map(|option| option.name);
+        let error = PlanError::new(span, format!("`{}` has no option `{name}`", model.word));
+        let expected = format!("one of {}", names().collect::<Vec<_>>().join(", "));
+        errors.push(error.expected(expected).nearest(name, names()));
+        return;
+    };
+    if !option.accepts.takes(value) {
+        let message = format!("`{name}` does not take `{value}`");
+        errors.push(PlanError::new(span, message).expected(option.accepts.expected()));
+    }
+}
+
+fn check_loads(plan: &Plan, errors: &mut Vec<PlanError>) {
+    for load in &plan.loads {
+        if never_plugged(plan, &load.device) {
+            errors.push(absent(&load.device, load.span_of("device")));
+        }
+    }
+}
+
+/// A device that is not there at boot and that no rule plugs in.
+fn never_plugged(plan: &Plan, name: &str) -> bool {
+    let plugs = |rule: &Rule| matches!(&rule.action, Action::Plug(device) if device == name);
+    plan.plug_named(name).is_some_and(Plug::absent) && !plan.rules.iter().any(plugs)
+}
+
+fn absent(name: &str, span: Span) -> PlanError {
+    PlanError::new(span, format!("`{name}` is never plugged in"))
+        .expected(format!("a rule with `plug {name}`, or no `absent=yes` in its declaration"))
+}
+
+fn check_time(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
+    let (Trigger::At(time) | Trigger::Every(time)) = rule.trigger else { return };
+    if time >= plan.run_for {
+        let run = TIME.show(plan.run_for);
+        let message = format!("this never happens: the plan ends at {run}");
+        let error = PlanError::new(rule.span_of("when"), message);
+        errors.push(error.expected(format!("a time before {run}, or a longer `run for=`")));
+    }
+}
+
+fn check_site(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
+    let Trigger::Nth { device, site, .. } = &rule.trigger else { return };
+    let Some(plug) = plan.plug_named(device) else { return };
+    let span = rule.span_of("site");
+    if never_plugged(plan, device) {
+        errors.push(absent(device, span));
+        return;
+    }
+    let own = model(&plug.model).map_or(&Site::ALL[..], |model| model.sites);
+    if let Some(known) = Site::from_word(site) {
+        if !own.contains(&known) {
+            let message = format!("this never happens: `{}` has no `{site}`", plug.model);
+            let words: Vec<_> = own.iter().map(|site| site.word()).collect();
+            errors.push(PlanError::new(span, message).expected(words.join(", ")));
+        }
+        return;
+    }
+    if guest_sites().any(|word| word == site) {
+        return;
+    }
+    let message = if Kind::from_word(site).is_some() {
+        format!("this never happens: `{site}` does not belong to a device")
+    } else {
+        format!("there is no site `{site}`")
+    };
+    let words = || own.iter().map(|site| site.word()).chain(guest_sites());
+    let error = PlanError::new(span, message);
+    errors.push(error.expected("a site that `workgate devices` lists").nearest(site, words()));
+}
+
+fn check_action(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
+    let name = rule.action.device();
+    if plan.plug_named(name).is_none() {
+        return;
+    }
+    let span = rule.span_of("action");
+    if never_plugged(plan, name) {
+        errors.push(absent(name, rule.span_of("device")));
+    } else if matches!(rule.action, Action::Replug(_)) && !removed_before(plan, name, rule) {
+        let message = format!("this does nothing: no rule takes `{name}` out before");
+        errors.push(
+            PlanError::new(span, message).expected(format!("an earlier `unplug {name}` or `eject {name}`")),
+        );
+    } else if !matches!(rule.action, Action::Plug(_) | Action::Replug(_)) && !there_before(plan, name, rule) {
+        let message = format!("this does nothing: `{name}` is not plugged in by then");
+        errors.push(PlanError::new(span, message).expected(format!("an earlier `plug {name}`")));
+    }
+}
+
+/// True if some rule may take the device out before `rule` acts.
+fn removed_before(plan: &Plan, name: &str, rule: &Rule) -> bool {
+    let removes = |action: &Action| match action {
+        Action::Unplug(device) | Action::Eject(device) => device == name,
+        _ => false,
+    };
+    plan.rules.iter().any(|other| removes(&other.action) && may_precede(other, rule))
+}
+
+/// True if the device is there at boot, or some rule may plug it in before `rule` acts.
+fn there_before(plan: &Plan, name: &str, rule: &Rule) -> bool {
+    let plugs = |other: &Rule| {
+        matches!(&other.action, Action::Plug(device) if device == name) && may_precede(other, rule)
+    };
+    !plan.plug_named(name).is_some_and(Plug::absent) || plan.rules.iter().any(plugs)
+}
+
+/// False only if the times alone say that `first` acts after `second`. Rules of one instant act in their order in the plan.
+fn may_precede(first: &Rule, second: &Rule) -> bool {
+    let earliest = |rule: &Rule| match rule.trigger {
+        Trigger::At(time) | Trigger::Every(time) => time,
+        Trigger::Nth { .. } => 0,
+    };
+    let latest: Nanos = match second.trigger {
+        Trigger::At(time) => time,
+        Trigger::Every(_) | Trigger::Nth { .. } => return true,
+    };
+    earliest(first) <= latest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(text: &str) -> Vec<String> {
+        let plan = Plan::parse("t", text).expect("the parser has nothing against it");
+        check(&plan).iter().map(ToString::to_string).collect()
+    }
+
+    fn only(text: &str, part: &str) {
+        let found = messages(text);
+        assert!(found.len() == 1 && found[0].contains(part), "{text}: {found:?}");
+    }
+
+    #[test]
+    fn good_plans_pass() {
+        let text = "plug edu0 edu slot=1 irq=intx dma=5us driver=close-early\n\
+                    plug disk0 virtio-blk slot=2 size=16M absent=yes\n\
+                    load disk0 clients=1 depth=1\n\
+                    at 1ms plug disk0\n\
+                    on disk0.doorbell #3 unplug disk0\n\
+                    on edu0.gate.close #3 eject edu0\n\
+                    every 5ms replug edu0\n\
+                    on edu0.timer.fire unplug edu0\n\
+                    at 9ms storm edu0 rate=1kHz for=5ms\n\
+                    run for=10ms\n";
+        assert_eq!(messages(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_scenario_passes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/scenarios");
+        for entry in std::fs::read_dir(folder).expect("the scenarios") {
+            let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a plan");
+            assert_eq!(messages(&text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_do_not_exist() {
+        only("plug edu0 eud slot=1\n", "no model `eud`; expected edu or virtio-blk; did you mean `edu`?");
+        only("plug edu0 edu slot=1 irk=msi\n", "no option `irk`");
+        only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");
+        only("plug disk0 virtio-blk slot=1 size=513\n", "multiple of 512");
+        only("plug edu0 edu slot=1\non edu0.mmio.wirte unplug edu0\n", "did you mean `mmio.write`?");
+    }
+
+    #[test]
+    fn rules_that_never_act() {
+        let edu = "plug edu0 edu slot=1\n";
+        let absent = "plug edu0 edu slot=1 absent=yes\n";
+        only(&format!("{edu}at 10ms unplug edu0\nrun for=10ms\n"), "the plan ends at 10ms");
+        only(&format!("{edu}on edu0.doorbell unplug edu0\n"), "`edu` has no `doorbell`");
+        only(&format!("{edu}on edu0.boot.ready unplug edu0\n"), "does not belong to a device");
+        only(&format!("{edu}at 1ms replug edu0\n"), "no rule takes `edu0` out before");
+        only(&format!("{edu}at 2ms unplug edu0\nat 1ms replug edu0\n"), "out before");
+        only(&format!("{absent}at 1ms unplug edu0\n"), "never plugged in");
+        only(&format!("{absent}at 1ms unplug edu0\nat 2ms plug edu0\n"), "not plugged in by then");
+        only(&format!("{absent}load edu0 clients=1 depth=1\n"), "never plugged in");
+    }
+}
