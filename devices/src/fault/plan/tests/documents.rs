@@ -1,5 +1,6 @@
 //! The documentation and the scenarios speak the language that the parser reads.
 
+use crate::catalogue;
 use crate::fault::plan::{Plan, render, words};
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The plan, which must also suit the models.
 fn parse(name: &str, text: &str) -> Plan {
-    Plan::parse(name, text).unwrap_or_else(|errors| panic!("{}", render(&errors, text, false)))
+    let plan = Plan::parse(name, text).unwrap_or_else(|errors| panic!("{}", render(&errors, text, false)));
+    let errors = catalogue::check(&plan);
+    assert!(errors.is_empty(), "{}", render(&errors, text, false));
+    plan
 }
 
 #[test]
