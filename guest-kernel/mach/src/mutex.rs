@@ -1,0 +1,58 @@
+//! The blocking lock around a value.
+
+use crate::kernel::{Kernel, KernelRef};
+use crate::recursive::RecursiveLock;
+use core::ops::{Deref, DerefMut};
+use spin::MutexGuard;
+
+/// A value that threads share, with priority push from those who wait to the one who holds it (S7). Not for interrupt handlers.
+#[derive(Debug)]
+pub struct Mutex<T: ?Sized> {
+    lock: RecursiveLock,
+    value: spin::Mutex<T>,
+}
+
+/// The value, locked until this is dropped.
+pub struct MutexRef<'a, T: ?Sized> {
+    kernel: &'a KernelRef,
+    lock: &'a RecursiveLock,
+    guard: Option<MutexGuard<'a, T>>,
+}
+
+impl<T> Mutex<T> {
+    /// A lock around `value`.
+    pub fn new(kernel: &Kernel, value: T) -> Self {
+        Self { lock: RecursiveLock::new(kernel), value: spin::Mutex::new(value) }
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Takes the lock. Blocks. Taking it twice on one thread is a self-deadlock, which panics.
+    pub fn lock<'a>(&'a self, kernel: &'a KernelRef) -> MutexRef<'a, T> {
+        self.lock.lock(kernel);
+        // The outer lock lets one thread in; only the same thread can find the value taken.
+        let guard = self.value.try_lock();
+        assert!(guard.is_some(), "self-deadlock: the thread already holds this mutex");
+        MutexRef { kernel, lock: &self.lock, guard }
+    }
+}
+
+impl<T: ?Sized> Deref for MutexRef<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.guard.as_ref().expect("held until it is dropped")
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexRef<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.guard.as_mut().expect("held until it is dropped")
+    }
+}
+
+impl<T: ?Sized> Drop for MutexRef<'_, T> {
+    fn drop(&mut self) {
+        self.guard = None;
+        self.lock.unlock(self.kernel);
+    }
+}

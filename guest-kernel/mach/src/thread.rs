@@ -1,0 +1,149 @@
+//! Threads.
+
+use crate::kernel::{Kernel, KernelRef};
+use crate::seam::{ContextId, ThreadId};
+use crate::wait::{WaitEvent, WaitMode, WaitResult};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use spin::Mutex;
+
+/// How a thread's priority moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// It does not.
+    Fixed,
+    /// By use of the processor.
+    Timeshare,
+    /// Real time: absolute deadline in ns, earliest first within a level (S5).
+    RealTime {
+        /// Machine time by which the thread wants to be done.
+        deadline: u64,
+    },
+}
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// On a CPU.
+    Running,
+    /// In a run queue.
+    Runnable,
+    /// Blocked.
+    Waiting,
+    /// Ended.
+    Dead,
+}
+
+/// What a thread runs.
+pub(crate) type Body = Box<dyn FnOnce(&KernelRef) + Send>;
+
+/// Everything about a thread that only the scheduler's lock may touch.
+pub(crate) struct Sched {
+    pub state: RunState,
+    /// Priority that was asked for.
+    pub base: u8,
+    /// Priority that holds: the base, or what waiters for the thread's locks push.
+    pub priority: u8,
+    pub policy: Policy,
+    pub wait: Option<WaitEvent>,
+    pub mode: WaitMode,
+    pub result: WaitResult,
+    /// (CPU, key) of the deadline that ends the wait.
+    pub deadline: Option<(usize, (u64, u64))>,
+    pub abort: bool,
+    /// Owner of the lock that the thread waits for: the next in a chain of pushes.
+    pub blocked_on: Option<ThreadId>,
+    /// Priorities pushed by waiters, by the lock's event.
+    pub pushes: Vec<(WaitEvent, u8)>,
+    pub last_cpu: usize,
+}
+
+/// A kernel thread.
+pub struct Thread {
+    id: ThreadId,
+    name: String,
+    pub(crate) context: Mutex<Option<ContextId>>,
+    pub(crate) body: Mutex<Option<Body>>,
+    pub(crate) sched: Mutex<Sched>,
+    /// True from the moment a CPU switches to the thread until it has left it whole.
+    pub(crate) on_cpu: AtomicBool,
+    pub(crate) dead: AtomicBool,
+    pub(crate) exit_event: WaitEvent,
+}
+
+impl Thread {
+    pub(crate) fn new(
+        id: ThreadId,
+        name: &str,
+        base: u8,
+        policy: Policy,
+        body: Option<Body>,
+        exit: WaitEvent,
+    ) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            context: Mutex::new(None),
+            body: Mutex::new(body),
+            sched: Mutex::new(Sched {
+                state: RunState::Waiting,
+                base,
+                priority: base,
+                policy,
+                wait: None,
+                mode: WaitMode::Uninterruptible,
+                result: WaitResult::Awakened,
+                deadline: None,
+                abort: false,
+                blocked_on: None,
+                pushes: Vec::new(),
+                last_cpu: 0,
+            }),
+            on_cpu: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            exit_event: exit,
+        }
+    }
+
+    /// The thread's number.
+    pub fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The priority that holds now, pushes included.
+    pub fn priority(&self, kernel: &Kernel) -> u8 {
+        let _sched = kernel.sched_lock();
+        self.sched.lock().priority
+    }
+
+    /// Whether it has ended.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Waits until the thread has ended.
+    pub fn join(&self, kernel: &KernelRef) {
+        while !self.is_dead() {
+            kernel.assert_wait(self.exit_event, WaitMode::Uninterruptible, None);
+            if self.is_dead() {
+                kernel.clear_own_wait();
+                return;
+            }
+            kernel.block();
+        }
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.name, self.id)
+    }
+}

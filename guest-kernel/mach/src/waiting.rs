@@ -1,0 +1,173 @@
+//! The global wait hash: a thread says what it waits for, then blocks; whoever makes it true wakes it.
+//!
+//! Saying and blocking are two steps, so that a condition can be tested between them: a wake-up that comes in the gap takes the
+//! thread off the hash, and the block returns at once. Nothing is lost.
+
+use crate::kernel::{Due, Kernel, KernelRef, Scheduler, WAIT_BUCKETS};
+use crate::thread::{RunState, Thread};
+use crate::wait::{WaitEvent, WaitMode, WaitResult};
+use alloc::sync::Arc;
+use trace::{Event, Kind};
+
+fn bucket(event: WaitEvent) -> usize {
+    (event.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % WAIT_BUCKETS
+}
+
+impl Kernel {
+    /// The running thread waits for `event` from now on, until machine time `deadline` if there is one. Then either [`Kernel::block`] or
+    /// [`Kernel::clear_own_wait`]. An interruptible wait of an aborted thread is over at once: `Interrupted` (WL10).
+    pub fn assert_wait(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
+        let mut sched = self.sched_lock();
+        let cpu = self.machine().cpu();
+        let Some(thread) = sched.cpus[cpu].current.clone() else { return WaitResult::Restart };
+        let mut t = self.lock_raw(&thread.sched);
+        if mode != WaitMode::Uninterruptible && t.abort {
+            t.abort = false;
+            t.result = WaitResult::Interrupted;
+            return WaitResult::Interrupted;
+        }
+        t.wait = Some(event);
+        t.mode = mode;
+        t.result = WaitResult::Waiting;
+        if let Some(time) = deadline {
+            sched.sequence += 1;
+            let key = (time, sched.sequence);
+            t.deadline = Some((cpu, key));
+            sched.cpus[cpu].deadlines.insert(key, Due::Wait(thread.clone()));
+        }
+        drop(t);
+        sched.waits[bucket(event)].push_back(thread);
+        if deadline.is_some() {
+            self.arm(&mut sched, cpu);
+        }
+        WaitResult::Waiting
+    }
+
+    /// Blocks until the wait that was asserted is over. At once if it is already.
+    pub fn block(&self) -> WaitResult {
+        let sched = self.sched_lock();
+        let cpu = self.machine().cpu();
+        let Some(thread) = sched.cpus[cpu].current.clone() else { return WaitResult::Restart };
+        let mut t = self.lock_raw(&thread.sched);
+        if t.wait.is_some() {
+            t.state = RunState::Waiting;
+            drop(t);
+            self.switch_away(sched, thread.clone());
+            let _masked = self.masked();
+            return self.lock_raw(&thread.sched).result;
+        }
+        t.result
+    }
+
+    /// Takes back the running thread's own asserted wait: the condition turned out to be true.
+    pub fn clear_own_wait(&self) {
+        let mut sched = self.sched_lock();
+        let cpu = self.machine().cpu();
+        if let Some(thread) = sched.cpus[cpu].current.clone() {
+            self.unhash(&mut sched, &thread, WaitResult::Awakened);
+        }
+    }
+
+    /// Wakes every thread that waits for `event`; how many.
+    pub fn wakeup(&self, event: WaitEvent) -> usize {
+        let mut sched = self.sched_lock();
+        let mut woken = 0;
+        while let Some(thread) = self.find_waiter(&sched, event) {
+            self.end_wait(&mut sched, &thread, WaitResult::Awakened);
+            woken += 1;
+        }
+        woken
+    }
+
+    /// Wakes the most important thread that waits for `event`, the longest waiting of its level; whether there was one.
+    pub fn wakeup_one(&self, event: WaitEvent) -> bool {
+        let mut sched = self.sched_lock();
+        let Some(thread) = self.best_waiter(&sched, event) else { return false };
+        self.end_wait(&mut sched, &thread, WaitResult::Awakened);
+        true
+    }
+
+    fn find_waiter(&self, sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
+        sched.waits[bucket(event)].iter().find(|t| self.lock_raw(&t.sched).wait == Some(event)).cloned()
+    }
+
+    pub(crate) fn best_waiter(&self, sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
+        let mut best: Option<(u8, &Arc<Thread>)> = None;
+        for thread in &sched.waits[bucket(event)] {
+            let t = self.lock_raw(&thread.sched);
+            if t.wait == Some(event) && best.is_none_or(|(priority, _)| t.priority > priority) {
+                best = Some((t.priority, thread));
+            }
+        }
+        best.map(|(_, thread)| thread.clone())
+    }
+
+    /// Ends `thread`'s wait, if it waits, with `result`.
+    pub(crate) fn end_wait(&self, sched: &mut Scheduler, thread: &Arc<Thread>, result: WaitResult) -> bool {
+        if !self.unhash(sched, thread, result) {
+            return false;
+        }
+        if self.traced() {
+            self.trace(Event::new(Kind::Wake).object(thread.id()).arg(result as u64));
+        }
+        if self.lock_raw(&thread.sched).state == RunState::Waiting {
+            self.make_runnable(sched, thread);
+        }
+        true
+    }
+
+    fn unhash(&self, sched: &mut Scheduler, thread: &Arc<Thread>, result: WaitResult) -> bool {
+        let mut t = self.lock_raw(&thread.sched);
+        let Some(event) = t.wait.take() else { return false };
+        t.result = result;
+        if let Some((cpu, key)) = t.deadline.take() {
+            sched.cpus[cpu].deadlines.remove(&key);
+        }
+        drop(t);
+        let queue = &mut sched.waits[bucket(event)];
+        if let Some(at) = queue.iter().position(|waiter| Arc::ptr_eq(waiter, thread)) {
+            queue.remove(at);
+        }
+        true
+    }
+
+    /// Ends the wait of one thread with `result`; whether it waited.
+    pub fn clear_wait(&self, thread: &Arc<Thread>, result: WaitResult) -> bool {
+        let mut sched = self.sched_lock();
+        self.end_wait(&mut sched, thread, result)
+    }
+
+    /// Aborts `thread`: an interruptible wait ends with `Interrupted`, now or when the next one begins (WL10).
+    pub fn abort(&self, thread: &Arc<Thread>) {
+        let mut sched = self.sched_lock();
+        let interruptible = {
+            let mut t = self.lock_raw(&thread.sched);
+            let waits = t.wait.is_some() && t.mode != WaitMode::Uninterruptible;
+            t.abort = !waits;
+            waits
+        };
+        if interruptible {
+            self.end_wait(&mut sched, thread, WaitResult::Interrupted);
+        }
+    }
+
+    /// Sleeps until machine time `deadline`.
+    pub fn sleep_until(&self, deadline: u64) {
+        while self.now() < deadline {
+            self.assert_wait(self.new_event(), WaitMode::Uninterruptible, Some(deadline));
+            self.block();
+        }
+    }
+
+    /// Sleeps for `nanos`.
+    pub fn delay(&self, nanos: u64) {
+        self.sleep_until(self.now().saturating_add(nanos));
+    }
+}
+
+impl Thread {
+    /// See [`Kernel::abort`].
+    pub fn abort(self: &Arc<Self>, kernel: &KernelRef) {
+        kernel.abort(self);
+    }
+}
