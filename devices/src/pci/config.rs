@@ -68,6 +68,11 @@ impl ConfigSpace {
         bytes
     }
 
+    /// Takes over the bytes of `pristine`, which has the same layout.
+    pub fn restore(&mut self, pristine: &ConfigSpace) {
+        self.bytes = pristine.bytes;
+    }
+
     /// The hardware sets bytes, whatever software may do to them.
     pub fn set(&mut self, offset: usize, value: &[u8]) {
         self.bytes[offset..offset + value.len()].copy_from_slice(value);

@@ -76,7 +76,7 @@ impl PciFunction {
 
     /// Back to power-on.
     pub fn reset(&mut self) {
-        self.config = self.pristine.clone();
+        self.config.restore(&self.pristine);
         self.intx_asserted = false;
         self.last_vector = 0;
         if let Some(msix) = &mut self.msix {

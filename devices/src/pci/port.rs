@@ -37,7 +37,8 @@ pub struct RootPort {
     config: ConfigSpace,
     express: usize,
     msi: Option<Msi>,
-    notified: bool,
+    pending: bool,
+    signalled: bool,
 }
 
 impl RootPort {
@@ -57,7 +58,7 @@ impl RootPort {
         // The list starts empty and 60 bytes fit: the capability is always there.
         let express = express::add_root_port(&mut config, slot).unwrap_or(0x40);
         let msi = Msi::add(&mut config);
-        Self { config, express, msi, notified: false }
+        Self { config, express, msi, pending: false, signalled: false }
     }
 
     /// Configuration space.
@@ -163,7 +164,7 @@ impl RootPort {
     }
 
     /// Any event that is set and enabled, with the hot-plug interrupt enabled (6.7.3.4).
-    fn pending(&self) -> bool {
+    fn condition(&self) -> bool {
         let control = self.config.u16(self.express + pcie::SLOT_CONTROL);
         let status = self.config.u16(self.express + pcie::SLOT_STATUS);
         let link =
@@ -172,20 +173,23 @@ impl RootPort {
             && (control & status & pcie::SLOT_CONTROL_EVENTS != 0 || link)
     }
 
-    /// Evaluates the interrupt again after any change: a message at the moment at which the condition becomes true.
+    /// Evaluates the interrupt again after any change: a message at the moment at which the condition, which includes that messages
+    /// are enabled, becomes true.
     pub fn take_message(&mut self) -> Option<(u64, u32)> {
-        let pending = self.pending();
-        let rises = pending && !self.notified;
-        self.notified = pending;
-        let (clear, set) = if pending { (0, spec::STATUS_INTERRUPT) } else { (spec::STATUS_INTERRUPT, 0) };
+        self.pending = self.condition();
+        let (clear, set) =
+            if self.pending { (0, spec::STATUS_INTERRUPT) } else { (spec::STATUS_INTERRUPT, 0) };
         self.config.change(spec::STATUS, clear, set);
-        let msi = self.msi.filter(|msi| msi.enabled(&self.config))?;
-        (rises && self.config.commanded(spec::COMMAND_MASTER)).then(|| msi.message(&self.config))
+        let msi = self.msi.filter(|msi| msi.enabled(&self.config));
+        let signals = self.pending && msi.is_some() && self.config.commanded(spec::COMMAND_MASTER);
+        let rises = signals && !self.signalled;
+        self.signalled = signals;
+        msi.filter(|_| rises).map(|msi| msi.message(&self.config))
     }
 
     /// The level that the port drives on INTA#.
     pub fn line(&self) -> bool {
-        self.notified
+        self.pending
             && !self.config.commanded(spec::COMMAND_INTX_DISABLE)
             && !self.msi.is_some_and(|msi| msi.enabled(&self.config))
     }

@@ -133,9 +133,13 @@ impl Core {
 
     /// The card gains or loses its link.
     pub fn connect(&mut self, slot: usize, live: bool) {
-        self.slots[slot].live = live;
-        // Coming up is a fundamental or hot reset; going down voids whatever was begun.
-        self.slots[slot].reset_card();
+        if live {
+            // The link comes up out of a fundamental or hot reset.
+            self.slots[slot].live = true;
+            self.slots[slot].reset_card();
+        } else {
+            self.slots[slot].disconnect();
+        }
         self.timers.cancel_ticks(slot);
         self.remap();
     }

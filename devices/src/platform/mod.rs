@@ -182,6 +182,8 @@ fn make_slot(plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformE
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

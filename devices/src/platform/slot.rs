@@ -67,6 +67,13 @@ impl Slot {
             && self.port.config().commanded(COMMAND_MASTER)
     }
 
+    /// The card has lost the bus: everything begun before is void, and its line drops.
+    pub fn disconnect(&mut self) {
+        self.live = false;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.function.assert_intx(false);
+    }
+
     /// Function and model go back to power-on; everything begun before is void.
     pub fn reset_card(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);

@@ -61,6 +61,12 @@ impl Timers {
         Some((time, due))
     }
 
+    /// Number of entries.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// Forgets every tick of a slot: its device is gone or was reset.
     pub fn cancel_ticks(&mut self, slot: usize) {
         self.heap.retain(|Reverse((_, _, due))| !matches!(due, Due::Tick { slot: s, .. } if *s == slot));

@@ -26,6 +26,7 @@ pub const INDIRECT: u16 = 4;
 pub struct Disk {
     pub bench: Bench,
     pub bar: u64,
+    pub slot: u8,
     pub available: u16,
     pub features: u64,
 }
@@ -38,7 +39,16 @@ impl Disk {
         let mut bench = Bench::new(&plan(vec![plug("disk0", "virtio-blk", 2, &all)], rules));
         bench.master(2);
         let bar = layout::WIDE_APERTURE_BASE + 2 * layout::SLOT_WIDE_APERTURE_BYTES;
-        Self { bench, bar, available: 0, features: spec::F_VERSION_1 }
+        Self { bench, bar, slot: 2, available: 0, features: spec::F_VERSION_1 }
+    }
+
+    /// Drives the disk in `slot` of a bench that is there already.
+    pub fn adopt(bench: Bench, slot: u8, features: u64) -> Self {
+        let bar = layout::WIDE_APERTURE_BASE + u64::from(slot) * layout::SLOT_WIDE_APERTURE_BYTES;
+        let mut disk = Self { bench, bar, slot, available: 0, features };
+        disk.enable_msix();
+        disk.negotiate();
+        disk
     }
 
     /// The same after negotiation, with MSI-X vectors 0x40 (configuration) and 0x41 (queue) if it has them.
@@ -62,14 +72,14 @@ impl Disk {
     }
 
     pub fn enable_msix(&mut self) {
-        let Some(at) = self.bench.capability(2, 0, pci::CAP_MSIX) else { return };
-        let table = Bench::bar0(2);
+        let Some(at) = self.bench.capability(self.slot, 0, pci::CAP_MSIX) else { return };
+        let table = Bench::bar0(self.slot.into());
         for vector in 0..2u64 {
             self.bench.write32(table + vector * 16, 0xfee0_0000);
             self.bench.write32(table + vector * 16 + 8, 0x40 + vector as u32);
             self.bench.write32(table + vector * 16 + 12, 0);
         }
-        self.bench.set_config16(2, 0, at + pci::MSIX_CONTROL, pci::MSIX_ENABLE);
+        self.bench.set_config16(self.slot, 0, at + pci::MSIX_CONTROL, pci::MSIX_ENABLE);
     }
 
     pub fn negotiate(&mut self) {
