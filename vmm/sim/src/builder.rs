@@ -62,6 +62,12 @@ impl<'p> Sim<'p> {
         self
     }
 
+    /// Bounds the virtual time to `boot.ready`, in nanoseconds, for a machine with a plan.
+    pub(crate) fn boot_within(mut self, time: u64) -> Self {
+        self.setup.limits.time = self.setup.limits.time.min(time);
+        self
+    }
+
     /// Runs the kernel that `boot` makes, on this OS thread, until it powers off or fails. `boot` may call the machine, but not wait.
     /// `sink` gets every event, in batches.
     ///

@@ -132,6 +132,7 @@ impl Cold {
     pub fn record(&mut self, h: &Hot, event: &Event) -> bool {
         let full = self.recorder.push(*event, h.total_points());
         if event.kind == Kind::Ready && self.plan.ready(event.time) {
+            self.limits.time = self.plan.finish_at.saturating_add(self.plan.grace);
             self.bus.start_plan(event.time);
             self.refresh_due();
             h.hurry(self.due);

@@ -239,7 +239,6 @@ impl Cold {
             self.advance_platform(h);
         }
         if self.plan.finish_due(now) {
-            self.limits.time = now.saturating_add(self.plan.grace);
             self.command = Command::Finish;
             self.raise(h, 0, COMMAND_VECTOR);
         }

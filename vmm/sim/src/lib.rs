@@ -24,6 +24,7 @@ mod fibre;
 pub mod harness;
 mod hub;
 mod interrupts;
+mod kernel;
 mod machine;
 mod outcome;
 mod panics;

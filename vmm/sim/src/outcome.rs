@@ -53,6 +53,8 @@ pub struct Outcome {
     pub waiting: Vec<ThreadId>,
     /// Fibres whose stacks could not be unwound at the end (what they own is leaked). 0 after an orderly end.
     pub abandoned: usize,
+    /// References to the kernel that are left after all of it was torn down; 0 unless something leaks (or the caller keeps one).
+    pub kernel_references: usize,
 }
 
 /// Bounds of a run.

@@ -3,6 +3,8 @@
 /// When the host asks the guest to finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlanClock {
+    /// There is a plan.
+    pub planned: bool,
     /// Machine time from `boot.ready` to the end, in nanoseconds; `None` = there is no plan.
     run_for: Option<u64>,
     /// Machine time that the guest has for the end, in nanoseconds.
@@ -13,11 +15,11 @@ pub(crate) struct PlanClock {
 
 impl PlanClock {
     /// No plan.
-    pub const NONE: Self = Self { run_for: None, grace: 0, finish_at: u64::MAX };
+    pub const NONE: Self = Self { planned: false, run_for: None, grace: 0, finish_at: u64::MAX };
 
     /// A plan that runs for `run_for` ns and then has `grace` ns to end.
     pub fn new(run_for: u64, grace: u64) -> Self {
-        Self { run_for: Some(run_for), grace, finish_at: u64::MAX }
+        Self { planned: true, run_for: Some(run_for), grace, finish_at: u64::MAX }
     }
 
     /// `boot.ready` came at machine time `now`. True the first time.

@@ -1,8 +1,11 @@
 //! From a setup to an outcome.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use devices::{fault::plan::Plan, platform::PlatformError};
@@ -96,9 +99,18 @@ pub(crate) fn run_machine(
     let _occupied = Occupied;
     let kernel = boot(Arc::new(SimMachine::new(number, cpus)));
     let totals = Hub::new(&*kernel, sink).run();
-    kernel.shutdown();
-    drop(kernel);
-    Ok(collect(totals))
+    let torn_down = catch_unwind(AssertUnwindSafe(|| {
+        kernel.shutdown();
+        drop(kernel);
+    }));
+    let mut outcome = collect(totals);
+    if let Err(payload) = torn_down
+        && outcome.ended == Ended::Done
+    {
+        let message = panics::message_of(&*payload);
+        outcome.ended = Ended::Fatal { message: format!("while the machine was torn down: {message}") };
+    }
+    Ok(outcome)
 }
 
 fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
@@ -124,8 +136,20 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
     state
 }
 
+impl Cold {
+    /// A plan is done when the guest said so, not when it just powered off.
+    fn check_done(&mut self) {
+        let early = self.plan.planned && !self.recorder.done;
+        if let Some(snapshot) = self.snapshot.as_mut().filter(|s| early && s.ended == Ended::Done) {
+            let message = "the guest powered off before run.done".to_owned();
+            snapshot.ended = Ended::Fatal { message };
+        }
+    }
+}
+
 fn collect(totals: Totals) -> Outcome {
     let (snapshot, console, waiting) = cold(|c| {
+        c.check_done();
         let waiting = c.contexts.iter().filter(|x| x.live && x.cpu.is_none()).map(|x| x.thread).collect();
         (c.snapshot.take(), std::mem::take(&mut c.console), waiting)
     });
@@ -145,5 +169,6 @@ fn collect(totals: Totals) -> Outcome {
         cpus: snapshot.cpus,
         waiting,
         abandoned: totals.abandoned,
+        kernel_references: 0,
     }
 }

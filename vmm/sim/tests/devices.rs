@@ -18,7 +18,10 @@ fn run(text: &str, seed: u64, body: impl FnOnce(&Arc<Toy>) + Send + 'static) -> 
     let plan = Plan::parse("test.plan", text).unwrap();
     let mut events = Vec::new();
     let sim = Sim::builder().cpus(2).seed(seed).plan(&plan);
-    let outcome = toy::run(sim, &mut |e| events.push(*e), body);
+    let outcome = toy::run(sim, &mut |e| events.push(*e), |toy| {
+        body(toy);
+        toy.machine.trace(Event::new(Kind::Done));
+    });
     (outcome, events)
 }
 

@@ -5,7 +5,7 @@ mod toy;
 use std::sync::{Arc, Mutex};
 
 use mach::seam::Machine;
-use sim::{Ended, Limits, Outcome, Sim};
+use sim::{Ended, Limits, Outcome, Sim, StartError};
 use trace::Event;
 
 /// Four threads count in turns while the machine does what it likes.
@@ -169,4 +169,40 @@ fn a_foreign_call_panics() {
     toy::run(Sim::builder(), &mut |_| {}, move |toy| *place.lock().unwrap() = Some(toy.machine.clone()));
     let machine = kept.lock().unwrap().take().unwrap();
     machine.now();
+}
+
+#[test]
+fn a_sink_that_panics_leaves_nothing_behind() {
+    let count = Arc::new(());
+    let held = count.clone();
+    let run = std::panic::AssertUnwindSafe(|| {
+        let mut events = 0;
+        let mut sink = |_: &Event| {
+            events += 1;
+            assert!(events < 700, "enough");
+        };
+        toy::run(Sim::builder().cpus(2), &mut sink, move |toy| {
+            let _held = held;
+            loop {
+                toy.yield_now();
+            }
+        })
+    });
+    let message = *std::panic::catch_unwind(run).unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!(message, "enough");
+    assert_eq!(Arc::strong_count(&count), 1);
+    assert_eq!(busy(1, 2).0.ended, Ended::Done);
+}
+
+#[test]
+fn a_machine_in_a_machine_is_refused() {
+    let inner = Arc::new(Mutex::new(None));
+    let place = inner.clone();
+    toy::run(Sim::builder(), &mut |_| {}, move |_| {
+        let result = Sim::builder().run_upcalls(|_| unreachable!("refused before"), &mut |_| {});
+        *place.lock().unwrap() = Some(result);
+    });
+    assert_eq!(inner.lock().unwrap().take(), Some(Err(StartError::Nested)));
+    let result = Sim::builder().cpus(9).run_upcalls(|_| unreachable!("refused before"), &mut |_| {});
+    assert_eq!(result, Err(StartError::Cpus(9)));
 }
