@@ -133,7 +133,9 @@ impl Kernel {
     pub(crate) fn finish_switch(&self) {
         let cpu = self.machine().cpu();
         let Some(left) = self.lock_raw(&self.cpus[cpu].leaving).take() else { return };
-        if left.is_dead()
+        // Not `is_dead`: a thread on its way out says that before it wakes its joiners, and may be preempted there.
+        let ended = self.lock_raw(&left.sched).state == RunState::Dead;
+        if ended
             && let Some(context) = self.lock_raw(&left.context).take()
         {
             self.machine().destroy(context);
