@@ -148,7 +148,7 @@ fn driven() -> Bench {
     }
     bench.enable_msi(1, 0, 0x51);
     for slot in [2, 3] {
-        let features = virtio::F_VERSION_1 | u64::from(slot == 2) * virtio::F_EVENT_IDX;
+        let features = virtio::F_VERSION_1 | (u64::from(slot == 2) * virtio::F_EVENT_IDX);
         bench = driver::Disk::adopt(bench, slot, features).bench;
     }
     bench
