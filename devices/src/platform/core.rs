@@ -28,6 +28,8 @@ pub struct Core {
     pub plane: Plane,
     /// Which BAR an address belongs to.
     pub decoder: Decoder,
+    /// The time rules run.
+    pub started: bool,
     /// Changes whenever doorbells may have moved.
     pub generation: u64,
 }

@@ -101,6 +101,7 @@ impl Platform {
             lines: Default::default(),
             plane: Plane::new(plan),
             decoder: Default::default(),
+            started: false,
             generation: 0,
         };
         Ok(Self { core, config_address: 0 })
@@ -121,7 +122,8 @@ impl Platform {
         self.core.advance(host);
     }
 
-    /// Plan time 0 is machine time `zero`: the plan's `at` and `every` rules start to run.
+    /// Plan time 0 is machine time `zero`: the plan's `at` and `every` rules start to run. Only the first call
+    /// counts.
     pub fn start_plan(&mut self, zero: u64) {
         self.core.start_plan(zero);
     }

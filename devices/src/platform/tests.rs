@@ -300,6 +300,56 @@ fn storms_on_a_line_pulse_it_and_end_with_the_card() {
 }
 
 #[test]
+fn a_card_may_go_and_come_back_while_its_model_runs() {
+    let back = Action::Replug("edu0".into());
+    for site in ["irq.raise", "mmio.write", "timer.fire", "dma.read"] {
+        let rules = vec![on("edu0", site, 1, unplug()), on("edu0", site, 1, back.clone())];
+        let mut bench = edu_bench(rules);
+        let bar = Bench::bar0(1);
+        bench.master(1);
+        bench.write32(bar + edu::LIVENESS, 1);
+        bench.write32(bar + edu::IRQ_RAISE, 1);
+        dma(&mut bench, bar, 0x1000, 0x40000, 5);
+        assert_eq!(bench.machine.faults, [(1, "unplug"), (1, "replug")], "{site}");
+        assert!(bench.machine.lines.last().is_none_or(|line| !line.1), "{site}");
+        bench.set_config32(1, 0, spec::BAR0, bar as u32);
+        bench.master(1);
+        assert_eq!(bench.read32(bar + edu::LIVENESS), 0, "{site}: as after power-on");
+        assert_eq!(bench.read32(bar + edu::IRQ_STATUS), 0, "{site}");
+        assert_eq!(bench.platform.next_deadline(), None, "{site}");
+    }
+}
+
+#[test]
+fn rules_repeat_and_do_not_catch_up() {
+    let plan = crate::fault::plan::Plan::parse(
+        "t",
+        "plug edu0 edu slot=1\nevery 10us unplug edu0\nevery 10us replug edu0\nrun for=1ms\n",
+    );
+    let mut bench = Bench::new(&plan.unwrap());
+    bench.platform.start_plan(5_000);
+    bench.platform.start_plan(7_000);
+    bench.run_until(35_000);
+    assert_eq!(bench.machine.faults.len(), 6);
+    bench.machine.now = 500_000;
+    bench.platform.advance(&mut bench.machine);
+    assert_eq!(bench.machine.faults.len(), 8);
+    assert_eq!(bench.platform.next_deadline(), Some(505_000));
+}
+
+#[test]
+fn a_storm_at_a_card_that_is_away_waits_for_it() {
+    let storm = Action::Storm { device: "edu0".into(), rate_hz: 100_000, duration: 40_000 };
+    let back = Action::Replug("edu0".into());
+    let mut bench = edu_bench(vec![at(0, unplug()), at(0, storm), at(15_000, back)]);
+    bench.platform.start_plan(0);
+    bench.run_until(100_000);
+    let rises = bench.machine.lines.iter().filter(|(_, level)| *level).count();
+    assert_eq!(rises, 2);
+    assert_eq!(bench.machine.faults.last(), Some(&(1, "storm-end")));
+}
+
+#[test]
 fn wrong_plans_are_refused() {
     let twice = plan(vec![plug("a", "edu", 1, &[]), plug("b", "edu", 1, &[])], vec![]);
     for bad in [

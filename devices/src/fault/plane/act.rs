@@ -10,8 +10,12 @@ use crate::platform::timers::Due;
 use trace::Event;
 
 impl Core {
-    /// Starts the clock of the time rules: plan time 0 is machine time `zero`.
+    /// Starts the clock of the time rules: plan time 0 is machine time `zero`. Once: a guest that says a second time that it is
+    /// ready does not start them again.
     pub fn start_plan(&mut self, zero: u64) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
         for (index, rule) in self.plane.timed().iter().enumerate() {
             self.timers.push(zero.saturating_add(rule.time), Due::Rule(index));
         }
