@@ -32,8 +32,6 @@ pub const DEVICE_STATUS: usize = 0x0a;
 pub const LINK_CAP: usize = 0x0c;
 /// Link capabilities: 2.5 GT/s, x1.
 pub const LINK_CAP_X1: u32 = 0x0000_0011;
-/// Link capabilities: surprise down error reporting capable (bit 19).
-pub const LINK_CAP_SURPRISE_DOWN: u32 = 1 << 19;
 /// Link capabilities: data link layer link active reporting capable (bit 20).
 pub const LINK_CAP_ACTIVE_REPORTING: u32 = 1 << 20;
 /// Link control (7.5.3.7).

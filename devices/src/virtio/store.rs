@@ -1,6 +1,7 @@
 //! Where a block device keeps its data.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use thiserror::Error;
 
 /// The storage failed.
@@ -95,6 +96,44 @@ impl BlockStore for MemoryStore {
     }
 }
 
+/// A disk in something that a machine has opened: a file, most likely.
+pub struct SeekStore<T> {
+    inner: T,
+    bytes: u64,
+    sync: fn(&mut T) -> io::Result<()>,
+}
+
+impl<T: Read + Write + Seek> SeekStore<T> {
+    /// A disk as large as `inner` is now; `sync` makes writes durable, such as `|file| file.sync_data()`.
+    ///
+    /// # Errors
+    /// The end of `inner` cannot be found.
+    pub fn new(mut inner: T, sync: fn(&mut T) -> io::Result<()>) -> io::Result<Self> {
+        let bytes = inner.seek(SeekFrom::End(0))?;
+        Ok(Self { inner, bytes, sync })
+    }
+}
+
+impl<T: Read + Write + Seek + Send> BlockStore for SeekStore<T> {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<(), StoreError> {
+        let mut read = || self.inner.seek(SeekFrom::Start(offset)).and_then(|_| self.inner.read_exact(into));
+        read().map_err(|_| StoreError)
+    }
+
+    fn write(&mut self, offset: u64, from: &[u8]) -> Result<(), StoreError> {
+        let mut write = || self.inner.seek(SeekFrom::Start(offset)).and_then(|_| self.inner.write_all(from));
+        write().map_err(|_| StoreError)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.inner.flush().and_then(|()| (self.sync)(&mut self.inner)).map_err(|_| StoreError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +148,16 @@ mod tests {
         assert_eq!(back, data);
         assert_eq!(store.write((1 << 20) - 1, &[0; 2]), Err(StoreError));
         assert_eq!(store.read(u64::MAX, &mut [0; 2]), Err(StoreError));
+    }
+
+    #[test]
+    fn an_opened_thing_is_a_disk() {
+        let mut store = SeekStore::new(io::Cursor::new(vec![0; 1024]), |_| Ok(())).unwrap();
+        store.write(512, &[7; 512]).unwrap();
+        let mut back = [0; 512];
+        store.read(512, &mut back).unwrap();
+        assert_eq!((store.bytes(), back, store.flush()), (1024, [7; 512], Ok(())));
+        assert_eq!(store.read(1000, &mut back), Err(StoreError));
     }
 
     #[test]
