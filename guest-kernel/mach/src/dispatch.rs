@@ -135,9 +135,7 @@ impl Kernel {
         let Some(left) = self.lock_raw(&self.cpus[cpu].leaving).take() else { return };
         // Not `is_dead`: a thread on its way out says that before it wakes its joiners, and may be preempted there.
         let ended = self.lock_raw(&left.sched).state == RunState::Dead;
-        if ended
-            && let Some(context) = self.lock_raw(&left.context).take()
-        {
+        if ended && let Some(context) = self.lock_raw(&left.context).take() {
             self.machine().destroy(context);
         }
         left.on_cpu.store(false, Ordering::Release);

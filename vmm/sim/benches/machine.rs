@@ -5,13 +5,19 @@ mod toy;
 
 use std::{
     hint::black_box,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use devices::fault::plan::Plan;
-use mach::seam::{Bdf, Machine, Point, Width};
+use mach::{
+    KernelRef, Policy, WaitEvent, WaitMode, band,
+    seam::{Bdf, Machine, Point, Width},
+};
 use sim::{Ended, Limits, Sim, chooser::Plain};
 use trace::{Event, Kind};
 
@@ -131,11 +137,75 @@ fn devices(c: &mut Criterion) {
     group.finish();
 }
 
+/// Runs `body` on the first thread of mach's kernel and answers the time that it took there.
+fn in_kernel(cpus: usize, body: impl FnOnce(&KernelRef) + Send + 'static) -> Duration {
+    let took = Arc::new(Mutex::new(Duration::ZERO));
+    let place = took.clone();
+    let timed = move |kernel: &KernelRef| {
+        let start = Instant::now();
+        body(kernel);
+        *place.lock().unwrap() = start.elapsed();
+    };
+    let sim = Sim::builder().cpus(cpus).seed(1).limits(Limits::NONE);
+    assert_eq!(sim.run_kernel(timed, &mut |_| {}).unwrap().ended, Ended::Done);
+    *took.lock().unwrap()
+}
+
+/// Waits until `ready`; whoever makes it so wakes `event`.
+fn wait(kernel: &KernelRef, event: WaitEvent, ready: impl Fn() -> bool) {
+    loop {
+        kernel.assert_wait(event, WaitMode::Uninterruptible, None);
+        if ready() {
+            return kernel.clear_own_wait();
+        }
+        kernel.block();
+    }
+}
+
+fn kernels(c: &mut Criterion) {
+    let mut group = c.benchmark_group("mach");
+    for cpus in [1, 2] {
+        group.bench_function(format!("wake and block, {cpus} cpus"), |b| {
+            b.iter_custom(|n| {
+                in_kernel(cpus, move |kernel| {
+                    let turn = Arc::new(AtomicU64::new(0));
+                    let (ping, pong) = (kernel.new_event(), kernel.new_event());
+                    let theirs = turn.clone();
+                    let other = move |kernel: &KernelRef| {
+                        for i in 0..n {
+                            wait(kernel, ping, || theirs.load(Ordering::Relaxed) == 2 * i + 1);
+                            theirs.store(2 * i + 2, Ordering::Relaxed);
+                            kernel.wakeup(pong);
+                        }
+                    };
+                    kernel.spawn("pong", band::KERNEL, Policy::Fixed, other).unwrap();
+                    for i in 0..n {
+                        turn.store(2 * i + 1, Ordering::Relaxed);
+                        kernel.wakeup(ping);
+                        wait(kernel, pong, || turn.load(Ordering::Relaxed) == 2 * i + 2);
+                    }
+                })
+            });
+        });
+    }
+    group.bench_function("spawn and join", |b| {
+        b.iter_custom(|n| {
+            in_kernel(1, move |kernel| {
+                for _ in 0..n {
+                    kernel.spawn("short", band::KERNEL, Policy::Fixed, |_| {}).unwrap().join(kernel);
+                }
+            })
+        });
+    });
+    group.finish();
+    c.bench_function("mach from start to end, 2 cpus", |b| b.iter(|| in_kernel(2, |_| {})));
+}
+
 fn machines(c: &mut Criterion) {
     c.bench_function("a machine from start to end", |b| {
         b.iter(|| toy::run(Sim::builder().cpus(2).seed(1), &mut |_| {}, |toy| toy.yield_now()));
     });
 }
 
-criterion_group!(benches, points, threads, devices, machines);
+criterion_group!(benches, points, threads, devices, machines, kernels);
 criterion_main!(benches);
