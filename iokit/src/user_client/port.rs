@@ -43,11 +43,6 @@ impl UserPort {
     pub(crate) fn is_dead(&self) -> bool {
         self.0.load(Ordering::Acquire) & DEAD != 0
     }
-
-    /// Calls in flight.
-    pub(crate) fn calls(&self) -> u32 {
-        self.0.load(Ordering::Acquire) & CALLS
-    }
 }
 
 #[cfg(test)]
@@ -71,6 +66,5 @@ mod tests {
         assert!(port.enter() && !port.exit());
         assert!(port.destroy() && port.finish());
         assert!(port.is_dead());
-        assert_eq!(port.calls(), 0);
     }
 }

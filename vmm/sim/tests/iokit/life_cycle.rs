@@ -1,0 +1,168 @@
+//! Open and close, busy and quiet, attach.
+
+use iokit::{IOReturn, Message, Options, State};
+use mach::{Policy, band};
+use trace::Kind;
+
+use crate::{
+    mock::{DRIVER, Mock, bus_and_nub, user},
+    world::{everywhere, shared},
+};
+
+#[test]
+fn attaching_to_an_inactive_provider_fails() {
+    everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        nub.terminate(Options::SYNCHRONOUS);
+        let late = Mock::new(&DRIVER).service(kit, "D");
+        assert!(!late.attach(&nub));
+        assert!(late.provider().is_none() && !nub.has_clients());
+    });
+}
+
+#[test]
+fn open_has_one_owner_and_tells_the_others() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let one = Mock::new(&DRIVER).under(&nub, "D1");
+        let two = Mock::new(&DRIVER).under(&nub, "D2");
+        assert!(nub.open(&one, Options::empty()));
+        assert!(!nub.open(&two, Options::empty()));
+        assert!(nub.is_open(None) && nub.is_open(Some(&one)) && !nub.is_open(Some(&two)));
+        nub.close(&two, Options::empty());
+        nub.close(&one, Options::empty());
+        assert!(nub.open(&two, Options::empty()));
+        nub.close(&two, Options::empty());
+        nub.terminate(Options::SYNCHRONOUS);
+    });
+    let expected = ["D2.attemptingOpen(N)", "D1.open(N)", "D1.attemptingOpen(N)", "D2.open(N)", "D1.close(N)", "D2.wasClosed(N)"];
+    for run in runs {
+        let lines = run.lines(&[Kind::Open, Kind::Close, Kind::Message]);
+        assert_eq!(lines[..expected.len()], expected, "seed {}", run.seed);
+    }
+}
+
+#[test]
+fn seize_asks_the_owner_to_close() {
+    everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let willing = Mock::new(&DRIVER)
+            .message(|me, message, nub| match message {
+                Message::RequestingClose => {
+                    nub.close(me, Options::empty());
+                    Ok(())
+                }
+                _ => Err(IOReturn::Unsupported),
+            })
+            .under(&nub, "willing");
+        let stubborn = Mock::new(&DRIVER).under(&nub, "stubborn");
+        assert!(nub.open(&willing, Options::empty()));
+        assert!(nub.open(&stubborn, Options::SEIZE));
+        assert!(!nub.open(&willing, Options::SEIZE));
+        nub.close(&stubborn, Options::empty());
+        nub.terminate(Options::SYNCHRONOUS);
+    });
+}
+
+#[test]
+fn busy_propagates_between_zero_and_one_along_the_primary_provider() {
+    everywhere(|kit| {
+        let (bus, nub) = bus_and_nub(kit);
+        let driver = Mock::new(&DRIVER).under(&nub, "D");
+        driver.adjust_busy(1);
+        driver.adjust_busy(1);
+        assert_eq!((driver.busy(), nub.busy(), bus.busy()), (2, 1, 1));
+        nub.adjust_busy(1);
+        assert_eq!((nub.busy(), bus.busy()), (2, 1));
+        driver.adjust_busy(-2);
+        assert_eq!((driver.busy(), nub.busy(), bus.busy()), (0, 1, 1));
+        nub.adjust_busy(-1);
+        assert_eq!(kit.root().unwrap().busy(), 0);
+    });
+}
+
+#[test]
+fn wait_quiet_times_out_or_sees_quiet() {
+    everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let driver = Mock::new(&DRIVER).under(&nub, "D");
+        driver.adjust_busy(1);
+        let kernel = kit.kernel();
+        assert_eq!(nub.wait_quiet(Some(kernel.now() + 10_000)), Err(IOReturn::Timeout));
+        let worker = driver.clone();
+        let thread = kernel.spawn("worker", band::DEFAULT, Policy::Fixed, move |k| {
+            k.sleep_until(k.now() + 10_000);
+            worker.adjust_busy(-1);
+        });
+        assert_eq!(nub.wait_quiet(None), Ok(()));
+        thread.unwrap().join(kernel);
+    });
+}
+
+#[test]
+fn busy_counts_return_to_zero_whatever_the_order_of_events() {
+    everywhere(|kit| {
+        let (bus, nub) = bus_and_nub(kit);
+        for n in 0..3 {
+            let driver = Mock::new(&DRIVER).under(&nub, ["D0", "D1", "D2"][n]);
+            user().under(&driver, "U");
+        }
+        let threads: Vec<_> = nub
+            .clients()
+            .into_iter()
+            .chain([nub.clone()])
+            .map(|victim| {
+                let body = move |_: &mach::KernelRef| assert!(victim.terminate(Options::empty()));
+                kit.kernel().spawn("terminator", band::DEFAULT, Policy::Fixed, body).unwrap()
+            })
+            .collect();
+        threads.iter().for_each(|t| {
+            t.join(kit.kernel());
+        });
+        bus.wait_quiet(None).unwrap();
+        assert_eq!((bus.busy(), kit.root().unwrap().busy()), (0, 0));
+        assert!(!bus.has_clients());
+    })
+    .iter()
+    .for_each(|run| run.assert_all_freed());
+}
+
+#[test]
+fn a_deferred_did_terminate_is_finished_later() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let deferred = shared(None);
+        let mine = deferred.clone();
+        Mock::new(&DRIVER)
+            .did(move |me, provider, defer| {
+                *defer = true;
+                *mine.lock().unwrap() = Some((me.clone(), provider.clone()));
+            })
+            .under(&nub, "D");
+        nub.terminate(Options::empty());
+        assert_eq!(nub.wait_quiet(Some(kit.kernel().now() + 1_000_000)), Err(IOReturn::Timeout));
+        let (me, provider) = deferred.lock().unwrap().take().unwrap();
+        assert!(!me.state().contains(State::FINALIZED) || me.is_client_of(&provider));
+        me.default_did_terminate(&provider, Options::empty(), false);
+        nub.wait_quiet(None).unwrap();
+    });
+    runs.iter().for_each(crate::world::Run::assert_all_freed);
+}
+
+#[test]
+fn a_synchronous_terminate_on_the_termination_thread_becomes_asynchronous() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let other = Mock::new(&DRIVER).under(&nub, "other");
+        let (second, nub_2) = bus_and_nub(kit);
+        Mock::new(&DRIVER)
+            .will(move |_, _| {
+                other.terminate(Options::SYNCHRONOUS);
+            })
+            .under(&nub_2, "D");
+        nub_2.terminate(Options::SYNCHRONOUS);
+        kit.root().unwrap().wait_quiet(None).unwrap();
+        assert!(!nub.has_clients() && !second.has_clients());
+    });
+    assert!(runs.iter().all(|r| r.position("other.detach(N)") > 0));
+}

@@ -1,0 +1,15 @@
+//! IOKit's rules, one test each, in the simulator under many schedules.
+//!
+//! Tests are named after the rule of the semantics that they check.
+
+mod command_gate;
+mod interrupt;
+mod life_cycle;
+mod matching;
+mod mock;
+mod order;
+mod registry;
+mod timer;
+mod user_client;
+mod work_loop;
+mod world;

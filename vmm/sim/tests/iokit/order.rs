@@ -1,0 +1,362 @@
+//! The exact orders of termination, (a) to (g).
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use iokit::{IOReturn, Options, user_client::Arguments, work_loop::CommandGate};
+use mach::{Policy, WaitMode, band};
+use trace::Kind;
+
+use crate::{
+    mock::{BUS, DRIVER, Mock, NUB, bus_and_nub, make_work_loop, user},
+    world::{everywhere, run, shared},
+};
+
+/// The tail of (a), from the first thing that happens after U is detached.
+const TAIL: [&str; 6] = ["D.finalize", "D.stop(N)", "D.detach(N)", "N.finalize", "N.stop(P)", "N.detach(P)"];
+
+const PHASE_1: [&str; 9] = [
+    "N.inactive",
+    "N.termNotify",
+    "D.requestTerminate(N)",
+    "D.inactive",
+    "D.termNotify",
+    "U.requestTerminate(D)",
+    "U.inactive",
+    "U.termNotify",
+    "U.portDead",
+];
+
+const PHASE_2: [&str; 9] = [
+    "N.willNotify",
+    "D.willTerminate(N)",
+    "D.willNotify",
+    "U.willTerminate(D)",
+    "U.willNotify",
+    "U.isTerminated(D)",
+    "U.didTerminate(D)",
+    "D.isTerminated(N)",
+    "D.didTerminate(N)",
+];
+
+fn without_frees(lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().filter(|l| !l.ends_with(".free")).collect()
+}
+
+/// D with a work loop of its own.
+fn driver() -> Mock {
+    Mock::new(&DRIVER).start(|me, _| {
+        make_work_loop(me);
+        true
+    })
+}
+
+#[test]
+fn order_a_nothing_open() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let driver = driver().under(&nub, "D");
+        user().under(&driver, "U");
+        drop(driver);
+        assert!(nub.terminate(Options::SYNCHRONOUS));
+        assert_eq!(nub.busy(), 0);
+    });
+    let user = ["U.finalize", "U.stop(D)", "U.detach(D)"];
+    let expected: Vec<_> = PHASE_1.into_iter().chain(PHASE_2).chain(user).chain(TAIL).collect();
+    for run in runs {
+        assert_eq!(without_frees(run.teardown()), expected, "seed {}", run.seed);
+        run.assert_all_freed();
+    }
+}
+
+#[test]
+fn order_a_phase_1_is_the_callers_and_the_rest_the_termination_threads() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        Mock::new(&DRIVER).under(&nub, "D");
+        nub.terminate(Options::empty());
+        nub.wait_quiet(None).unwrap();
+    });
+    for run in runs {
+        let caller = run.threads(Kind::Terminate, "N");
+        assert_eq!(run.threads(Kind::RequestTerminate, "D"), caller);
+        assert_ne!(run.threads(Kind::WillTerminate, "D"), caller);
+        assert_eq!(run.threads(Kind::Stop, "N"), run.threads(Kind::WillTerminate, "D"));
+    }
+}
+
+#[test]
+fn order_a_siblings() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        for (d, u) in [("D1", "U1"), ("D2", "U2")] {
+            let driver = driver().under(&nub, d);
+            user().under(&driver, u);
+        }
+        nub.terminate(Options::SYNCHRONOUS);
+    });
+    let expected = [
+        "D1.willTerminate(N)", "D2.willTerminate(N)", "U1.willTerminate(D1)", "U2.willTerminate(D2)",
+        "U2.didTerminate(D2)", "U1.didTerminate(D1)", "D1.didTerminate(N)", "D2.didTerminate(N)",
+        "U2.finalize", "U1.finalize", "U2.stop(D2)", "D2.finalize", "U1.stop(D1)", "D1.finalize", "D1.stop(N)", "D2.stop(N)",
+        "N.finalize", "N.stop(P)",
+    ];
+    for run in runs {
+        let lines = run.lines(&[Kind::WillTerminate, Kind::DidTerminate, Kind::Finalize, Kind::Stop]);
+        assert_eq!(lines, expected, "seed {}", run.seed);
+        run.assert_all_freed();
+    }
+}
+
+#[test]
+fn order_a_user_client_terminates_itself() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let driver = driver().new_user(|| user().start(|me, d| d.open(me, Options::empty())).close(|me| {
+            me.terminate(Options::empty());
+            Ok(())
+        }));
+        let driver = driver.under(&nub, "D");
+        let connection = driver.open_connection(0).unwrap();
+        connection.close().unwrap();
+        driver.wait_quiet(None).unwrap();
+        assert!(driver.clients().is_empty() && !driver.is_inactive());
+    });
+    let expected = [
+        "U.portDead", "U.inactive", "U.termNotify", "U.willNotify", "U.finalize", "U.stop(D)", "U.close(D)", "U.detach(D)",
+    ];
+    for run in runs {
+        let all: Vec<_> = without_frees(run.teardown());
+        assert_eq!(all, expected, "seed {}", run.seed);
+        run.assert_all_freed();
+    }
+}
+
+#[test]
+fn order_b_user_client_holds_driver_open() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let driver = driver().under(&nub, "D");
+        let client = user().under(&driver, "U");
+        assert!(driver.open(&client, Options::empty()));
+        nub.terminate(Options::empty());
+        while !client.state().contains(iokit::State::FINALIZED) {
+            kit.kernel().sleep_until(kit.kernel().now() + 10_000);
+        }
+        assert_eq!(nub.wait_quiet(Some(kit.kernel().now() + 1_000_000)), Err(IOReturn::Timeout));
+        assert!(driver.busy() > 0 && client.busy() > 0);
+        assert!(!driver.open(&client, Options::empty()));
+        driver.close(&client, Options::empty());
+        drop((driver, client));
+        nub.wait_quiet(None).unwrap();
+    });
+    let phase_2 = PHASE_2.iter().flat_map(|&l| match l {
+        "U.didTerminate(D)" => vec![l, "U.requestingClose(D)"],
+        _ => vec![l],
+    });
+    let expected: Vec<_> = PHASE_1
+        .into_iter()
+        .chain(phase_2)
+        .chain(["U.finalize", "U.attemptingOpen(D)", "U.close(D)", "U.stop(D)", "U.detach(D)"])
+        .chain(TAIL)
+        .filter(|l| *l != "U.attemptingOpen(D)")
+        .collect();
+    for run in runs {
+        assert_eq!(without_frees(run.teardown()), expected, "seed {}", run.seed);
+        run.assert_all_freed();
+    }
+}
+
+#[test]
+fn order_c_a_client_inside_run_action_holds_back_will_terminate_and_finalize() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        make_work_loop(&nub);
+        let inside = Arc::new(AtomicBool::new(false));
+        let seen = inside.clone();
+        let driver = Mock::new(&DRIVER).new_user(move || {
+            let inside = inside.clone();
+            user().call(move |me, _, _| {
+                let kernel = me.kernel();
+                me.work_loop().unwrap().run_action(|| {
+                    inside.store(true, Ordering::SeqCst);
+                    kernel.sleep_until(kernel.now() + 200_000);
+                });
+                kernel.sleep_until(kernel.now() + 200_000);
+                Err(IOReturn::Offline)
+            })
+        });
+        let driver = driver.under(&nub, "D");
+        let connection = driver.open_connection(0).unwrap();
+        let answer = shared(None);
+        let mine = answer.clone();
+        let caller = kit.kernel().spawn("client", band::DEFAULT, Policy::Fixed, move |_| {
+            *mine.lock().unwrap() = Some(connection.call(0, &mut Arguments::default()));
+        });
+        while !seen.load(Ordering::SeqCst) {
+            kit.kernel().sleep_until(kit.kernel().now() + 1_000);
+        }
+        nub.terminate(Options::empty());
+        assert!(driver.is_inactive());
+        drop(driver);
+        caller.unwrap().join(kit.kernel());
+        assert_eq!(*answer.lock().unwrap(), Some(Err(IOReturn::Offline)));
+        nub.wait_quiet(None).unwrap();
+    });
+    for run in runs {
+        let at = |line| run.position(line);
+        assert!(at("U.portDead") < at("D.willTerminate(N)"), "phase 1 takes no gate");
+        assert!(at("D.didTerminate(N)") < at("U.call.exit"), "seed {}: did waits for nothing", run.seed);
+        assert!(at("U.call.exit") < at("U.finalize"), "seed {}: calls in flight hold back finalize", run.seed);
+        let gate = run.lines(&[Kind::GateOpen, Kind::WillTerminate]);
+        assert_eq!(gate[0], "N.gate.open", "seed {}: will waits for the action", run.seed);
+        run.assert_all_freed();
+    }
+}
+
+/// D sleeps in `commandSleep` for a client; `wake` says whether it wakes it in willTerminate, as it must.
+fn sleeping_client(kit: &iokit::IoKit, wake: bool) {
+    let (_bus, nub) = bus_and_nub(kit);
+    let event = kit.kernel().new_event();
+    let driver = Mock::new(&DRIVER)
+        .start(|me, _| {
+            make_work_loop(me);
+            true
+        })
+        .new_user(move || {
+            let gate = shared(None);
+            let offline = Arc::new(AtomicBool::new(false));
+            let (will_gate, will_offline) = (gate.clone(), offline.clone());
+            let stop_gate = gate.clone();
+            let start_gate = gate.clone();
+            user()
+                .start(move |me, _| {
+                    let made = CommandGate::new(me);
+                    me.work_loop().unwrap().add_event_source(&made).unwrap();
+                    *start_gate.lock().unwrap() = Some(made);
+                    true
+                })
+                .will(move |_, _| {
+                    will_offline.store(true, Ordering::SeqCst);
+                    if wake {
+                        let gate: Arc<CommandGate> = will_gate.lock().unwrap().clone().unwrap();
+                        gate.command_wakeup(event, false);
+                    }
+                })
+                .call(move |_, _, _| {
+                    let gate: Arc<CommandGate> = gate.lock().unwrap().clone().unwrap();
+                    gate.run_action(|| {
+                        while !offline.load(Ordering::SeqCst) {
+                            gate.command_sleep(event, WaitMode::Uninterruptible, None);
+                        }
+                        Err(IOReturn::Offline)
+                    })
+                })
+                .stop(move |me, _| {
+                    let gate = stop_gate.lock().unwrap().take().unwrap();
+                    me.work_loop().unwrap().remove_event_source(&gate).unwrap();
+                })
+        });
+    let driver = driver.under(&nub, "D");
+    let connection = driver.open_connection(0).unwrap();
+    let answer = shared(None);
+    let mine = answer.clone();
+    let client = kit.kernel().spawn("client", band::DEFAULT, Policy::Fixed, move |_| {
+        *mine.lock().unwrap() = Some(connection.call(0, &mut Arguments::default()));
+    });
+    kit.kernel().sleep_until(kit.kernel().now() + 100_000);
+    drop(driver);
+    nub.terminate(Options::empty());
+    if wake {
+        client.unwrap().join(kit.kernel());
+        assert!(matches!(*answer.lock().unwrap(), Some(Err(IOReturn::Offline | IOReturn::DeadPort))));
+        nub.wait_quiet(None).unwrap();
+    } else {
+        let deadline = kit.kernel().now() + 1_000_000_000;
+        assert_eq!(nub.wait_quiet(Some(deadline)), Err(IOReturn::Timeout));
+    }
+}
+
+#[test]
+fn order_d_a_sleeper_is_woken_and_returns_offline() {
+    for run in everywhere(|kit| sleeping_client(kit, true)) {
+        assert!(run.position("U.didTerminate(D)") < run.position("U.finalize"));
+        run.assert_all_freed();
+    }
+}
+
+#[test]
+fn order_d_a_forgotten_sleeper_keeps_the_stack_busy_for_ever() {
+    let runs: Vec<_> = (0..20).map(|seed| run(seed, "", |kit| sleeping_client(kit, false))).collect();
+    for run in runs.iter().filter(|r| r.lines(&[Kind::CommandSleep]).len() == 1) {
+        run.assert_done();
+        assert!(run.lines(&[Kind::DidTerminate]).len() == 2);
+        assert!(run.lines(&[Kind::Finalize]).is_empty());
+    }
+    assert!(runs.iter().any(|r| r.lines(&[Kind::CommandSleep]).len() == 1));
+}
+
+#[test]
+fn order_e_terminating_twice_calls_nobody_twice() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        Mock::new(&DRIVER).under(&nub, "D");
+        let (one, two) = (nub.clone(), nub.clone());
+        let first = kit.kernel().spawn("first", band::DEFAULT, Policy::Fixed, move |_| assert!(one.terminate(Options::SYNCHRONOUS)));
+        let second = kit.kernel().spawn("second", band::DEFAULT, Policy::Fixed, move |_| assert!(two.terminate(Options::empty())));
+        first.unwrap().join(kit.kernel());
+        second.unwrap().join(kit.kernel());
+        assert!(nub.terminate(Options::SYNCHRONOUS));
+        nub.wait_quiet(None).unwrap();
+    });
+    for run in runs {
+        for kind in [Kind::RequestTerminate, Kind::WillTerminate, Kind::DidTerminate] {
+            assert_eq!(run.lines(&[kind]).len(), 1, "seed {}: {kind:?}", run.seed);
+        }
+        run.assert_all_freed();
+    }
+}
+
+#[test]
+fn order_e_terminating_oneself_in_phase_1_is_reported() {
+    for seed in 0..20 {
+        let run = run(seed, "", |kit| {
+            let (_bus, nub) = bus_and_nub(kit);
+            Mock::new(&DRIVER).request(|_, nub| nub.terminate(Options::empty())).under(&nub, "D");
+            nub.terminate(Options::SYNCHRONOUS);
+        });
+        run.assert_done();
+        assert_eq!(run.violations(), ["terminate of itself (e)"]);
+    }
+}
+
+#[test]
+fn order_g_a_service_with_two_providers_outlives_one() {
+    let runs = everywhere(|kit| {
+        let root = kit.root().unwrap();
+        let bus = Mock::new(&BUS).service(kit, "P");
+        assert!(bus.attach(&root));
+        let a = Mock::new(&NUB).under(&bus, "A");
+        let b = Mock::new(&NUB).under(&bus, "B");
+        make_work_loop(&a);
+        make_work_loop(&b);
+        let x = Mock::new(&DRIVER).under(&a, "X");
+        assert!(x.attach(&b));
+        a.terminate(Options::SYNCHRONOUS);
+        assert!(!x.is_inactive() && x.provider() == Some(b.clone()));
+        drop(x);
+        b.terminate(Options::SYNCHRONOUS);
+    });
+    let first = [
+        "A.inactive", "A.termNotify", "X.requestTerminate(A)", "A.willNotify", "X.willTerminate(A)", "X.isTerminated(A)",
+        "X.didTerminate(A)", "X.stop(A)", "X.detach(A)", "A.finalize", "A.stop(P)", "A.detach(P)",
+    ];
+    for run in runs {
+        let lines = without_frees(run.teardown());
+        assert_eq!(lines[..first.len()], first, "seed {}", run.seed);
+        assert!(lines.contains(&"X.finalize".to_owned()));
+        run.assert_all_freed();
+    }
+}

@@ -1,0 +1,328 @@
+//! WL1–WL14.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use iokit::{
+    IOReturn, ServiceRef,
+    work_loop::{CommandGate, Gated, InterruptSource, TimerPriority, TimerSource, WorkLoop},
+};
+use mach::{Policy, WaitMode, WaitResult, band};
+use trace::Kind;
+
+use crate::{
+    mock::{DRIVER, Mock},
+    world::{everywhere, everywhere_in, run, shared},
+};
+
+/// A service to own sources, and a loop.
+fn owner(kit: &iokit::IoKit) -> (ServiceRef, Arc<WorkLoop>) {
+    let owner = Mock::new(&DRIVER).service(kit, "D");
+    let work_loop = WorkLoop::new(&owner);
+    (owner, work_loop)
+}
+
+fn pause(kit: &iokit::IoKit, ns: u64) {
+    kit.kernel().sleep_until(kit.kernel().now() + ns);
+}
+
+#[test]
+fn wl1_the_gate_is_recursive_and_in_gate_is_not_on_thread() {
+    everywhere(|kit| {
+        let (_owner, work_loop) = owner(kit);
+        assert!(!work_loop.in_gate() && !work_loop.on_thread());
+        work_loop.run_action(|| {
+            work_loop.run_action(|| assert!(work_loop.in_gate() && !work_loop.on_thread()));
+            assert!(work_loop.in_gate());
+        });
+        assert!(!work_loop.in_gate());
+    });
+}
+
+#[test]
+fn wl1_gated_state_touched_off_the_gate_is_a_violation_not_a_panic() {
+    for seed in 0..20 {
+        let run = run(seed, "", |kit| {
+            let (_owner, work_loop) = owner(kit);
+            let state = Gated::new(&work_loop, 0);
+            work_loop.run_action(|| state.with(|s| *s += 1));
+            assert_eq!(state.with(|s| *s), 1);
+        });
+        run.assert_done();
+        assert_eq!(run.violations(), ["WL1"]);
+    }
+}
+
+#[test]
+fn wl1_the_gate_excludes() {
+    everywhere(|kit| {
+        let (_owner, work_loop) = owner(kit);
+        let state = Arc::new(Gated::new(&work_loop, 0u32));
+        let inside = Arc::new(AtomicU32::new(0));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let (work_loop, state, inside) = (work_loop.clone(), state.clone(), inside.clone());
+                let body = move |kernel: &mach::KernelRef| {
+                    for _ in 0..5 {
+                        work_loop.run_action(|| {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            kernel.machine().point(mach::seam::Point::Unmask);
+                            state.with(|s| *s += 1);
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                        });
+                    }
+                };
+                kit.kernel().spawn("adder", band::DEFAULT, Policy::Fixed, body).unwrap()
+            })
+            .collect();
+        threads.iter().for_each(|t| {
+            t.join(kit.kernel());
+        });
+        assert_eq!(work_loop.run_action(|| state.with(|s| *s)), 15);
+    });
+}
+
+#[test]
+fn wl2_the_thread_comes_with_the_first_source_that_needs_it() {
+    let runs = everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let gate = CommandGate::new(&owner);
+        work_loop.add_event_source(&gate).unwrap();
+        work_loop.remove_event_source(&gate).unwrap();
+    });
+    let threads = |run: &crate::world::Run| {
+        run.events.iter().filter(|e| e.kind == Kind::ThreadStart && e.text_str() == "IOWorkLoop").map(|e| e.arg).collect::<Vec<_>>()
+    };
+    assert!(runs.iter().all(|r| threads(r).is_empty()));
+    let runs = everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let source = InterruptSource::new(&owner, None, 0, |_, _| {}).unwrap();
+        work_loop.add_event_source(&source).unwrap();
+    });
+    assert!(runs.iter().all(|r| threads(r) == [81]));
+}
+
+#[test]
+fn wl4_a_pass_walks_the_active_sources_in_order_with_the_gate_held_across() {
+    let runs = everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let order = shared(Vec::new());
+        let sources: Vec<_> = (0..3)
+            .map(|n| {
+                let (order, loop_) = (order.clone(), Arc::downgrade(&work_loop));
+                let action = move |_: &ServiceRef, _| {
+                    assert!(loop_.upgrade().is_some_and(|l| l.in_gate() && l.on_thread()));
+                    order.lock().unwrap().push(n);
+                };
+                InterruptSource::new(&owner, None, 0, action).unwrap()
+            })
+            .collect();
+        for source in &sources {
+            work_loop.add_event_source(source).unwrap();
+        }
+        pause(kit, 100_000);
+        work_loop.run_action(|| sources.iter().rev().for_each(|s| s.interrupt_occurred()));
+        pause(kit, 100_000);
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2]);
+    });
+    for run in runs {
+        let lines = run.lines(&[Kind::ActionStart, Kind::GateOpen]);
+        let first = lines.iter().position(|l| l == "D.action.start").unwrap();
+        assert_eq!(lines[first..first + 3], ["D.action.start"; 3], "seed {}", run.seed);
+    }
+}
+
+#[test]
+fn wl5_a_signal_during_the_pass_is_not_lost() {
+    everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        let source = InterruptSource::new(&owner, None, 0, move |_, n| {
+            counted.fetch_add(n as u32, Ordering::SeqCst);
+        })
+        .unwrap();
+        work_loop.add_event_source(&source).unwrap();
+        let signaller = source.clone();
+        let thread = kit.kernel().spawn("signaller", band::DEFAULT, Policy::Fixed, move |_| {
+            (0..20).for_each(|_| signaller.interrupt_occurred());
+        });
+        (0..20).for_each(|_| source.interrupt_occurred());
+        thread.unwrap().join(kit.kernel());
+        pause(kit, 1_000_000);
+        assert_eq!(count.load(Ordering::SeqCst), 40);
+    });
+}
+
+#[test]
+fn wl7_adding_twice_is_a_no_op_and_removing_from_another_loop_is_wrong() {
+    everywhere(|kit| {
+        let (owner, one) = owner(kit);
+        let two = WorkLoop::new(&owner);
+        let gate = CommandGate::new(&owner);
+        assert_eq!(one.remove_event_source(&gate), Ok(()));
+        one.add_event_source(&gate).unwrap();
+        assert_eq!(two.add_event_source(&gate), Ok(()));
+        assert_eq!((one.source_count(), two.source_count()), (1, 0));
+        assert_eq!(two.remove_event_source(&gate), Err(IOReturn::BadArgument));
+        assert_eq!(one.remove_event_source(&gate), Ok(()));
+        assert_eq!(one.source_count(), 0);
+    });
+}
+
+#[test]
+fn wl7_adding_a_source_does_not_wake_the_loop() {
+    everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let ran = Arc::new(AtomicBool::new(false));
+        let mine = ran.clone();
+        let first = InterruptSource::new(&owner, None, 0, |_, _| {}).unwrap();
+        work_loop.add_event_source(&first).unwrap();
+        pause(kit, 100_000);
+        let gate = TimerSource::new(&owner, TimerPriority::WorkLoop, move |_, _| mine.store(true, Ordering::SeqCst));
+        work_loop.add_event_source(&gate).unwrap();
+        pause(kit, 100_000);
+        assert!(!ran.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn wl9_sleep_gate_drops_all_levels_and_restores_them() {
+    everywhere(|kit| {
+        let (_owner, work_loop) = owner(kit);
+        let event = kit.kernel().new_event();
+        let (other, go) = (work_loop.clone(), Arc::new(AtomicBool::new(false)));
+        let gone = go.clone();
+        let waker = kit.kernel().spawn("waker", band::DEFAULT, Policy::Fixed, move |kernel| {
+            while !gone.load(Ordering::SeqCst) {
+                kernel.sleep_until(kernel.now() + 1_000);
+            }
+            other.run_action(|| other.wakeup_gate(event, false));
+        });
+        work_loop.run_action(|| {
+            work_loop.run_action(|| {
+                go.store(true, Ordering::SeqCst);
+                assert_eq!(work_loop.sleep_gate(event, WaitMode::Uninterruptible, None), WaitResult::Awakened);
+                assert!(work_loop.in_gate());
+            });
+            assert!(work_loop.in_gate());
+        });
+        assert!(!work_loop.in_gate());
+        waker.unwrap().join(kit.kernel());
+    });
+}
+
+#[test]
+fn wl9_a_wakeup_without_a_waiter_leaves_no_memory_and_a_deadline_passes() {
+    everywhere(|kit| {
+        let (_owner, work_loop) = owner(kit);
+        let event = kit.kernel().new_event();
+        work_loop.wakeup_gate(event, false);
+        let deadline = kit.kernel().now() + 50_000;
+        let result = work_loop.run_action(|| work_loop.sleep_gate(event, WaitMode::Uninterruptible, Some(deadline)));
+        assert_eq!(result, WaitResult::TimedOut);
+        assert!(kit.kernel().now() >= deadline);
+    });
+}
+
+#[test]
+fn wl10_a_pending_abort_returns_interrupted_without_dropping_the_gate() {
+    let runs = everywhere(|kit| {
+        let (_owner, work_loop) = owner(kit);
+        let event = kit.kernel().new_event();
+        let me = kit.kernel().current();
+        me.abort(kit.kernel());
+        work_loop.run_action(|| {
+            assert_eq!(work_loop.sleep_gate(event, WaitMode::Interruptible, None), WaitResult::Interrupted);
+            assert!(work_loop.in_gate());
+        });
+    });
+    assert!(runs.iter().all(|r| r.lines(&[Kind::GateClose]).len() == 1));
+}
+
+#[test]
+fn wl12_the_last_release_ends_the_thread_and_frees_the_sources() {
+    let runs = everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let source = InterruptSource::new(&owner, None, 0, |_, _| {}).unwrap();
+        work_loop.add_event_source(&source).unwrap();
+        let weak = Arc::downgrade(&source);
+        drop(source);
+        drop(work_loop);
+        pause(kit, 1_000_000);
+        assert!(weak.upgrade().is_none());
+    });
+    for run in runs {
+        let ends = |kind| run.events.iter().filter(|e| e.kind == kind).count();
+        assert!(ends(Kind::ThreadEnd) >= 1, "seed {}", run.seed);
+        assert_eq!(run.lines(&[Kind::SourceRemoved]).len(), 1);
+    }
+}
+
+#[test]
+fn wl12_the_last_release_from_an_action_on_the_loops_own_thread_is_safe() {
+    everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let held = shared(None);
+        let mine = held.clone();
+        let source = InterruptSource::new(&owner, None, 0, move |_, _| {
+            drop(mine.lock().unwrap().take());
+        })
+        .unwrap();
+        work_loop.add_event_source(&source).unwrap();
+        let core = Arc::downgrade(&work_loop);
+        *held.lock().unwrap() = Some(work_loop);
+        source.interrupt_occurred();
+        pause(kit, 1_000_000);
+        assert!(core.upgrade().is_none());
+        assert_eq!(Arc::strong_count(&source), 1);
+    });
+}
+
+#[test]
+fn wl13_without_interrupt_sources_everything_runs_on_other_threads() {
+    let runs = everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let gate = CommandGate::new(&owner);
+        let timer = TimerSource::new(&owner, TimerPriority::ThreadCall, |_, _| {});
+        work_loop.add_event_source(&gate).unwrap();
+        work_loop.add_event_source(&timer).unwrap();
+        timer.set_timeout(10_000).unwrap();
+        gate.run_action(|| Ok(())).unwrap();
+        pause(kit, 100_000);
+        timer.cancel_timeout();
+        work_loop.remove_event_source(&gate).unwrap();
+        work_loop.remove_event_source(&timer).unwrap();
+    });
+    for run in runs {
+        assert_eq!(run.lines(&[Kind::TimerFire]).len(), 1);
+        assert!(run.events.iter().all(|e| e.kind != Kind::ThreadStart || e.text_str() != "IOWorkLoop"));
+    }
+}
+
+#[test]
+fn wl14_holding_the_gate_for_too_long_is_reported() {
+    for seed in 0..20 {
+        let run = run(seed, "", |kit| {
+            let (_owner, work_loop) = owner(kit);
+            work_loop.set_maximum_lock_time(Some(1_000_000));
+            work_loop.run_action(|| kit.kernel().delay(2_000_000));
+        });
+        run.assert_done();
+        assert_eq!(run.violations(), ["WL14"]);
+    }
+}
+
+#[test]
+fn wl3_in_era_10_4_there_is_one_chain() {
+    let runs = everywhere_in("era=10.4", |kit| {
+        let (owner, work_loop) = owner(kit);
+        let gate = CommandGate::new(&owner);
+        work_loop.add_event_source(&gate).unwrap();
+        work_loop.remove_event_source(&gate).unwrap();
+    });
+    let thread = |r: &crate::world::Run| r.events.iter().any(|e| e.kind == Kind::ThreadStart && e.text_str() == "IOWorkLoop");
+    assert!(runs.iter().all(thread), "a gate is walked like any other source");
+}
