@@ -15,19 +15,21 @@ impl IoKit {
     /// Installs the command handler, and arms the timer of `finish=`.
     pub(crate) fn watch_for_finish(&self) {
         let kit = self.clone();
-        let call = Arc::new(ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |_: &KernelRef| {
-            kit.begin_finish();
-        }));
+        let call =
+            ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |_: &KernelRef| kit.begin_finish());
+        if call.prepare().is_err() {
+            panic!("no memory for the thread-call threads");
+        }
         if let Some(at) = self.args().finish {
             call.enter_at(at);
         }
-        self.kernel().set_command_handler(move |kernel: &KernelRef, command| match command {
+        self.kernel().set_command_handler(Arc::new(move |kernel: &KernelRef, command| match command {
             Command::Finish => {
                 call.enter();
             }
-            Command::ShowAllStacks => kernel.show_all_stacks(),
+            Command::ShowAllStacks => kernel.log(format_args!("{}", kernel.show_all_threads())),
             Command::None => {}
-        });
+        }));
     }
 
     /// Ends the run on a thread of its own: it blocks for long, which a thread call should not.

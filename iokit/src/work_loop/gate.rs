@@ -73,7 +73,7 @@ impl Core {
 
     /// Whether the caller owns the gate.
     pub(crate) fn in_gate(&self) -> bool {
-        self.gate.is_owner(self.kernel())
+        self.gate.is_mine(self.kernel())
     }
 
     /// Whether the caller is the loop's thread.

@@ -15,8 +15,7 @@ impl Core {
             return Ok(());
         }
         let core = self.clone();
-        let thread =
-            self.kernel().spawn("IOWorkLoop", band::WORK_LOOP, Policy::Fixed, move |_| core.run())?;
+        let thread = self.kernel().spawn("IOWorkLoop", band::KERNEL, Policy::Fixed, move |_| core.run())?;
         self.thread.store(thread.id(), Ordering::Release);
         Ok(())
     }

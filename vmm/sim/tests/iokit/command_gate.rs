@@ -27,7 +27,10 @@ fn pause(kit: &iokit::IoKit, ns: u64) {
 }
 
 /// Runs `f` on another thread; what it answered.
-fn elsewhere<T: Send + 'static>(kit: &iokit::IoKit, f: impl FnOnce() -> T + Send + 'static) -> (Arc<mach::Thread>, crate::world::Shared<Option<T>>) {
+fn elsewhere<T: Send + 'static>(
+    kit: &iokit::IoKit,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> (Arc<mach::Thread>, crate::world::Shared<Option<T>>) {
     let answer = shared(None);
     let mine = answer.clone();
     let body = move |_: &mach::KernelRef| {
@@ -44,7 +47,8 @@ fn cg1_no_action_no_loop_and_the_result() {
         assert_eq!(gate.run_command([0; 4]), Err(IOReturn::BadArgument));
         assert_eq!(gate.attempt_command([0; 4]), Err(IOReturn::BadArgument));
         assert_eq!(gate.run_action(|| Err::<(), _>(IOReturn::NotFound)), Err(IOReturn::NotFound));
-        let command = CommandGate::with_action(&owner, |_, a| if a[0] == 7 { Ok(()) } else { Err(IOReturn::Error) });
+        let command =
+            CommandGate::with_action(&owner, |_, a| if a[0] == 7 { Ok(()) } else { Err(IOReturn::Error) });
         assert_eq!(command.run_command([7, 0, 0, 0]), Err(IOReturn::NotReady));
         work_loop.add_event_source(&command).unwrap();
         assert_eq!(command.run_command([7, 0, 0, 0]), Ok(()));

@@ -75,7 +75,8 @@ struct Bench {
 }
 
 fn bench(kit: &IoKit, kind: InterruptType) -> Bench {
-    let controller = Arc::new(Controller { kind, handler: Mutex::new(None), enabled: AtomicBool::new(false) });
+    let controller =
+        Arc::new(Controller { kind, handler: Mutex::new(None), enabled: AtomicBool::new(false) });
     let mut nub = Mock::new(&NUB);
     nub.interrupts = Some(controller.clone());
     let nub = nub.service(kit, "N");
@@ -151,7 +152,8 @@ fn ie3_interrupts_coalesce_and_a_pending_count_is_delivered_after_disable() {
         b.work_loop.remove_event_source(&source).unwrap();
     });
     for run in runs {
-        let counts: Vec<_> = run.events.iter().filter(|e| e.kind == Kind::ActionStart).map(|e| e.arg).collect();
+        let counts: Vec<_> =
+            run.events.iter().filter(|e| e.kind == Kind::ActionStart).map(|e| e.arg).collect();
         assert_eq!(counts, [5], "seed {}", run.seed);
     }
 }

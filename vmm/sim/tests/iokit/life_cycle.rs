@@ -35,7 +35,14 @@ fn open_has_one_owner_and_tells_the_others() {
         nub.close(&two, Options::empty());
         nub.terminate(Options::SYNCHRONOUS);
     });
-    let expected = ["D2.attemptingOpen(N)", "D1.open(N)", "D1.attemptingOpen(N)", "D2.open(N)", "D1.close(N)", "D2.wasClosed(N)"];
+    let expected = [
+        "D2.attemptingOpen(N)",
+        "D1.open(N)",
+        "D1.attemptingOpen(N)",
+        "D2.open(N)",
+        "D1.close(N)",
+        "D2.wasClosed(N)",
+    ];
     for run in runs {
         let lines = run.lines(&[Kind::Open, Kind::Close, Kind::Message]);
         assert_eq!(lines[..expected.len()], expected, "seed {}", run.seed);

@@ -50,7 +50,10 @@ fn matching_the_best_score_wins_its_category_and_ties_are_first_come() {
         nub.terminate(Options::SYNCHRONOUS);
     });
     for run in runs {
-        assert_eq!(run.lines(&[Kind::Probe]), ["D2.probe(N)", "MockDriver.probe(N)", "D1.probe(N)", "D3.probe(N)"]);
+        assert_eq!(
+            run.lines(&[Kind::Probe]),
+            ["D2.probe(N)", "MockDriver.probe(N)", "D1.probe(N)", "D3.probe(N)"]
+        );
         run.assert_all_freed();
     }
 }
@@ -58,10 +61,15 @@ fn matching_the_best_score_wins_its_category_and_ties_are_first_come() {
 #[test]
 fn matching_probe_may_change_the_score_or_decline() {
     everywhere(|kit| {
-        kit.catalogue().add(kit, personality(&D1, || Mock::new(&D1).probe(|score| {
-            *score = 100;
-            true
-        })));
+        kit.catalogue().add(
+            kit,
+            personality(&D1, || {
+                Mock::new(&D1).probe(|score| {
+                    *score = 100;
+                    true
+                })
+            }),
+        );
         kit.catalogue().add(kit, personality(&D2, || Mock::new(&D2)).score(50));
         kit.catalogue().add(kit, personality(&D3, || Mock::new(&D3).probe(|_| false)).score(200));
         assert_eq!(drivers(&publish(kit)), ["D1"]);
@@ -178,7 +186,9 @@ fn order_f_terminate_at_any_moment_of_matching_leaves_nothing() {
         kit.catalogue().add(kit, personality(&D2, || Mock::new(&D2).start(|_, _| false)));
         let (bus, nub) = bus_and_nub(kit);
         let killer = nub.clone();
-        let thread = kit.kernel().spawn("killer", band::KERNEL, Policy::Fixed, move |_| killer.terminate(Options::empty()).then_some(()).unwrap());
+        let thread = kit.kernel().spawn("killer", band::KERNEL, Policy::Fixed, move |_| {
+            killer.terminate(Options::empty()).then_some(()).unwrap()
+        });
         nub.register_service(Options::empty());
         thread.unwrap().join(kit.kernel());
         nub.wait_quiet(None).unwrap();
@@ -215,8 +225,17 @@ fn notifications_come_by_priority_and_an_added_one_hears_of_what_exists() {
         nub.wait_quiet(None).unwrap();
         nub.terminate(Options::SYNCHRONOUS);
         let expected = [
-            "firstPublish", "publish first", "publish", "matched", "firstMatch", "late",
-            "publish first", "publish", "matched", "terminated", "willTerminate",
+            "firstPublish",
+            "publish first",
+            "publish",
+            "matched",
+            "firstMatch",
+            "late",
+            "publish first",
+            "publish",
+            "matched",
+            "terminated",
+            "willTerminate",
         ];
         assert_eq!(*heard.lock().unwrap(), expected);
         kept.iter().for_each(|n| n.remove());
@@ -228,11 +247,17 @@ fn notification_remove_waits_for_other_threads_handlers_but_not_its_own() {
     everywhere(|kit| {
         let inside = Arc::new(AtomicU32::new(0));
         let entered = inside.clone();
-        let notifier = kit.notifications().add(kit, NotificationKind::Publish, ("MockNub", Properties::new()), 0, move |nub| {
-            entered.store(1, Ordering::SeqCst);
-            nub.kernel().sleep_until(nub.kernel().now() + 100_000);
-            entered.store(2, Ordering::SeqCst);
-        });
+        let notifier = kit.notifications().add(
+            kit,
+            NotificationKind::Publish,
+            ("MockNub", Properties::new()),
+            0,
+            move |nub| {
+                entered.store(1, Ordering::SeqCst);
+                nub.kernel().sleep_until(nub.kernel().now() + 100_000);
+                entered.store(2, Ordering::SeqCst);
+            },
+        );
         let (_bus, nub) = bus_and_nub(kit);
         nub.register_service(Options::empty());
         while inside.load(Ordering::SeqCst) == 0 {
@@ -243,11 +268,17 @@ fn notification_remove_waits_for_other_threads_handlers_but_not_its_own() {
         nub.wait_quiet(None).unwrap();
         let own = shared(None::<Arc<iokit::matching::Notifier>>);
         let mine = own.clone();
-        *own.lock().unwrap() = Some(kit.notifications().add(kit, NotificationKind::Publish, ("MockNub", Properties::new()), 0, move |_| {
-            if let Some(me) = mine.lock().unwrap().take() {
-                me.remove();
-            }
-        }));
+        *own.lock().unwrap() = Some(kit.notifications().add(
+            kit,
+            NotificationKind::Publish,
+            ("MockNub", Properties::new()),
+            0,
+            move |_| {
+                if let Some(me) = mine.lock().unwrap().take() {
+                    me.remove();
+                }
+            },
+        ));
         nub.register_service(Options::empty());
         nub.wait_quiet(None).unwrap();
         assert!(own.lock().unwrap().is_none());

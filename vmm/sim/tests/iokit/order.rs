@@ -98,10 +98,24 @@ fn order_a_siblings() {
         nub.terminate(Options::SYNCHRONOUS);
     });
     let expected = [
-        "D1.willTerminate(N)", "D2.willTerminate(N)", "U1.willTerminate(D1)", "U2.willTerminate(D2)",
-        "U2.didTerminate(D2)", "U1.didTerminate(D1)", "D1.didTerminate(N)", "D2.didTerminate(N)",
-        "U2.finalize", "U1.finalize", "U2.stop(D2)", "D2.finalize", "U1.stop(D1)", "D1.finalize", "D1.stop(N)", "D2.stop(N)",
-        "N.finalize", "N.stop(P)",
+        "D1.willTerminate(N)",
+        "D2.willTerminate(N)",
+        "U1.willTerminate(D1)",
+        "U2.willTerminate(D2)",
+        "U2.didTerminate(D2)",
+        "U1.didTerminate(D1)",
+        "D1.didTerminate(N)",
+        "D2.didTerminate(N)",
+        "U2.finalize",
+        "U1.finalize",
+        "U2.stop(D2)",
+        "D2.finalize",
+        "U1.stop(D1)",
+        "D1.finalize",
+        "D1.stop(N)",
+        "D2.stop(N)",
+        "N.finalize",
+        "N.stop(P)",
     ];
     for run in runs {
         let lines = run.lines(&[Kind::WillTerminate, Kind::DidTerminate, Kind::Finalize, Kind::Stop]);
@@ -114,10 +128,12 @@ fn order_a_siblings() {
 fn order_a_user_client_terminates_itself() {
     let runs = everywhere(|kit| {
         let (_bus, nub) = bus_and_nub(kit);
-        let driver = driver().new_user(|| user().start(|me, d| d.open(me, Options::empty())).close(|me| {
-            me.terminate(Options::empty());
-            Ok(())
-        }));
+        let driver = driver().new_user(|| {
+            user().start(|me, d| d.open(me, Options::empty())).close(|me| {
+                me.terminate(Options::empty());
+                Ok(())
+            })
+        });
         let driver = driver.under(&nub, "D");
         let connection = driver.open_connection(0).unwrap();
         connection.close().unwrap();
@@ -125,7 +141,14 @@ fn order_a_user_client_terminates_itself() {
         assert!(driver.clients().is_empty() && !driver.is_inactive());
     });
     let expected = [
-        "U.portDead", "U.inactive", "U.termNotify", "U.willNotify", "U.finalize", "U.stop(D)", "U.close(D)", "U.detach(D)",
+        "U.portDead",
+        "U.inactive",
+        "U.termNotify",
+        "U.willNotify",
+        "U.finalize",
+        "U.stop(D)",
+        "U.close(D)",
+        "U.detach(D)",
     ];
     for run in runs {
         let all: Vec<_> = without_frees(run.teardown());
@@ -209,7 +232,11 @@ fn order_c_a_client_inside_run_action_holds_back_will_terminate_and_finalize() {
         let at = |line| run.position(line);
         assert!(at("U.portDead") < at("D.willTerminate(N)"), "phase 1 takes no gate");
         assert!(at("D.didTerminate(N)") < at("U.call.exit"), "seed {}: did waits for nothing", run.seed);
-        assert!(at("U.call.exit") < at("U.finalize"), "seed {}: calls in flight hold back finalize", run.seed);
+        assert!(
+            at("U.call.exit") < at("U.finalize"),
+            "seed {}: calls in flight hold back finalize",
+            run.seed
+        );
         let gate = run.lines(&[Kind::GateOpen, Kind::WillTerminate]);
         assert_eq!(gate[0], "N.gate.open", "seed {}: will waits for the action", run.seed);
         run.assert_all_freed();
@@ -304,8 +331,12 @@ fn order_e_terminating_twice_calls_nobody_twice() {
         let (_bus, nub) = bus_and_nub(kit);
         Mock::new(&DRIVER).under(&nub, "D");
         let (one, two) = (nub.clone(), nub.clone());
-        let first = kit.kernel().spawn("first", band::DEFAULT, Policy::Fixed, move |_| assert!(one.terminate(Options::SYNCHRONOUS)));
-        let second = kit.kernel().spawn("second", band::DEFAULT, Policy::Fixed, move |_| assert!(two.terminate(Options::empty())));
+        let first = kit.kernel().spawn("first", band::DEFAULT, Policy::Fixed, move |_| {
+            assert!(one.terminate(Options::SYNCHRONOUS))
+        });
+        let second = kit
+            .kernel()
+            .spawn("second", band::DEFAULT, Policy::Fixed, move |_| assert!(two.terminate(Options::empty())));
         first.unwrap().join(kit.kernel());
         second.unwrap().join(kit.kernel());
         assert!(nub.terminate(Options::SYNCHRONOUS));
@@ -350,8 +381,18 @@ fn order_g_a_service_with_two_providers_outlives_one() {
         b.terminate(Options::SYNCHRONOUS);
     });
     let first = [
-        "A.inactive", "A.termNotify", "X.requestTerminate(A)", "A.willNotify", "X.willTerminate(A)", "X.isTerminated(A)",
-        "X.didTerminate(A)", "X.stop(A)", "X.detach(A)", "A.finalize", "A.stop(P)", "A.detach(P)",
+        "A.inactive",
+        "A.termNotify",
+        "X.requestTerminate(A)",
+        "A.willNotify",
+        "X.willTerminate(A)",
+        "X.isTerminated(A)",
+        "X.didTerminate(A)",
+        "X.stop(A)",
+        "X.detach(A)",
+        "A.finalize",
+        "A.stop(P)",
+        "A.detach(P)",
     ];
     for run in runs {
         let lines = without_frees(run.teardown());

@@ -42,7 +42,12 @@ fn every_service_inherits_the_slot_and_is_announced_first() {
     for run in runs {
         let about = |name: &str| {
             let id = run.events.iter().find(|e| e.kind == Kind::Name && e.text_str() == name).unwrap().object;
-            run.events.iter().filter(move |e| e.object == id && e.kind as u16 >= 64 || e.object == id && e.kind as u16 <= 4).collect::<Vec<_>>()
+            run.events
+                .iter()
+                .filter(move |e| {
+                    e.object == id && e.kind as u16 >= 64 || e.object == id && e.kind as u16 <= 4
+                })
+                .collect::<Vec<_>>()
         };
         for name in ["edu0", "D", "U"] {
             let events = about(name);
@@ -77,7 +82,8 @@ fn finish_stops_the_workload_terminates_everything_and_reports_the_classes() {
             kit.finish();
         });
         run.assert_done();
-        let counts: Vec<_> = run.events.iter().filter(|e| e.kind == Kind::ClassCount).map(|e| (e.text_str(), e.arg)).collect();
+        let counts: Vec<_> =
+            run.events.iter().filter(|e| e.kind == Kind::ClassCount).map(|e| (e.text_str(), e.arg)).collect();
         assert_eq!(counts, [("MockBus", 0), ("MockNub", 0), ("MockDriver", 0), ("U", 0)]);
         assert_eq!(run.events.last().unwrap().kind, Kind::Done);
     }

@@ -44,8 +44,12 @@ fn uc1_each_of_the_four_sizes_must_fit() {
         let call = |selector, scalars: &[u64], bytes: &[u8], outs: usize| {
             let mut output = vec![0; outs];
             let mut room = [0; 3];
-            let mut arguments =
-                Arguments { scalar_input: scalars, struct_input: bytes, scalar_output: &mut output, struct_output: &mut room };
+            let mut arguments = Arguments {
+                scalar_input: scalars,
+                struct_input: bytes,
+                scalar_output: &mut output,
+                struct_output: &mut room,
+            };
             dispatch(&methods, &target, &nub, selector, &mut arguments).map(|()| output)
         };
         assert_eq!(call(0, &[1], &[], 1), Ok(vec![8]));
@@ -116,9 +120,11 @@ fn opening_while_the_provider_terminates_gives_a_connection_that_dies_or_none() 
             .map(|_| {
                 let (driver, answers) = (driver.clone(), answers.clone());
                 let body = move |_: &mach::KernelRef| {
-                    let answer = driver.open_connection(0).map(|c| loop {
-                        if let Err(dead) = c.call(0, &mut Arguments::default()) {
-                            break dead;
+                    let answer = driver.open_connection(0).map(|c| {
+                        loop {
+                            if let Err(dead) = c.call(0, &mut Arguments::default()) {
+                                break dead;
+                            }
                         }
                     });
                     answers.lock().unwrap().push(answer);

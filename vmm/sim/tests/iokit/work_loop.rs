@@ -93,7 +93,11 @@ fn wl2_the_thread_comes_with_the_first_source_that_needs_it() {
         work_loop.remove_event_source(&gate).unwrap();
     });
     let threads = |run: &crate::world::Run| {
-        run.events.iter().filter(|e| e.kind == Kind::ThreadStart && e.text_str() == "IOWorkLoop").map(|e| e.arg).collect::<Vec<_>>()
+        run.events
+            .iter()
+            .filter(|e| e.kind == Kind::ThreadStart && e.text_str() == "IOWorkLoop")
+            .map(|e| e.arg)
+            .collect::<Vec<_>>()
     };
     assert!(runs.iter().all(|r| threads(r).is_empty()));
     let runs = everywhere(|kit| {
@@ -181,7 +185,8 @@ fn wl7_adding_a_source_does_not_wake_the_loop() {
         let first = InterruptSource::new(&owner, None, 0, |_, _| {}).unwrap();
         work_loop.add_event_source(&first).unwrap();
         pause(kit, 100_000);
-        let gate = TimerSource::new(&owner, TimerPriority::WorkLoop, move |_, _| mine.store(true, Ordering::SeqCst));
+        let gate =
+            TimerSource::new(&owner, TimerPriority::WorkLoop, move |_, _| mine.store(true, Ordering::SeqCst));
         work_loop.add_event_source(&gate).unwrap();
         pause(kit, 100_000);
         assert!(!ran.load(Ordering::SeqCst));
@@ -204,7 +209,10 @@ fn wl9_sleep_gate_drops_all_levels_and_restores_them() {
         work_loop.run_action(|| {
             work_loop.run_action(|| {
                 go.store(true, Ordering::SeqCst);
-                assert_eq!(work_loop.sleep_gate(event, WaitMode::Uninterruptible, None), WaitResult::Awakened);
+                assert_eq!(
+                    work_loop.sleep_gate(event, WaitMode::Uninterruptible, None),
+                    WaitResult::Awakened
+                );
                 assert!(work_loop.in_gate());
             });
             assert!(work_loop.in_gate());
@@ -221,7 +229,8 @@ fn wl9_a_wakeup_without_a_waiter_leaves_no_memory_and_a_deadline_passes() {
         let event = kit.kernel().new_event();
         work_loop.wakeup_gate(event, false);
         let deadline = kit.kernel().now() + 50_000;
-        let result = work_loop.run_action(|| work_loop.sleep_gate(event, WaitMode::Uninterruptible, Some(deadline)));
+        let result =
+            work_loop.run_action(|| work_loop.sleep_gate(event, WaitMode::Uninterruptible, Some(deadline)));
         assert_eq!(result, WaitResult::TimedOut);
         assert!(kit.kernel().now() >= deadline);
     });
@@ -323,6 +332,8 @@ fn wl3_in_era_10_4_there_is_one_chain() {
         work_loop.add_event_source(&gate).unwrap();
         work_loop.remove_event_source(&gate).unwrap();
     });
-    let thread = |r: &crate::world::Run| r.events.iter().any(|e| e.kind == Kind::ThreadStart && e.text_str() == "IOWorkLoop");
+    let thread = |r: &crate::world::Run| {
+        r.events.iter().any(|e| e.kind == Kind::ThreadStart && e.text_str() == "IOWorkLoop")
+    };
     assert!(runs.iter().all(thread), "a gate is walked like any other source");
 }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use iokit::{BootArgs, IoKit};
-use mach::{KernelRef, seam::ThreadId};
-use sim::{Ended, Outcome};
+use mach::seam::ThreadId;
+use sim::{Ended, Outcome, Sim};
 use trace::{Event, Kind};
 
 /// Schedules that each rule is tried under.
-pub const SEEDS: u64 = 5;
+pub const SEEDS: u64 = 200;
 
 /// A run: how it ended and what it recorded.
 pub struct Run {
@@ -22,13 +22,12 @@ pub struct Run {
 
 /// Runs `body` on the first thread of a machine with IOKit started; the machine is off when it returns.
 pub fn run(seed: u64, args: &str, body: impl FnOnce(&IoKit) + Send + 'static) -> Run {
-    let mut events = Vec::new();
     let args = BootArgs::parse(args);
-    let outcome = sim::harness::run(seed, 1 + (seed as usize % 3), &mut |e| events.push(*e), move |kernel: &KernelRef| {
+    let sim = Sim::builder().cpus(1 + (seed as usize % 3)).seed(seed);
+    let (outcome, events) = sim::harness::traced(sim, move |kernel| {
         let kit = iokit::start(kernel, &args);
         body(&kit);
         kit.shutdown();
-        kernel.machine().power_off();
     });
     Run { seed, outcome, events }
 }
@@ -54,7 +53,14 @@ pub fn everywhere_in(args: &str, body: impl Fn(&IoKit) + Send + Sync + 'static) 
 impl Run {
     /// The machine powered off.
     pub fn assert_done(&self) {
-        assert_eq!(self.outcome.ended, Ended::Done, "seed {}: {:#?}\n{:#?}", self.seed, self.outcome, self.lines(&[]));
+        assert_eq!(
+            self.outcome.ended,
+            Ended::Done,
+            "seed {}: {:#?}\n{:#?}",
+            self.seed,
+            self.outcome,
+            self.lines(&[])
+        );
     }
 
     /// The rules that were violated.
@@ -102,7 +108,10 @@ impl Run {
     /// Position of the first event that reads as `line`.
     pub fn position(&self, line: &str) -> usize {
         let lines = self.lines(&[]);
-        lines.iter().position(|l| l == line).unwrap_or_else(|| panic!("seed {}: no {line} in {lines:#?}", self.seed))
+        lines
+            .iter()
+            .position(|l| l == line)
+            .unwrap_or_else(|| panic!("seed {}: no {line} in {lines:#?}", self.seed))
     }
 
     /// Every service that was made was freed.
