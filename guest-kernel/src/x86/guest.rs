@@ -61,7 +61,9 @@ pub fn interrupt(vector: u8) -> bool {
     if vector == apic::SPURIOUS_VECTOR {
         return false;
     }
-    let better = match (kernel(), vector) {
+    // A CPU that still waits to be let in has nothing to tell the kernel.
+    let kernel = kernel().filter(|_| percpu::block(percpu::number()).is_entered());
+    let better = match (kernel, vector) {
         (None, _) => false,
         (Some(kernel), COMMAND_VECTOR) => {
             if let Some(bench) = guest().and_then(|g| g.bench.as_ref()) {
@@ -93,6 +95,7 @@ pub fn thread_entry() {
 /// Makes the calling CPU one of the kernel's.
 pub fn run_cpu(number: usize) -> ! {
     if let Some(kernel) = kernel() {
+        percpu::block(number).enter();
         kernel.start_cpu(number);
     }
     power::off()

@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use guest_kernel::acpi::MAX_CPUS;
 
@@ -20,6 +20,7 @@ pub struct PerCpu {
     thread: AtomicU32,
     number: AtomicU32,
     apic_id: AtomicU32,
+    entered: AtomicBool,
     /// Slots of its stacks: idle thread, interrupts, exceptions, NMIs.
     stacks: [AtomicU32; 4],
     /// Its descriptor tables.
@@ -42,6 +43,7 @@ static BLOCKS: [PerCpu; MAX_CPUS] = [const {
         thread: AtomicU32::new(0),
         number: AtomicU32::new(0),
         apic_id: AtomicU32::new(0),
+        entered: AtomicBool::new(false),
         stacks: [const { AtomicU32::new(0) }; 4],
         descriptors: Own(UnsafeCell::new(Descriptors::new())),
     }
@@ -54,6 +56,16 @@ impl PerCpu {
         for (place, stack) in self.stacks.iter().zip(all) {
             place.store(stack.slot(), Ordering::Release);
         }
+    }
+
+    /// The CPU is the kernel's from now on. Masked.
+    pub fn enter(&self) {
+        self.entered.store(true, Ordering::Relaxed);
+    }
+
+    /// True if interrupts are the kernel's business.
+    pub fn is_entered(&self) -> bool {
+        self.entered.load(Ordering::Relaxed)
     }
 
     /// The stack of its idle thread.

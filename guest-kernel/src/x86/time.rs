@@ -163,11 +163,11 @@ fn against(hz: u64, read: impl Fn() -> u64, mask: u64) -> Option<u64> {
     None
 }
 
-/// APIC timer ticks a nanosecond of machine time, times 2^32, measured for a millisecond.
+/// APIC timer ticks a nanosecond of machine time, times 2^32, measured for 200 µs.
 fn measure_apic(clock: &TscClock) -> u64 {
     apic::set_count(u32::MAX);
     let begin = cpu::tsc();
-    let wanted = clock.hz() / 1000;
+    let wanted = clock.hz() / 5000;
     while cpu::tsc().wrapping_sub(begin) < wanted {
         core::hint::spin_loop();
     }
