@@ -17,6 +17,7 @@ use guest_kernel::memory_map::{Layout, MemoryMap};
 use iokit::BootArgs;
 use mach::Kernel;
 use mach::seam::TIMER_VECTOR;
+use trace::{Event, Kind};
 use x86::bench::Bench;
 use x86::boot::Image;
 use x86::dma::DmaMemory;
@@ -96,6 +97,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
     let arguments = BootArgs::parse(&early.command_line);
     drop(early);
     kernel.first_thread(move |kernel| {
+        kernel.trace(Event::new(Kind::FirstThread));
         iokit::boot(kernel, &arguments);
     });
     smp::release();

@@ -17,27 +17,41 @@ pub fn frame_pointer() -> u64 {
     value
 }
 
-/// Return addresses from the frame at `rbp` outwards; the number found. Frames outside of known stacks end the walk.
-pub fn walk(mut rbp: u64, into: &mut [u64]) -> usize {
-    let mut found = 0;
-    while found < into.len() {
-        let Some((bottom, top)) = stack_around(rbp) else { break };
+/// Return addresses from one frame outwards. A frame outside of known stacks ends the walk.
+#[derive(Clone, Debug)]
+pub struct Walk(u64);
+
+impl Walk {
+    /// From the frame at `rbp`.
+    pub fn from(rbp: u64) -> Self {
+        Self(rbp)
+    }
+}
+
+impl Iterator for Walk {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let rbp = self.0;
+        let (bottom, top) = stack_around(rbp)?;
         if rbp % 8 != 0 || rbp < bottom || rbp + 16 > top {
-            break;
+            return None;
         }
         // SAFETY: both words are in the mapped part of a stack.
         let (next, address) =
             unsafe { ((rbp as *const u64).read_volatile(), (rbp as *const u64).add(1).read_volatile()) };
-        if address == 0 {
-            break;
-        }
-        into[found] = address;
+        // Outwards on the same stack, or over to the stack that was interrupted; never inwards.
+        self.0 = if next <= rbp && next >= bottom { 0 } else { next };
+        (address != 0).then_some(address)
+    }
+}
+
+/// Fills `into` with return addresses of the calling thread; the number found.
+pub fn fill(into: &mut [u64]) -> usize {
+    let mut found = 0;
+    for (place, address) in into.iter_mut().zip(Walk::from(frame_pointer())) {
+        *place = address;
         found += 1;
-        // Outwards on the same stack, or over to the stack that was interrupted.
-        if next <= rbp && next >= bottom {
-            break;
-        }
-        rbp = next;
     }
     found
 }
@@ -70,17 +84,36 @@ pub fn image_end() -> u64 {
     start + Symbols::length(header).unwrap_or(HEADER_BYTES) as u64
 }
 
-/// Prints the return addresses in `frames`, innermost first.
+/// Most lines of a printed backtrace.
+const LINES: usize = 48;
+/// Most frames that are looked at for it: two stacks from end to end.
+const FRAMES: usize = 4096;
+
+/// Prints return addresses, innermost first; a function that calls itself takes one line a run.
 ///
 /// # Errors
 /// What the writer says.
-pub fn print(out: &mut impl fmt::Write, frames: &[u64]) -> fmt::Result {
+pub fn print(out: &mut impl fmt::Write, frames: impl Iterator<Item = u64>) -> fmt::Result {
     let symbols = symbols();
-    for (depth, &address) in frames.iter().enumerate() {
+    let mut frames = frames.take(FRAMES).enumerate().peekable();
+    let mut lines = 0;
+    while let Some((depth, address)) = frames.next() {
+        if lines == LINES {
+            return writeln!(out, "     and {} more", frames.count() + 1);
+        }
+        lines += 1;
         // A return address may be the first byte of the next function: look one back.
         match symbols.and_then(|s| s.find(address - 1)) {
-            Some((name, offset)) => writeln!(out, "{depth:3}: {address:#012x} {name}+{:#x}", offset + 1)?,
-            None => writeln!(out, "{depth:3}: {address:#012x} ?")?,
+            Some((name, offset)) => write!(out, "{depth:3}: {address:#012x} {name}+{:#x}", offset + 1)?,
+            None => write!(out, "{depth:3}: {address:#012x} ?")?,
+        }
+        let mut again = 0;
+        while frames.next_if(|&(_, next)| next == address).is_some() {
+            again += 1;
+        }
+        match again {
+            0 => writeln!(out)?,
+            n => writeln!(out, ", and {n} times more")?,
         }
     }
     Ok(())

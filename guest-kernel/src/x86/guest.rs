@@ -191,7 +191,7 @@ impl Machine for Guest {
     }
 
     fn backtrace(&self, frames: &mut [u64]) -> usize {
-        backtrace::walk(backtrace::frame_pointer(), frames)
+        backtrace::fill(frames)
     }
 
     fn fatal(&self, message: fmt::Arguments<'_>) -> ! {

@@ -16,8 +16,6 @@ static OWNER: AtomicU32 = AtomicU32::new(0);
 static STOPPED: AtomicU32 = AtomicU32::new(0);
 /// Turns to wait for them.
 const PATIENCE: u32 = 1_000_000;
-/// Deepest backtrace.
-const FRAMES: usize = 48;
 const PAGE_FAULT: u64 = 14;
 const DOUBLE_FAULT: u64 = 8;
 
@@ -103,14 +101,10 @@ fn report(message: fmt::Arguments<'_>, rbp: u64, registers: Option<&Registers>) 
     if let Some(r) = registers {
         print_registers(out, r)?;
     }
-    let mut frames = [0; FRAMES];
-    let first = usize::from(registers.is_some());
-    if let Some(r) = registers {
-        frames[0] = r.rip + 1;
-    }
-    let found = first + backtrace::walk(rbp, &mut frames[first..]);
     writeln!(out, "backtrace:")?;
-    backtrace::print(out, &frames[..found])
+    // The instruction itself is not a return address: one further, so that it is looked up right.
+    let faulting = registers.map(|r| r.rip.wrapping_add(1));
+    backtrace::print(out, faulting.into_iter().chain(backtrace::Walk::from(rbp)))
 }
 
 fn print_registers(out: &mut impl Write, r: &Registers) -> fmt::Result {
