@@ -26,7 +26,9 @@ use x86::memory::LowMemory;
 use x86::pci::ConfigSpace;
 use x86::stack::Stack;
 use x86::time::Timer;
-use x86::{apic, backtrace, context, descriptors, ioapic, memory, paging, percpu, power, serial, smp, time};
+use x86::{
+    apic, backtrace, context, crash, descriptors, ioapic, memory, paging, percpu, power, serial, smp, time,
+};
 
 /// Where the local APICs are if no table tells.
 const USUAL_LOCAL_APIC: u64 = 0xfee0_0000;
@@ -95,9 +97,13 @@ extern "C" fn start_kernel(early: usize) -> ! {
     let kernel = Kernel::new(machine);
     guest::set_kernel(kernel.clone());
     let arguments = BootArgs::parse(&early.command_line);
+    let crash = option(line, "crash").map(String::from);
     drop(early);
     kernel.first_thread(move |kernel| {
         kernel.trace(Event::new(Kind::FirstThread));
+        if let Some(what) = crash {
+            crash::crash(&what);
+        }
         iokit::boot(kernel, &arguments);
     });
     smp::release();

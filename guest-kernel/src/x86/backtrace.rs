@@ -34,7 +34,7 @@ impl Iterator for Walk {
     fn next(&mut self) -> Option<u64> {
         let rbp = self.0;
         let (bottom, top) = stack_around(rbp)?;
-        if rbp % 8 != 0 || rbp < bottom || rbp + 16 > top {
+        if !rbp.is_multiple_of(8) || rbp < bottom || rbp + 16 > top {
             return None;
         }
         // SAFETY: both words are in the mapped part of a stack.

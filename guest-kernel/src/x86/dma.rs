@@ -20,13 +20,13 @@ impl DmaMemory {
         // SAFETY: checked to be in the region, which is mapped RAM that no Rust object lives in; volatile, since a device may write.
         unsafe {
             match into.len() {
-                2 if address % 2 == 0 => {
+                2 if address.is_multiple_of(2) => {
                     into.copy_from_slice(&(address as *const u16).read_volatile().to_le_bytes())
                 }
-                4 if address % 4 == 0 => {
+                4 if address.is_multiple_of(4) => {
                     into.copy_from_slice(&(address as *const u32).read_volatile().to_le_bytes())
                 }
-                8 if address % 8 == 0 => {
+                8 if address.is_multiple_of(8) => {
                     into.copy_from_slice(&(address as *const u64).read_volatile().to_le_bytes())
                 }
                 n => copy(into.as_mut_ptr(), address as *const u8, n),
@@ -45,13 +45,13 @@ impl DmaMemory {
         // SAFETY: as in `read`.
         unsafe {
             match *from {
-                [a, b] if address % 2 == 0 => {
+                [a, b] if address.is_multiple_of(2) => {
                     (address as *mut u16).write_volatile(u16::from_le_bytes([a, b]))
                 }
-                [a, b, c, d] if address % 4 == 0 => {
+                [a, b, c, d] if address.is_multiple_of(4) => {
                     (address as *mut u32).write_volatile(u32::from_le_bytes([a, b, c, d]));
                 }
-                [a, b, c, d, e, f, g, h] if address % 8 == 0 => {
+                [a, b, c, d, e, f, g, h] if address.is_multiple_of(8) => {
                     (address as *mut u64).write_volatile(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
                 }
                 _ => copy(address as *mut u8, from.as_ptr(), from.len()),

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod boot;
 pub mod context;
 pub mod cpu;
+pub mod crash;
 pub mod descriptors;
 pub mod dma;
 pub mod guest;
