@@ -11,6 +11,8 @@
 //!
 //! Entries only ever go from absent to present, and processors do not cache absence: no shoot-down is needed.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use guest_kernel::memory_map::{FRAME, LARGE, MemoryMap};
 use guest_kernel::page_tables::{Access, ENTRIES, MapError, PageTables, TableMemory};
 
@@ -92,11 +94,23 @@ pub fn reach_device(physical: u64) -> bool {
     if physical >= 1 << 46 {
         return false; // beyond what a one-to-one map in the lower half can hold
     }
+    let page = physical / LARGE;
+    let seen = &REACHED[page as usize % REACHED.len()];
+    if seen.load(Ordering::Relaxed) != page {
+        if !map_device(page * LARGE) {
+            return false;
+        }
+        seen.store(page, Ordering::Relaxed);
+    }
+    true
+}
+
+/// Large pages above 4 GiB that are known to be mapped: a register access should not walk the tables.
+static REACHED: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// Maps the large page at `start`, unless something is there.
+fn map_device(start: u64) -> bool {
     let mut tables = TABLES.lock();
     let Some(tables) = tables.as_mut() else { return false };
-    if tables.translate(physical).is_some() {
-        return true;
-    }
-    let start = physical / LARGE * LARGE;
-    tables.map(start, start, LARGE, Access::DEVICE).is_ok()
+    tables.translate(start).is_some() || tables.map(start, start, LARGE, Access::DEVICE).is_ok()
 }
