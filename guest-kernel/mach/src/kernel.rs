@@ -283,6 +283,7 @@ impl Kernel {
         if self.cpus[cpu].reschedule.load(Ordering::Relaxed)
             && !self.at_interrupt(cpu)
             && self.machine.thread() != 0
+            && !self.stopped.load(Ordering::Relaxed)
         {
             self.reschedule();
         }
@@ -384,6 +385,11 @@ impl Kernel {
     /// Upcall: give way on the interrupted thread's own stack. Called masked.
     pub fn preempt(&self) {
         self.reschedule();
+    }
+
+    /// The run has ended and the machine is about to drop what lies on the threads' stacks: nothing is preempted any more.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Drops everything that refers back to the kernel. The machine has ended.

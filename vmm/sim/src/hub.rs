@@ -141,6 +141,7 @@ impl<'a> Hub<'a> {
     /// Drops what is on the fibres' stacks. A fibre that has to wait for another one's guard takes turns with it.
     fn unwind(&mut self) {
         hot(|h| h.mode.set(Mode::Ending));
+        self.kernel.stop();
         self.reap();
         let mut rounds = 0;
         while rounds < UNWIND_ROUNDS && self.fibres.iter().any(Option::is_some) {
@@ -154,6 +155,8 @@ impl<'a> Hub<'a> {
         for number in 0..self.fibres.len() {
             self.abandon(number);
         }
+        // From here on the kernel is called outside of any thread.
+        hot(|h| h.thread.iter().for_each(|thread| thread.set(0)));
     }
 
     /// True if context `number` had a fibre and has none now.

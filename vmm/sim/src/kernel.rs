@@ -28,6 +28,10 @@ impl Upcalls for KernelRef {
         Kernel::command(self, command);
     }
 
+    fn stop(&self) {
+        Kernel::stop(self);
+    }
+
     fn shutdown(&self) {
         Kernel::shutdown(self);
     }

@@ -14,6 +14,8 @@ pub trait Upcalls {
     fn preempt(&self);
     /// The host asks something; at interrupt level.
     fn command(&self, command: Command);
-    /// The run has ended: break reference cycles.
+    /// The run has ended: what lies on the threads' stacks is about to be dropped.
+    fn stop(&self) {}
+    /// The threads are gone: break reference cycles. Called outside of any thread; must not wait.
     fn shutdown(&self);
 }
