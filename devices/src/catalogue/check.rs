@@ -170,6 +170,7 @@ fn may_precede(first: &Rule, second: &Rule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::Platform;
 
     fn messages(text: &str) -> Vec<String> {
         let plan = Plan::parse("t", text).expect("the parser has nothing against it");
@@ -202,6 +203,8 @@ mod tests {
         for entry in std::fs::read_dir(folder).expect("the scenarios") {
             let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a plan");
             assert_eq!(messages(&text), Vec::<String>::new(), "{text}");
+            let plan = Plan::parse("t", &text).expect("it parses");
+            assert!(Platform::new(&plan).is_ok(), "{text}");
         }
     }
 

@@ -356,6 +356,7 @@ fn wrong_plans_are_refused() {
         twice,
         plan(vec![plug("a", "edu", 32, &[])], vec![]),
         plan(vec![plug("a", "edu", 0, &[])], vec![]),
+        plan(vec![plug("a", "virtio-blk", 1, &[("file", "disk.raw")])], vec![]),
         plan(vec![plug("a", "toaster", 1, &[])], vec![]),
         plan(vec![plug("a", "edu", 1, &[("irq", "smoke")])], vec![]),
         plan(vec![plug("a", "edu", 1, &[("smoke", "yes")])], vec![]),

@@ -1,4 +1,8 @@
 //! The block device (5.2).
+//!
+//! What rules of a plan can count: a notification reads the header of each new request (`dma.read`); when a request is due
+//! (`timer.fire`, one for all that are due at once), its data move in accesses of up to 4 KiB (`dma.read` for a write, `dma.write` for a read),
+//! and then its status byte is written (`dma.write`). The rings themselves are not counted.
 
 use super::chain::{self, Buffers, Segment};
 use super::store::{BlockStore, StoreError};
@@ -92,10 +96,10 @@ impl Block {
         self.store.bytes() / spec::SECTOR_BYTES
     }
 
-    /// Reads the header, and files the request under the time at which it is due.
-    fn accept(&mut self, head: u16, mut buffers: Buffers, env: &mut dyn Env) -> Result<(), Broken> {
+    /// Reads the header, and files the request under the time at which it is due. False if the card went off the bus meanwhile.
+    fn accept(&mut self, head: u16, mut buffers: Buffers, env: &mut dyn Env) -> Result<bool, Broken> {
         let status_address = chain::take_last(&mut buffers.writable).ok_or(Broken)?;
-        let Some(header) = read_header(&mut buffers.readable, env)? else { return Ok(()) };
+        let Some(header) = read_header(&mut buffers.readable, env)? else { return Ok(false) };
         let word = |at: usize| [header[at], header[at + 1], header[at + 2], header[at + 3]];
         let low = u32::from_le_bytes(word(8));
         let sector = u64::from(u32::from_le_bytes(word(12))) << 32 | u64::from(low);
@@ -110,7 +114,7 @@ impl Block {
         let transfer = bytes.min(MAX_REQUEST_BYTES) / 1024 * NS_PER_KIB;
         let due = env.now().saturating_add(self.latency).saturating_add(transfer);
         self.file(Request { due, head, kind, sector, buffers, status_address }, env);
-        Ok(())
+        Ok(true)
     }
 
     /// Keeps the requests in order of their times; one timer serves them all, so that a driver that resets the device over and over
@@ -266,7 +270,10 @@ impl Backend for Block {
                 let head = chain.head_index();
                 let mut buffers = self.spare.pop().unwrap_or_default();
                 buffers.collect(chain, usize::from(QUEUE_SIZE))?;
-                self.accept(head, buffers, env)?;
+                if !self.accept(head, buffers, env)? {
+                    // Nothing may touch the rings any more.
+                    return Ok(());
+                }
             }
             if !queue.listen(&memory)? {
                 break;

@@ -260,6 +260,20 @@ fn a_read_stops_half_way_at_the_access_at_which_the_card_goes() {
 }
 
 #[test]
+fn rings_are_not_touched_once_the_card_is_gone() {
+    let gone = Action::Unplug("disk0".into());
+    let mut disk = Disk::ready(&[], vec![on("disk0", "dma.read", 1, gone)]);
+    disk.features |= spec::F_EVENT_IDX;
+    disk.negotiate();
+    disk.submit(0, spec::BLK_T_IN, 0, DATA, 512);
+    disk.submit(1, spec::BLK_T_IN, 0, DATA, 512);
+    disk.kick();
+    disk.wait();
+    assert_eq!(disk.get::<1024>(USED), [0; 1024]);
+    assert_eq!(disk.bench.machine.messages, []);
+}
+
+#[test]
 fn doorbells_are_counted_when_a_rule_waits_for_them() {
     let gone = Action::Unplug("disk0".into());
     let mut disk = Disk::ready(&[], vec![on("disk0", "doorbell", 2, gone)]);
