@@ -1,8 +1,9 @@
 //! A hostile guest and a busy plan: whatever they do, the platform neither panics nor hangs, and a card that is gone is gone.
 
-use super::testing::{Bench, plan, plug};
+use super::testing::{Bench, on, plan, plug};
 use super::{Platform, layout};
-use crate::fault::plane::Act;
+use crate::fault::plan::Action;
+use crate::fault::plane::{Act, Site};
 use crate::spec::{edu, pci, virtio};
 use crate::virtio::testing as driver;
 use proptest::prelude::*;
@@ -205,6 +206,12 @@ fn check(bench: &mut Bench, steps: usize) {
     assert!(bench.platform.doorbells().iter().all(|bell| live.contains(&bell.slot)));
 }
 
+fn contents(bench: &Bench) -> Vec<u8> {
+    let mut bytes = vec![0; super::testing::MEMORY];
+    bench.machine.memory.read_slice(&mut bytes, GuestAddress(0)).unwrap();
+    bytes
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -229,12 +236,7 @@ proptest! {
         for slot in 0..usize::from(SLOTS) {
             run(&mut bench, &Step::Act(Act::Unplug(slot)));
         }
-        let memory = |bench: &Bench| {
-            let mut bytes = vec![0; super::testing::MEMORY];
-            bench.machine.memory.read_slice(&mut bytes, GuestAddress(0)).unwrap();
-            bytes
-        };
-        let then = (memory(&bench), bench.machine.messages.len(), bench.machine.lines.len());
+        let then = (contents(&bench), bench.machine.messages.len(), bench.machine.lines.len());
         let first_bar = |slot: u8| Bench::bar0(slot.into());
         for step in &after {
             run(&mut bench, step);
@@ -243,10 +245,35 @@ proptest! {
                 prop_assert_eq!(bench.read32(first_bar(slot)), u32::MAX);
             }
         }
-        let now = (memory(&bench), bench.machine.messages.len(), bench.machine.lines.len());
+        let now = (contents(&bench), bench.machine.messages.len(), bench.machine.lines.len());
         prop_assert!(then == now, "a card that is gone did something");
         prop_assert!(bench.platform.doorbells().is_empty());
         prop_assert_eq!(bench.platform.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_card_pulled_at_any_access_is_gone_from_there(
+        site in prop::sample::select(Site::ALL.to_vec()),
+        count in 1u64..60,
+        steps in prop::collection::vec(card_step(), 1..60),
+    ) {
+        let gone = Action::Unplug("disk0".into());
+        let rule = on("disk0", site.word(), count, gone);
+        let mut disk = driver::Disk::ready(&[], vec![rule]);
+        for request in 0..12 {
+            disk.submit(request, u32::from(request % 2), 0, driver::DATA, 8192);
+        }
+        let mut after = None;
+        for step in steps {
+            run(&mut disk.bench, &Step::Kick(2));
+            run(&mut disk.bench, &step);
+            let now = (disk.bench.machine.messages.len(), contents(&disk.bench));
+            if let Some(then) = &after {
+                prop_assert!(*then == now, "it did something after the removal");
+            } else if !disk.bench.machine.faults.is_empty() {
+                after = Some(now);
+            }
+        }
     }
 
     #[test]
