@@ -1,6 +1,8 @@
 //! The models that a plan can plug in, with their options and sites.
 
 mod check;
+#[cfg(test)]
+mod properties;
 mod settings;
 
 pub use check::check;
