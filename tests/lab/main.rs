@@ -27,7 +27,7 @@ const USAGE: &str = "usage: lab svm|qemu|all [--workgate FILE] [--image FILE] [-
   svm          run the scenarios on a real kvm-amd inside QEMU
   qemu         run our guest image under QEMU with QEMU's devices
   --workgate   the workgate binary to use (default: cargo builds it in release)
-  --image      the guest image for the qemu leg
+  --image      the guest image for the qemu leg (default: the one built with the lab)
   --only       one scenario of the svm leg
   --boot-only  svm: only boot the inner kernel and look for its KVM device";
 

@@ -54,7 +54,7 @@ impl Unit {
 pub fn run(request: &Request) -> Result<(), LabError> {
     let qemu = process::find("qemu-system-x86_64", "qemu-system-x86")?;
     let folder = process::folder()?;
-    let image = image(request)?;
+    let image = image(request, &folder)?;
     let console = folder.join("qemu-console.log");
     let result = session(&qemu, &image, &folder, &console);
     let text = std::fs::read(&console).unwrap_or_default();
@@ -67,8 +67,13 @@ pub fn run(request: &Request) -> Result<(), LabError> {
 }
 
 /// The image as a file.
-fn image(request: &Request) -> Result<PathBuf, LabError> {
-    request.image.clone().ok_or_else(|| LabError::missing("a guest image", "--image FILE"))
+fn image(request: &Request, folder: &Path) -> Result<PathBuf, LabError> {
+    if let Some(file) = &request.image {
+        return Ok(file.clone());
+    }
+    let file = folder.join("guest.elf");
+    std::fs::write(&file, guest_image::IMAGE).map_err(LabError::io(file.display().to_string()))?;
+    Ok(file)
 }
 
 /// One run of the machine: each device goes and comes back, then the guest finishes by itself.
