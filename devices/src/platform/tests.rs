@@ -223,6 +223,25 @@ fn an_ejected_card_goes_when_the_guest_cuts_its_power() {
 }
 
 #[test]
+fn a_replug_that_waits_happens_once() {
+    let name = || "edu0".to_string();
+    let rules = vec![
+        at(100, Action::Eject(name())),
+        at(200, Action::Replug(name())),
+        at(500_000, Action::Replug(name())),
+        at(600_000, Action::Unplug(name())),
+    ];
+    let mut bench = edu_bench(rules);
+    let slot = bench.enable_hot_plug(1);
+    bench.platform.start_plan(0);
+    bench.run_until(300);
+    bench.set_config16(0, 1, slot + pcie::SLOT_CONTROL, pcie::SLOT_CONTROL_POWER_OFF);
+    bench.run_until(5_000_000);
+    let words: Vec<_> = bench.machine.faults.iter().map(|fault| fault.1).collect();
+    assert_eq!(words, ["eject", "replug", "unplug"]);
+}
+
+#[test]
 fn a_secondary_bus_reset_resets_the_card() {
     let mut bench = edu_bench(vec![]);
     bench.write32(Bench::bar0(1) + edu::LIVENESS, 1);

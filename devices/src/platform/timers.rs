@@ -67,6 +67,11 @@ impl Timers {
         self.heap.len()
     }
 
+    /// Forgets a replug that waits: the card is in its slot already.
+    pub fn cancel_replug(&mut self, slot: usize) {
+        self.heap.retain(|Reverse((_, _, due))| *due != Due::Replug(slot));
+    }
+
     /// Forgets every tick of a slot: its device is gone or was reset.
     pub fn cancel_ticks(&mut self, slot: usize) {
         self.heap.retain(|Reverse((_, _, due))| !matches!(due, Due::Tick { slot: s, .. } if *s == slot));

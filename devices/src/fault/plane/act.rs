@@ -84,6 +84,7 @@ impl Core {
         if state.occupied {
             return;
         }
+        self.timers.cancel_replug(slot);
         host.fault(state.number, word);
         state.occupied = true;
         state.port.set_present(true, true);
