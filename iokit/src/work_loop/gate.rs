@@ -45,6 +45,10 @@ impl Core {
     }
 
     fn leave(&self) {
+        // A thread that is dropped in its sleep (a simulated machine that ends) has no gate to open.
+        if !self.in_gate() {
+            return;
+        }
         let depth = self.depth.load(Ordering::Relaxed) - 1;
         if depth == 0 {
             self.check_maximum();

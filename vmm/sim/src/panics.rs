@@ -17,13 +17,14 @@ pub(crate) fn message_of(payload: &(dyn Any + Send)) -> String {
 }
 
 /// Puts a panic hook in front of the process's own, once: a panic on a fibre is recorded as the end of its run, with its place,
-/// and not printed. All others go to the hook that was there.
+/// and not printed. All others go to the hook that was there. (The hook is process-wide because Rust has no other.)
 pub(crate) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if hot(|h| h.links.get()).on_fibre() {
+            // A second panic, while the first one or the end of the run unwinds, may abort the process: that one is printed.
+            if hot(|h| h.links.get().on_fibre() && h.mode.get() == Mode::Running) {
                 record(info);
             } else {
                 previous(info);
@@ -33,9 +34,6 @@ pub(crate) fn install_hook() {
 }
 
 fn record(info: &panic::PanicHookInfo<'_>) {
-    if hot(|h| h.mode.get()) != Mode::Running {
-        return;
-    }
     let message = message_of(info.payload());
     let message = match info.location() {
         Some(at) => format!("{message} ({}:{}:{})", at.file(), at.line(), at.column()),
