@@ -15,6 +15,6 @@ pub(crate) const WRITE: u64 = 150;
 /// From the end of a handler to the next interrupt of the same line, if it is still asserted.
 pub(crate) const LINE_AGAIN: u64 = 4 * POINT;
 /// Most that a CPU loses at one decision.
-pub(crate) const ELAPSE: u64 = 200_000;
+pub(crate) const ELAPSE: u64 = 20_000;
 /// Points of delay for each alternative of an interrupt's latency.
 pub(crate) const LATENCY: [u64; 8] = [0, 1, 2, 4, 8, 32, 128, 512];

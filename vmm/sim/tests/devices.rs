@@ -137,8 +137,8 @@ fn the_plan_runs_from_ready_and_ends_with_finish() {
     let place = seen.clone();
     let (outcome, events) = run(text, 3, move |toy| {
         let bar = bar(toy);
-        toy.machine.trace(Event::new(Kind::Ready));
         let start = toy.machine.now();
+        toy.machine.trace(Event::new(Kind::Ready));
         wait_for(toy, || read(toy, bar, edu::IDENTIFICATION) == u32::MAX);
         let gone = toy.machine.now() - start;
         wait_for(toy, || toy.finish.load(Ordering::Relaxed));
