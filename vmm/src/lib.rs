@@ -1,1 +1,29 @@
 //! Workgate's KVM machine.
+//!
+//! [`run`] puts a plan's hardware around a guest image and runs it: one thread a processor, one event loop on the calling
+//! thread. Exits go to the platform ([`devices::platform`]) behind one lock; interrupts go in by irqfd; events come out through
+//! the bench page ([`trace::ring`]). Whatever the guest does, a run ends: see [`Ending`].
+
+mod acpi;
+mod bus;
+mod clock;
+mod console;
+mod disk;
+mod doorbells;
+mod ending;
+mod error;
+mod events;
+mod image;
+mod interrupts;
+mod machine;
+mod memory;
+mod processor;
+mod ring;
+mod run;
+mod threads;
+mod trace_queue;
+mod watch;
+
+pub use ending::{CpuReport, Ending};
+pub use error::VmmError;
+pub use run::{Options, Outcome, boot, run};

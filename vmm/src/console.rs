@@ -1,0 +1,84 @@
+//! What the guest prints: the last lines, and where wanted everything at once.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+/// Lines kept.
+const LINES: usize = 64;
+/// Bytes of a line kept.
+const LINE_BYTES: usize = 512;
+
+/// The far end of the serial line.
+#[derive(Default)]
+pub struct Console {
+    lines: VecDeque<Vec<u8>>,
+    partial: Vec<u8>,
+    pass_on: bool,
+}
+
+impl Console {
+    /// A console; with `pass_on`, bytes also go to the standard output as they come.
+    pub fn new(pass_on: bool) -> Self {
+        Self { pass_on, ..Self::default() }
+    }
+
+    /// The last lines, with control characters made visible: the guest is not trusted with the terminal.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.iter().chain((!self.partial.is_empty()).then_some(&self.partial)).map(|line| clean(line)).collect()
+    }
+}
+
+fn clean(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    text.trim_end_matches('\r').chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+impl Write for Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.pass_on {
+            let mut out = io::stdout().lock();
+            // A reader that has gone must not stop the machine.
+            let _ = out.write_all(bytes).and_then(|()| out.flush());
+        }
+        for &byte in bytes {
+            if byte == b'\n' {
+                if self.lines.len() == LINES {
+                    self.lines.pop_front();
+                }
+                self.lines.push_back(std::mem::take(&mut self.partial));
+            } else if self.partial.len() < LINE_BYTES {
+                self.partial.push(byte);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_and_made_harmless() {
+        let mut console = Console::new(false);
+        for n in 0..100 {
+            writeln!(console, "line {n}").expect("memory");
+        }
+        write!(console, "\x1b[2Jpartial\r").expect("memory");
+        let lines = console.lines();
+        assert_eq!(lines.len(), LINES + 1);
+        assert_eq!(lines[LINES - 1], "line 99");
+        assert_eq!(lines[LINES], "\u{fffd}[2Jpartial");
+    }
+
+    #[test]
+    fn an_endless_line_is_bounded() {
+        let mut console = Console::new(false);
+        console.write_all(&[b'x'; 100_000]).expect("memory");
+        assert_eq!(console.lines()[0].len(), LINE_BYTES);
+    }
+}

@@ -1,0 +1,143 @@
+//! The event loop: deadlines, doorbells, ended interrupts, the terminal.
+
+use crate::VmmError;
+use crate::machine::{Machine, lock};
+use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use std::io::{IsTerminal, Read};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::timerfd::TimerFd;
+
+const WAKE: u32 = 0;
+const TIMER: u32 = 1;
+const DOORBELL: u32 = 2;
+const TERMINAL: u32 = 3;
+const RESAMPLE: u32 = 16;
+
+fn system(what: &'static str) -> impl FnOnce(event_manager::Error) -> VmmError {
+    move |error| VmmError::System { what, error: std::io::Error::other(error.to_string()) }
+}
+
+/// Waits for events and acts on them.
+pub struct EventLoop {
+    manager: EventManager<Subscriber>,
+}
+
+struct Subscriber {
+    machine: Arc<Machine>,
+    timer: TimerFd,
+    doorbell: EventFd,
+    terminal: bool,
+}
+
+impl EventLoop {
+    /// A loop for `machine`; with `terminal`, the standard input goes to the serial port.
+    ///
+    /// # Errors
+    /// The system refuses a timer or a registration.
+    pub fn new(machine: Arc<Machine>, terminal: bool) -> Result<Self, VmmError> {
+        let timer = TimerFd::new().map_err(VmmError::system("cannot make a timer"))?;
+        let doorbell = lock(&machine.doorbells).event()?;
+        let mut manager = EventManager::new().map_err(system("cannot make the event loop"))?;
+        let terminal = terminal && std::io::stdin().is_terminal();
+        manager.add_subscriber(Subscriber { machine, timer, doorbell, terminal });
+        Ok(Self { manager })
+    }
+
+    /// Waits for events, at most for `patience`, and acts on them.
+    ///
+    /// # Errors
+    /// The system refuses to wait.
+    pub fn wait(&mut self, patience: Duration) -> Result<(), VmmError> {
+        let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        self.manager.run_with_timeout(milliseconds).map_err(system("cannot wait for events"))?;
+        Ok(())
+    }
+}
+
+impl Subscriber {
+    /// Runs what is due, and sets the timer for what comes next.
+    fn advance(&mut self) {
+        loop {
+            let deadline = self.machine.deadline.load(Ordering::Acquire);
+            if deadline > self.machine.clock.now() {
+                break;
+            }
+            self.machine.with_platform(|platform, host| platform.advance(host));
+            if self.machine.is_stopping() {
+                return;
+            }
+        }
+        let deadline = self.machine.deadline.load(Ordering::Acquire);
+        let set = match deadline {
+            u64::MAX => self.timer.clear(),
+            deadline => self.timer.reset(self.machine.clock.until(deadline), None),
+        };
+        if set.is_err() {
+            // Without the timer the loop still turns at its patience.
+            let _ = self.machine.wake.write(1);
+        }
+    }
+
+    fn ring(&self) {
+        for bell in lock(&self.machine.doorbells).rung() {
+            let bytes = bell.value.unwrap_or(0).to_le_bytes();
+            let width = usize::from(bell.width).min(bytes.len());
+            self.machine.memory_write(bell.address, &bytes[..width]);
+        }
+    }
+
+    fn type_in(&mut self, ops: &mut EventOps<'_>) {
+        let mut bytes = [0; 64];
+        match std::io::stdin().read(&mut bytes) {
+            Ok(n) if n > 0 => {
+                // More than fits into the port's buffer is lost, as on a real line without flow control.
+                let _ = lock(&self.machine.serial).enqueue_raw_bytes(&bytes[..n]);
+            }
+            _ => {
+                let _ = ops.remove(Events::with_data(&std::io::stdin(), TERMINAL, EventSet::IN));
+            }
+        }
+    }
+}
+
+impl MutEventSubscriber for Subscriber {
+    fn init(&mut self, ops: &mut EventOps<'_>) {
+        let mut events = vec![
+            Events::with_data(&self.machine.wake, WAKE, EventSet::IN),
+            Events::with_data(&self.timer, TIMER, EventSet::IN),
+            Events::with_data(&self.doorbell, DOORBELL, EventSet::IN),
+        ];
+        for (number, resample) in self.machine.interrupts.resamples().enumerate() {
+            events.push(Events::with_data_raw(resample.as_raw_fd(), RESAMPLE + number as u32, EventSet::IN));
+        }
+        if self.terminal {
+            events.push(Events::with_data(&std::io::stdin(), TERMINAL, EventSet::IN));
+        }
+        for event in events {
+            if let Err(error) = ops.add(event) {
+                let what = format!("the event loop cannot watch a descriptor: {error}");
+                self.machine.end(crate::ending::Ending::Hang { what });
+            }
+        }
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
+        match events.data() {
+            WAKE => {
+                let _ = self.machine.wake.read();
+                self.advance();
+            }
+            TIMER => {
+                let _ = self.timer.wait();
+                self.advance();
+            }
+            DOORBELL => self.ring(),
+            TERMINAL => self.type_in(ops),
+            line => self.machine.interrupts.resample((line - RESAMPLE) as usize),
+        }
+    }
+}

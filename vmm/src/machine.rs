@@ -1,0 +1,232 @@
+//! The machine's shared state: what processors' threads and the event loop have in common.
+
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::doorbells::Doorbells;
+use crate::ending::Ending;
+use crate::interrupts::Interrupts;
+use crate::memory::Memory;
+use crate::trace_queue::TraceQueue;
+use devices::platform::{Host, Platform};
+use kvm_ioctls::VmFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use trace::ring::{COMMAND_VECTOR, Command};
+use trace::{Event, Kind};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_superio::Serial;
+use vm_superio::serial::NoEvents;
+use vmm_sys_util::eventfd::EventFd;
+
+/// Kinds that the host must hear of at once, whatever the plan waits for.
+const ALWAYS_ARMED: [Kind; 3] = [Kind::Ready, Kind::Done, Kind::Panic];
+
+/// The serial port's interrupt.
+pub struct SerialInterrupt(pub EventFd);
+
+impl vm_superio::Trigger for SerialInterrupt {
+    type E = std::io::Error;
+    fn trigger(&self) -> std::io::Result<()> {
+        self.0.write(1)
+    }
+}
+
+/// The machine.
+pub struct Machine {
+    /// KVM's handle.
+    pub vm: VmFd,
+    /// Guest memory.
+    pub memory: Memory,
+    /// Machine time.
+    pub clock: Clock,
+    /// Virtual hardware.
+    pub platform: Mutex<Platform>,
+    /// Interrupts into the guest.
+    pub interrupts: Interrupts,
+    /// Registers served without an exit.
+    pub doorbells: Mutex<Doorbells>,
+    /// Events to the sink.
+    pub trace: TraceQueue,
+    /// The serial port.
+    pub serial: Mutex<Serial<SerialInterrupt, NoEvents, Console>>,
+    /// Wakes the event loop: a deadline moved, doorbells changed, or the end has come.
+    pub wake: EventFd,
+    /// When the platform wants to run, machine ns; `u64::MAX` = never.
+    pub deadline: AtomicU64,
+    /// Machine time of plan time zero; `u64::MAX` before `boot.ready`.
+    pub ready_at: AtomicU64,
+    /// Counts exits that are a sign of life.
+    pub exits: AtomicU64,
+    armed: Mutex<[u8; 32]>,
+    stopping: AtomicBool,
+    ending: Mutex<Option<Ending>>,
+}
+
+/// Locks, whatever became of a thread that held the lock before.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The parts that a machine is put together from.
+pub struct Parts {
+    /// KVM's handle.
+    pub vm: VmFd,
+    /// Guest memory.
+    pub memory: Memory,
+    /// Machine time.
+    pub clock: Clock,
+    /// Virtual hardware.
+    pub platform: Platform,
+    /// Interrupts into the guest.
+    pub interrupts: Interrupts,
+    /// Events to the sink.
+    pub trace: TraceQueue,
+    /// The serial port.
+    pub serial: Serial<SerialInterrupt, NoEvents, Console>,
+    /// Wakes the event loop.
+    pub wake: EventFd,
+    /// What doorbells ring.
+    pub doorbell: EventFd,
+}
+
+impl Machine {
+    /// Puts the machine together.
+    pub fn new(parts: Parts) -> Self {
+        let machine = Self {
+            vm: parts.vm,
+            memory: parts.memory,
+            clock: parts.clock,
+            platform: Mutex::new(parts.platform),
+            interrupts: parts.interrupts,
+            doorbells: Mutex::new(Doorbells::new(parts.doorbell)),
+            trace: parts.trace,
+            serial: Mutex::new(parts.serial),
+            wake: parts.wake,
+            deadline: AtomicU64::new(u64::MAX),
+            ready_at: AtomicU64::new(u64::MAX),
+            exits: AtomicU64::new(0),
+            armed: Mutex::new([0; 32]),
+            stopping: AtomicBool::new(false),
+            ending: Mutex::new(None),
+        };
+        machine.arm();
+        machine
+    }
+
+    fn arm(&self) {
+        let mut kinds = lock(&self.platform).armed_kinds();
+        *lock(&self.armed) = kinds;
+        for kind in ALWAYS_ARMED {
+            kinds[kind as usize / 8] |= 1 << (kind as usize % 8);
+        }
+        self.trace.with_ring(|ring| ring.arm(&kinds));
+    }
+
+    /// Calls the platform, and carries out what it asks of the machine.
+    pub fn with_platform<R>(&self, f: impl FnOnce(&mut Platform, &mut dyn Host) -> R) -> R {
+        let mut world = World { machine: self, faults: Vec::new() };
+        let mut platform = lock(&self.platform);
+        let result = f(&mut platform, &mut world);
+        let deadline = platform.next_deadline().unwrap_or(u64::MAX);
+        let generation = platform.doorbell_generation();
+        let mut doorbells = lock(&self.doorbells);
+        let moved = doorbells.is_stale(generation);
+        if moved {
+            doorbells.renew(&self.vm, generation, &platform.doorbells());
+        }
+        drop(doorbells);
+        drop(platform);
+        let earlier = deadline < self.deadline.swap(deadline, Ordering::AcqRel);
+        if earlier || moved {
+            let _ = self.wake.write(1);
+        }
+        self.record(&world.faults);
+        result
+    }
+
+    /// What the plan did goes into the trace, behind what the guest did before.
+    fn record(&self, faults: &[(u32, &'static str)]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.drain();
+        for &(slot, word) in faults {
+            let mut event = Event::new(Kind::Fault).slot(slot).text(word);
+            event.time = self.clock.now();
+            self.trace.push(event);
+        }
+    }
+
+    /// Takes the guest's events, and acts on those that something waits for.
+    pub fn drain(&self) {
+        let armed = *lock(&self.armed);
+        let waits = |kind: Kind| armed[kind as usize / 8] >> (kind as usize % 8) & 1 != 0;
+        let wanted = self.trace.drain(|event| waits(event.kind) || event.kind == Kind::Ready);
+        for event in wanted {
+            if event.kind == Kind::Ready && self.ready_at.load(Ordering::Acquire) == u64::MAX {
+                // The guest's own stamp could be anything: the plan's clock starts now at the latest.
+                let zero = event.time.min(self.clock.now());
+                self.ready_at.store(zero, Ordering::Release);
+                self.with_platform(|platform, _| platform.start_plan(zero));
+                let _ = self.wake.write(1);
+            }
+            if waits(event.kind) {
+                self.with_platform(|platform, host| platform.guest_event(&event, host));
+            }
+        }
+    }
+
+    /// Sends the guest a command.
+    pub fn command(&self, command: Command) {
+        self.trace.with_ring(|ring| ring.command(command));
+        self.interrupts.message(&self.vm, devices::platform::layout::LOCAL_APIC, u32::from(COMMAND_VECTOR));
+    }
+
+    /// The machine ends now; the first reason stands.
+    pub fn end(&self, ending: Ending) {
+        lock(&self.ending).get_or_insert(ending);
+        self.stopping.store(true, Ordering::Release);
+        let _ = self.wake.write(1);
+    }
+
+    /// Whether it has ended.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Why it ended, if it has.
+    pub fn ending(&self) -> Option<Ending> {
+        lock(&self.ending).clone()
+    }
+}
+
+/// The machine as the platform sees it during a call.
+struct World<'a> {
+    machine: &'a Machine,
+    faults: Vec<(u32, &'static str)>,
+}
+
+impl Host for World<'_> {
+    fn now(&self) -> u64 {
+        self.machine.clock.now()
+    }
+
+    fn memory(&self) -> &GuestMemoryMmap {
+        &self.machine.memory.mmap
+    }
+
+    fn message(&mut self, address: u64, data: u32) {
+        if !self.machine.interrupts.message(&self.machine.vm, address, data) {
+            // A message address that is no local APIC's is memory, or nothing.
+            let _ = self.machine.memory.mmap.write_obj(data, GuestAddress(address));
+        }
+    }
+
+    fn line(&mut self, gsi: u32, asserted: bool) {
+        self.machine.interrupts.set_line(gsi, asserted);
+    }
+
+    fn fault(&mut self, slot: u32, word: &'static str) {
+        self.faults.push((slot, word));
+    }
+}

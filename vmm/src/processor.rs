@@ -1,0 +1,178 @@
+//! A virtual processor: its first state, its loop, its registers at the end.
+
+use crate::VmmError;
+use crate::ending::{CpuReport, Ending};
+use crate::machine::Machine;
+use crate::memory::START_INFO;
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_segment};
+use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
+use std::sync::Arc;
+use vm_memory::{Bytes, GuestAddress};
+
+/// TSC-deadline mode of the local APIC timer, leaf 1 ECX.
+const CPUID_TSC_DEADLINE: u32 = 1 << 24;
+/// A hypervisor is present, leaf 1 ECX.
+const CPUID_HYPERVISOR: u32 = 1 << 31;
+/// Bytes shown at the instruction pointer.
+const CODE_BYTES: u64 = 16;
+
+/// Makes processor `cpu` with the features that KVM supports.
+///
+/// # Errors
+/// KVM refuses.
+pub fn create(kvm: &Kvm, vm: &VmFd, cpu: usize, cpus: usize) -> Result<VcpuFd, VmmError> {
+    let vcpu = vm.create_vcpu(cpu as u64).map_err(VmmError::system("cannot make a processor"))?;
+    let mut features = kvm
+        .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+        .map_err(VmmError::system("cannot read the processor's features"))?;
+    let deadline = kvm.check_extension(kvm_ioctls::Cap::TscDeadlineTimer);
+    describe(&mut features, cpu as u32, cpus as u32, deadline);
+    vcpu.set_cpuid2(&features).map_err(VmmError::system("cannot set the processor's features"))?;
+    Ok(vcpu)
+}
+
+/// Fills in what depends on the processor's number.
+fn describe(features: &mut CpuId, cpu: u32, cpus: u32, deadline: bool) {
+    for entry in features.as_mut_slice() {
+        match entry.function {
+            1 => {
+                entry.ecx |= CPUID_HYPERVISOR;
+                if deadline {
+                    entry.ecx |= CPUID_TSC_DEADLINE;
+                }
+                entry.ebx = entry.ebx & 0xffff | cpus << 16 | cpu << 24;
+            }
+            0xb | 0x1f => entry.edx = cpu,
+            0x8000_001e => entry.eax = cpu,
+            _ => {}
+        }
+    }
+}
+
+fn flat(kind: u8, selector: u16) -> kvm_segment {
+    kvm_segment {
+        base: 0,
+        limit: 0xffff_ffff,
+        selector,
+        type_: kind,
+        present: 1,
+        db: 1,
+        s: 1,
+        g: 1,
+        ..Default::default()
+    }
+}
+
+/// Sets the first processor to the state of a PVH entry: 32-bit protected mode, flat segments, paging off, EBX = start information.
+///
+/// # Errors
+/// KVM refuses.
+pub fn enter_pvh(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
+    let mut sregs = vcpu.get_sregs().map_err(VmmError::system("cannot read registers"))?;
+    sregs.cs = flat(0xb, 0x8);
+    for segment in [&mut sregs.ds, &mut sregs.es, &mut sregs.fs, &mut sregs.gs, &mut sregs.ss] {
+        *segment = flat(0x3, 0x10);
+    }
+    sregs.tr = kvm_segment { limit: 0x67, type_: 0xb, s: 0, db: 0, g: 0, ..flat(0xb, 0x18) };
+    // PE and ET; everything else off.
+    sregs.cr0 = 0x11;
+    sregs.cr4 = 0;
+    sregs.efer = 0;
+    vcpu.set_sregs(&sregs).map_err(VmmError::system("cannot set registers"))?;
+    let mut regs = vcpu.get_regs().map_err(VmmError::system("cannot read registers"))?;
+    regs.rip = entry;
+    regs.rbx = START_INFO;
+    regs.rflags = 2;
+    vcpu.set_regs(&regs).map_err(VmmError::system("cannot set registers"))
+}
+
+/// Runs a processor until the machine ends; its registers then.
+pub fn run(machine: &Arc<Machine>, mut vcpu: VcpuFd, cpu: usize) -> CpuReport {
+    while !machine.is_stopping() {
+        if let Some(ending) = step(machine, &mut vcpu, cpu) {
+            machine.end(ending);
+        }
+    }
+    report(machine, &vcpu, cpu)
+}
+
+/// One entry into the guest and what its exit asks for.
+fn step(machine: &Machine, vcpu: &mut VcpuFd, cpu: usize) -> Option<Ending> {
+    match vcpu.run() {
+        Ok(VcpuExit::MmioRead(address, data)) => machine.memory_read(address, data),
+        Ok(VcpuExit::MmioWrite(address, data)) => machine.memory_write(address, data),
+        Ok(VcpuExit::IoIn(port, data)) => machine.port_read(port, data),
+        Ok(VcpuExit::IoOut(port, data)) => machine.port_write(port, data),
+        Ok(VcpuExit::Hlt | VcpuExit::Intr | VcpuExit::IrqWindowOpen) => {}
+        Ok(VcpuExit::Shutdown) => return Some(Ending::TripleFault { cpu }),
+        Ok(VcpuExit::FailEntry(reason, _)) => return Some(Ending::FailEntry { cpu, reason }),
+        Ok(VcpuExit::SystemEvent(kind, _)) => return Some(system_event(kind, cpu)),
+        Ok(VcpuExit::InternalError) => return Some(Ending::Internal { cpu, suberror: suberror(vcpu) }),
+        Ok(other) => return Some(Ending::Unknown { cpu, exit: format!("{other:?}") }),
+        Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {}
+        Err(error) => return Some(Ending::Unknown { cpu, exit: format!("KVM_RUN failed: {error}") }),
+    }
+    None
+}
+
+fn system_event(kind: u32, cpu: usize) -> Ending {
+    match kind {
+        kvm_bindings::KVM_SYSTEM_EVENT_SHUTDOWN => Ending::PowerOff,
+        kvm_bindings::KVM_SYSTEM_EVENT_RESET => Ending::Reset,
+        kind => Ending::Unknown { cpu, exit: format!("system event {kind}") },
+    }
+}
+
+fn suberror(vcpu: &mut VcpuFd) -> u32 {
+    // SAFETY: the exit reason is KVM_EXIT_INTERNAL_ERROR, for which KVM fills in this member of the union; every bit pattern is a
+    // valid u32.
+    unsafe { vcpu.get_kvm_run().__bindgen_anon_1.internal.suberror }
+}
+
+fn report(machine: &Machine, vcpu: &VcpuFd, cpu: usize) -> CpuReport {
+    let mut report = CpuReport { cpu, ..CpuReport::default() };
+    if let Ok(r) = vcpu.get_regs() {
+        report.registers.extend([
+            ("rip", r.rip),
+            ("rsp", r.rsp),
+            ("rbp", r.rbp),
+            ("rflags", r.rflags),
+            ("rax", r.rax),
+            ("rbx", r.rbx),
+            ("rcx", r.rcx),
+            ("rdx", r.rdx),
+            ("rsi", r.rsi),
+            ("rdi", r.rdi),
+            ("r8", r.r8),
+            ("r9", r.r9),
+            ("r10", r.r10),
+            ("r11", r.r11),
+            ("r12", r.r12),
+            ("r13", r.r13),
+            ("r14", r.r14),
+            ("r15", r.r15),
+        ]);
+        report.code = code(machine, vcpu, r.rip);
+    }
+    if let Ok(s) = vcpu.get_sregs() {
+        let segments = [("cs", u64::from(s.cs.selector)), ("gsbase", s.gs.base), ("efer", s.efer)];
+        report.registers.extend([("cr0", s.cr0), ("cr2", s.cr2), ("cr3", s.cr3), ("cr4", s.cr4)]);
+        report.registers.extend(segments);
+    }
+    report
+}
+
+/// The bytes at `address`, by the guest's own page tables.
+fn code(machine: &Machine, vcpu: &VcpuFd, address: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for at in address..address.saturating_add(CODE_BYTES) {
+        let Ok(translation) = vcpu.translate_gva(at) else { break };
+        let mut byte = [0];
+        let physical = GuestAddress(translation.physical_address);
+        if translation.valid == 0 || machine.memory.mmap.read_slice(&mut byte, physical).is_err() {
+            break;
+        }
+        bytes.push(byte[0]);
+    }
+    bytes
+}

@@ -1,0 +1,126 @@
+//! The host's end of the bench page ([`trace::ring`]): events come out in order, whatever the guest writes.
+
+use std::sync::atomic::Ordering;
+use trace::ring::{ARMED, COMMAND, Command, HEAD, RECORDS, RING_EVENTS, SEQUENCE, TAIL};
+use trace::{EVENT_BYTES, Event};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+/// The ring in guest memory.
+pub struct Ring {
+    memory: GuestMemoryMmap,
+    base: u64,
+    tail: u64,
+    /// Records that did not decode.
+    pub garbled: u64,
+}
+
+impl Ring {
+    /// The ring at `base`.
+    pub fn new(memory: GuestMemoryMmap, base: u64) -> Self {
+        Self { memory, base, tail: 0, garbled: 0 }
+    }
+
+    fn at(&self, offset: usize) -> GuestAddress {
+        GuestAddress(self.base + offset as u64)
+    }
+
+    /// Sets which kinds ring the doorbell.
+    pub fn arm(&self, kinds: &[u8; 32]) {
+        let _ = self.memory.write_slice(kinds, self.at(ARMED));
+    }
+
+    /// Sets the command word.
+    pub fn command(&self, command: Command) {
+        let _ = self.memory.store(command as u32, self.at(COMMAND), Ordering::Release);
+    }
+
+    /// Takes out what the guest has published, at most one ring full; calls `sink` for each.
+    pub fn drain(&mut self, mut sink: impl FnMut(Event)) {
+        let Ok(head) = self.memory.load::<u64>(self.at(HEAD), Ordering::Acquire) else { return };
+        // More than a ring full behind, or ahead of the guest: the guest wrote nonsense. Start again from its head.
+        if head.wrapping_sub(self.tail) > RING_EVENTS as u64 {
+            self.garbled += 1;
+            self.tail = head;
+        }
+        while self.tail != head {
+            let record = RECORDS + (self.tail as usize % RING_EVENTS) * EVENT_BYTES;
+            let published = self.memory.load::<u32>(self.at(record + SEQUENCE), Ordering::Acquire);
+            if published.ok() != Some((self.tail as u32).wrapping_add(1)) {
+                break;
+            }
+            let mut bytes = [0; EVENT_BYTES];
+            if self.memory.read_slice(&mut bytes, self.at(record)).is_err() {
+                break;
+            }
+            match Event::decode(&bytes) {
+                Some(event) => sink(event),
+                None => self.garbled += 1,
+            }
+            self.tail = self.tail.wrapping_add(1);
+        }
+        let _ = self.memory.store(self.tail, self.at(TAIL), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trace::Kind;
+    use trace::ring::BENCH_BYTES;
+
+    fn memory() -> GuestMemoryMmap {
+        GuestMemoryMmap::from_ranges(&[(GuestAddress(0x1000), BENCH_BYTES)]).expect("memory")
+    }
+
+    fn publish(memory: &GuestMemoryMmap, number: u64, event: Event) {
+        let at = 0x1000 + (RECORDS + (number as usize % RING_EVENTS) * EVENT_BYTES) as u64;
+        let mut bytes = event.encode();
+        bytes[SEQUENCE..SEQUENCE + 4].copy_from_slice(&(number as u32 + 1).to_le_bytes());
+        memory.write_slice(&bytes, GuestAddress(at)).expect("in the ring");
+        memory.write_obj(number + 1, GuestAddress(0x1000 + HEAD as u64)).expect("in the page");
+    }
+
+    fn drained(ring: &mut Ring) -> Vec<u64> {
+        let mut args = Vec::new();
+        ring.drain(|event| args.push(event.arg));
+        args
+    }
+
+    #[test]
+    fn events_come_out_once_and_in_order_around_the_ring() {
+        let memory = memory();
+        let mut ring = Ring::new(memory.clone(), 0x1000);
+        for round in 0..3u64 {
+            let numbers: Vec<u64> = (round * 10_000..(round + 1) * 10_000).collect();
+            for &n in &numbers {
+                publish(&memory, n, Event::new(Kind::IoIssue).arg(n));
+            }
+            assert_eq!(drained(&mut ring), numbers);
+            assert_eq!(drained(&mut ring), []);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_claimed_but_not_published_holds_back_the_rest() {
+        let memory = memory();
+        let mut ring = Ring::new(memory.clone(), 0x1000);
+        publish(&memory, 1, Event::new(Kind::IoIssue).arg(1));
+        assert_eq!(drained(&mut ring), []);
+        publish(&memory, 0, Event::new(Kind::IoIssue).arg(0));
+        memory.write_obj(2u64, GuestAddress(0x1000)).expect("in the page");
+        assert_eq!(drained(&mut ring), [0, 1]);
+    }
+
+    #[test]
+    fn a_hostile_head_or_record_is_survived() {
+        let memory = memory();
+        let mut ring = Ring::new(memory.clone(), 0x1000);
+        for head in [u64::MAX, 1 << 40, 0, 5] {
+            memory.write_obj(head, GuestAddress(0x1000)).expect("in the page");
+            drained(&mut ring);
+        }
+        memory.write_slice(&vec![0xff; BENCH_BYTES], GuestAddress(0x1000)).expect("in the page");
+        drained(&mut ring);
+        assert!(ring.garbled > 0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Building a machine, running it, and taking it apart again.
+
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::ending::{CpuReport, Ending};
+use crate::events::EventLoop;
+use crate::interrupts::Interrupts;
+use crate::machine::{Machine, Parts, SerialInterrupt};
+use crate::memory::Memory;
+use crate::ring::Ring;
+use crate::trace_queue::TraceQueue;
+use crate::watch::Watch;
+use crate::{VmmError, acpi, bus, image, processor, threads};
+use devices::fault::plan::Plan;
+use devices::platform::Platform;
+use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use trace::Event;
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+use vm_superio::Serial;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+/// Options of a machine.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Host seconds to a machine second; 0 counts as 1.
+    pub slow_down: u64,
+    /// Further words for the kernel command line.
+    pub command_line: String,
+    /// Initial RAM disk.
+    pub initrd: Option<Vec<u8>>,
+    /// The serial console goes to the standard output, and the standard input to it.
+    pub terminal: bool,
+}
+
+/// What a run has to tell when it is over.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ending: Ending,
+    /// Processors at the end.
+    pub cpus: Vec<CpuReport>,
+    /// The last console lines.
+    pub console: Vec<String>,
+    /// Host seconds to a machine second.
+    pub slow_down: u64,
+    /// Machine time at the end, ns.
+    pub machine_time: u64,
+    /// Records in the guest's trace ring that were garbled.
+    pub garbled: u64,
+}
+
+/// Runs a plan with `image` as the guest. `sink` gets every event, in order, on the calling thread.
+///
+/// # Errors
+/// See [`VmmError`].
+pub fn run(plan: &Plan, image: &[u8], options: &Options, sink: &mut dyn FnMut(&Event)) -> Result<Outcome, VmmError> {
+    let (machine, cpus) = build(plan, image, options, true)?;
+    let watch = Watch::plan(plan.run_for, machine.clock.slow_down());
+    drive(&machine, cpus, watch, false, sink)
+}
+
+/// Boots any image with the hardware of `plan`, without a bench: it ends when the guest does.
+///
+/// # Errors
+/// See [`VmmError`].
+pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, VmmError> {
+    let (machine, cpus) = build(plan, image, options, false)?;
+    // Without a bench nobody says `boot.ready`: plan time begins with the machine.
+    machine.with_platform(|platform, _| platform.start_plan(0));
+    drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})
+}
+
+fn open() -> Result<Kvm, VmmError> {
+    Kvm::new().map_err(|error| match error.errno() {
+        libc::ENOENT | libc::ENXIO | libc::ENODEV => VmmError::NoKvm,
+        libc::EACCES | libc::EPERM => VmmError::NoPermission,
+        _ => VmmError::System { what: "cannot open /dev/kvm", error: error.into() },
+    })
+}
+
+fn event() -> Result<EventFd, VmmError> {
+    EventFd::new(EFD_NONBLOCK).map_err(|error| VmmError::System { what: "cannot make an eventfd", error })
+}
+
+fn build(plan: &Plan, image: &[u8], options: &Options, bench: bool) -> Result<(Arc<Machine>, Vec<VcpuFd>), VmmError> {
+    if !(1..=8).contains(&plan.cpus) {
+        return Err(VmmError::Cpus(plan.cpus));
+    }
+    // The request is judged before the host: a bad image is a bad image on any host.
+    let memory = Memory::new(plan.memory, bench)?;
+    let entry = image::load(&memory, image)?;
+    let mut platform = Platform::with_stores(plan, &mut crate::disk::open)?;
+    platform.firmware();
+
+    let kvm = open()?;
+    let vm = kvm.create_vm().map_err(VmmError::system("cannot make a virtual machine"))?;
+    // Hardware of one maker wants a page of guest address space for itself (KVM_SET_TSS_ADDR).
+    vm.set_tss_address(0xfffb_d000).map_err(VmmError::system("cannot set the TSS address"))?;
+    vm.create_irq_chip().map_err(VmmError::system("cannot make the interrupt controllers"))?;
+    let pit = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+    vm.create_pit2(pit).map_err(VmmError::system("cannot make the interval timer"))?;
+    map_memory(&vm, &memory)?;
+    let cpus: Vec<VcpuFd> =
+        (0..plan.cpus).map(|cpu| processor::create(&kvm, &vm, cpu, plan.cpus)).collect::<Result<_, _>>()?;
+    let clock = Clock::new(&cpus[0], options.slow_down.max(1))?;
+    processor::enter_pvh(&cpus[0], entry)?;
+
+    let rsdp = acpi::write(&memory, plan.cpus).ok_or(VmmError::Missing("room for the ACPI tables"))?;
+    let line = command_line(plan, options, &memory, &clock);
+    image::start_info(&memory, &line, options.initrd.as_deref(), rsdp)?;
+    let interrupts = Interrupts::new(&vm)?;
+    let serial_event =
+        interrupts.serial().try_clone().map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
+    let serial = Serial::new(SerialInterrupt(serial_event), Console::new(options.terminal));
+    let ring = memory.bench.map(|base| Ring::new(memory.mmap.clone(), base));
+    let trace = TraceQueue::new(ring);
+    let (wake, doorbell) = (event()?, event()?);
+    let parts = Parts { vm, memory, clock, platform, interrupts, trace, serial, wake, doorbell };
+    Ok((Arc::new(Machine::new(parts)), cpus))
+}
+
+fn command_line(plan: &Plan, options: &Options, memory: &Memory, clock: &Clock) -> String {
+    let mut words = Vec::new();
+    if let Some(bench) = memory.bench {
+        words.push(format!("bench={bench:#x},{:#x} tsc_hz={}", bus::BENCH_PORT, clock.hz()));
+        words.push(plan.guest_command_line());
+    }
+    if !options.command_line.is_empty() {
+        words.push(options.command_line.clone());
+    }
+    words.join(" ")
+}
+
+fn map_memory(vm: &VmFd, memory: &Memory) -> Result<(), VmmError> {
+    for (slot, region) in memory.mmap.iter().enumerate() {
+        let mapping = kvm_userspace_memory_region {
+            slot: slot as u32,
+            guest_phys_addr: region.start_addr().0,
+            memory_size: region.len(),
+            userspace_addr: region.as_ptr() as u64,
+            flags: 0,
+        };
+        // SAFETY: the mapping is owned by `memory`, which the machine keeps until after the last processor's thread has ended, and
+        // regions do not overlap.
+        unsafe { vm.set_user_memory_region(mapping) }.map_err(VmmError::system("cannot map guest memory"))?;
+    }
+    Ok(())
+}
+
+/// Lets the processors run until the machine ends.
+fn drive(
+    machine: &Arc<Machine>,
+    cpus: Vec<VcpuFd>,
+    mut watch: Watch,
+    terminal: bool,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Outcome, VmmError> {
+    let mut events = EventLoop::new(machine.clone(), terminal)?;
+    // What firmware left behind (doorbells, deadlines) is in force before the first instruction.
+    machine.with_platform(|_, _| ());
+    let threads = threads::Processors::start(machine, cpus)?;
+    while !machine.is_stopping() {
+        events.wait(watch.patience())?;
+        machine.drain();
+        let batch = machine.trace.take();
+        batch.iter().for_each(&mut *sink);
+        watch.look(machine, &batch);
+    }
+    let reports = threads.stop();
+    machine.drain();
+    machine.trace.take().iter().for_each(&mut *sink);
+    let mut garbled = 0;
+    machine.trace.with_ring(|ring| garbled = ring.garbled);
+    let console = crate::machine::lock(&machine.serial).writer().lines();
+    machine.deadline.store(u64::MAX, Ordering::Release);
+    Ok(Outcome {
+        ending: machine.ending().unwrap_or(Ending::PowerOff),
+        cpus: reports,
+        console,
+        slow_down: machine.clock.slow_down(),
+        machine_time: machine.clock.now(),
+        garbled,
+    })
+}

@@ -1,0 +1,83 @@
+//! One thread a processor, and the way to get it out of the guest.
+
+use crate::VmmError;
+use crate::ending::CpuReport;
+use crate::machine::Machine;
+use crate::processor;
+use kvm_ioctls::VcpuFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
+
+/// How long a processor gets to leave the guest before it is called again.
+const CALL: Duration = Duration::from_millis(2);
+
+/// Interrupts KVM_RUN; there is nothing for it to do.
+extern "C" fn leave_guest(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+
+/// The running processors.
+pub struct Processors {
+    threads: Vec<JoinHandle<CpuReport>>,
+    left: Receiver<()>,
+}
+
+impl Processors {
+    /// Starts all processors.
+    ///
+    /// # Errors
+    /// The system refuses a thread or the signal handler.
+    pub fn start(machine: &Arc<Machine>, cpus: Vec<VcpuFd>) -> Result<Self, VmmError> {
+        register_signal_handler(SIGRTMIN(), leave_guest)
+            .map_err(VmmError::system("cannot register the signal that stops processors"))?;
+        let (out, left) = channel();
+        let mut threads = Vec::new();
+        for (number, vcpu) in cpus.into_iter().enumerate() {
+            match spawn(machine.clone(), vcpu, number, out.clone()) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    machine.end(crate::ending::Ending::PowerOff);
+                    Self { threads, left }.stop();
+                    return Err(VmmError::System { what: "cannot start a processor's thread", error });
+                }
+            }
+        }
+        Ok(Self { threads, left })
+    }
+
+    /// Gets every processor out of the guest, and its registers. The machine must be stopping.
+    ///
+    /// A signal that arrives between a thread's look at the flag and its entry into the guest is lost; so it is sent again
+    /// until the thread has left.
+    pub fn stop(self) -> Vec<CpuReport> {
+        let mut inside = self.threads.len();
+        while inside > 0 {
+            for thread in self.threads.iter().filter(|thread| !thread.is_finished()) {
+                let _ = thread.kill(SIGRTMIN());
+            }
+            while self.left.recv_timeout(CALL).is_ok() {
+                inside -= 1;
+                if inside == 0 {
+                    break;
+                }
+            }
+            inside = inside.min(self.threads.iter().filter(|thread| !thread.is_finished()).count());
+        }
+        self.threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    }
+}
+
+fn spawn(
+    machine: Arc<Machine>,
+    vcpu: VcpuFd,
+    number: usize,
+    out: Sender<()>,
+) -> std::io::Result<JoinHandle<CpuReport>> {
+    std::thread::Builder::new().name(format!("cpu{number}")).stack_size(256 << 10).spawn(move || {
+        let report = processor::run(&machine, vcpu, number);
+        // Nobody listens only if the machine is being torn down already.
+        let _ = out.send(());
+        report
+    })
+}

@@ -1,0 +1,102 @@
+//! The watchdog of a plan's run: every wait has an end.
+
+use crate::ending::Ending;
+use crate::machine::Machine;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use trace::ring::Command;
+use trace::{Event, Kind};
+
+/// Host time without any sign of life after which a guest that should do something hangs.
+const SILENCE: Duration = Duration::from_secs(20);
+/// Host time that the end of a run may take, whatever the guest says meanwhile.
+const FINISH: Duration = Duration::from_secs(120);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Until `boot.ready`.
+    Booting,
+    /// Until the plan's time is over.
+    Running,
+    /// From the finish command until power-off.
+    Finishing,
+}
+
+/// Follows a run and ends it if it does not go on.
+pub struct Watch {
+    run_for: Option<u64>,
+    stage: Stage,
+    since: Instant,
+    life: Instant,
+    exits: u64,
+}
+
+impl Watch {
+    /// The watch of a plan that runs for `run_for` ns of machine time.
+    pub fn plan(run_for: u64, _slow_down: u64) -> Self {
+        Self::new(Some(run_for))
+    }
+
+    /// No watch: the guest may do what it likes.
+    pub fn none() -> Self {
+        Self::new(None)
+    }
+
+    fn new(run_for: Option<u64>) -> Self {
+        let now = Instant::now();
+        Self { run_for, stage: Stage::Booting, since: now, life: now, exits: 0 }
+    }
+
+    /// How long the event loop may wait before it looks again.
+    pub fn patience(&self) -> Duration {
+        match self.run_for {
+            Some(_) => Duration::from_millis(10),
+            None => Duration::from_secs(1),
+        }
+    }
+
+    /// Looks at what has come since the last time; moves on to the next stage, or ends a machine that hangs.
+    pub fn look(&mut self, machine: &Machine, events: &[Event]) {
+        let Some(run_for) = self.run_for else { return };
+        let exits = machine.exits.load(Ordering::Relaxed);
+        if !events.is_empty() || exits != self.exits {
+            self.life = Instant::now();
+            self.exits = exits;
+        }
+        match self.stage {
+            Stage::Booting => {
+                if machine.ready_at.load(Ordering::Acquire) != u64::MAX {
+                    self.enter(Stage::Running);
+                }
+            }
+            Stage::Running => {
+                let ready = machine.ready_at.load(Ordering::Acquire);
+                if machine.clock.now() >= ready.saturating_add(run_for) {
+                    self.enter(Stage::Finishing);
+                    machine.command(Command::Finish);
+                }
+            }
+            Stage::Finishing => {}
+        }
+        self.bite(machine, events);
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.since = Instant::now();
+        self.life = self.since;
+    }
+
+    fn bite(&self, machine: &Machine, events: &[Event]) {
+        let silent = self.life.elapsed() > SILENCE;
+        let what = match self.stage {
+            Stage::Booting if silent => "it never said boot.ready",
+            Stage::Finishing if silent => "it does not answer the command to finish",
+            Stage::Finishing if self.since.elapsed() > FINISH => "it does not come to an end",
+            // After a panic the guest stops; it need not manage to power off.
+            _ if events.iter().any(|event| event.kind == Kind::Panic) => "it panicked",
+            _ => return,
+        };
+        machine.end(Ending::Hang { what: what.to_owned() });
+    }
+}
