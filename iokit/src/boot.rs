@@ -18,7 +18,7 @@ use crate::{
 pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
     let kit = start(kernel, args);
     for word in &args.unknown {
-        kernel.log(format_args!("iokit: unknown word on the command line: {word}\n"));
+        kernel.log(format_args!("iokit: unknown word on the command line: {word}"));
     }
     driver::register(&kit);
     load::start(&kit);

@@ -7,9 +7,16 @@ use trace::{Event, Kind, ring::Command};
 
 use crate::{
     IoKit,
-    class::{IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
+    class::{ClassCount, IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
     service::{Options, ServiceRef},
 };
+
+/// How long the end of a run waits for the registry to become quiet, ns of machine time.
+const QUIET_LIMIT: u64 = 15_000_000_000;
+/// How long it waits for the last references to go, ns.
+const SETTLE_LIMIT: u64 = 100_000_000;
+/// How often it looks, ns.
+const SETTLE_STEP: u64 = 50_000;
 
 impl IoKit {
     /// Installs the command handler, and arms the timer of `finish=`.
@@ -52,7 +59,7 @@ impl IoKit {
         self.terminate_all();
         for bundle in self.catalogue().bundles(self) {
             if self.catalogue().unload(self, bundle).is_err() {
-                self.kernel().log(format_args!("iokit: {bundle} still has instances and stays loaded\n"));
+                self.kernel().log(format_args!("iokit: {bundle} still has instances and stays loaded"));
             }
         }
         self.report_classes();
@@ -66,16 +73,39 @@ impl IoKit {
         for top in tops.iter().rev() {
             top.terminate(Options::REQUIRED | Options::SYNCHRONOUS);
         }
+        if let Some(root) = self.root() {
+            let deadline = self.kernel().now().saturating_add(QUIET_LIMIT);
+            if root.wait_quiet(Some(deadline)).is_err() {
+                self.kernel().log(format_args!("iokit: the registry did not become quiet"));
+            }
+        }
+        drop(tops);
+        self.settle();
+    }
+
+    /// Lets other threads drop what they hold of services that are gone: references on their stacks, the termination
+    /// thread's list of what to free last. What has not been freed after that time is a leak.
+    fn settle(&self) {
+        let deadline = self.kernel().now().saturating_add(SETTLE_LIMIT);
+        while self.kernel().now() < deadline
+            && self.class_counts().iter().any(|c| !is_kept(c) && c.instances() != 0)
+        {
+            self.kernel().delay(SETTLE_STEP);
+        }
     }
 
     /// `class.count` for every class that ever had an instance, but the root and the platform expert.
     fn report_classes(&self) {
-        let kept = [IO_REGISTRY_ROOT.name, IO_PLATFORM_EXPERT.name];
         for count in self.class_counts() {
-            if !kept.contains(&count.class().name) {
+            if !is_kept(&count) {
                 let event = Event::new(Kind::ClassCount).arg(u64::from(count.instances()));
                 self.kernel().trace(event.text(count.class().name));
             }
         }
     }
+}
+
+/// Classes whose one instance lives as long as the kernel.
+fn is_kept(count: &ClassCount) -> bool {
+    [IO_REGISTRY_ROOT.name, IO_PLATFORM_EXPERT.name].contains(&count.class().name)
 }

@@ -25,7 +25,7 @@ impl Service {
     /// Registering again while matching runs repeats it. Nothing happens without a path to the root.
     pub fn register_service(self: &ServiceRef, options: Options) {
         if !self.reaches_root() {
-            self.kernel().log(format_args!("{self:?}: register without a path to the root\n"));
+            self.kernel().log(format_args!("{self:?}: register without a path to the root"));
             return;
         }
         self.trace(Kind::Register, None, 0);
@@ -90,9 +90,7 @@ impl Service {
         if !self.state().intersects(State::CONFIG_RUNNING | State::NEED_CONFIG) {
             self.change(State::empty(), State::CONFIG);
         }
-        if self.is_inactive() {
-            self.schedule_phase_2();
-        }
+        self.resume_phase_2();
         self.adjust_busy_held(-1);
         drop(held);
     }

@@ -45,6 +45,8 @@ bitflags! {
         const TERM_PHASE_1 = 1 << 11;
         /// Phase 2 took it up.
         const TERM_PHASE_2 = 1 << 12;
+        /// Phase 2 came while matching or a client's start was running: to be scheduled again at the end of that.
+        const TERM_PHASE_2_LATER = 1 << 16;
         /// All wills are done; dids begin.
         const TERM_PHASE_3 = 1 << 13;
         /// `finalize` was called.

@@ -4,7 +4,7 @@ use mach::{OutOfMemory, Policy, WaitResult, band};
 
 use crate::{
     IoKit,
-    service::{Options, Service, ServiceRef},
+    service::{Options, Service, ServiceRef, State},
 };
 
 /// How long a synchronous terminate waits for quiet, ns.
@@ -15,6 +15,16 @@ impl Service {
     pub(crate) fn schedule_phase_2(self: &ServiceRef) {
         let victim = self.clone();
         self.kit().terminator().schedule(self.kernel(), |jobs| jobs.phase_2.push_back(victim));
+    }
+
+    /// Queues phase 2 again if it came too early. Matching, or a client's start, is over.
+    ///
+    /// Only then: phase 1 may still be on its way below this service, and phase 2 must not overtake it.
+    pub(crate) fn resume_phase_2(self: &ServiceRef) {
+        let _held = self.arbitrate();
+        if self.change(State::empty(), State::TERM_PHASE_2_LATER).contains(State::TERM_PHASE_2_LATER) {
+            self.schedule_phase_2();
+        }
     }
 
     /// Queues `finalize`, unless calls in flight hold it back (then the last of them comes back `now`).
@@ -55,7 +65,7 @@ impl Service {
             let result = terminator.wait_for_work(kernel, Some(deadline), || self.busy() == 0);
             terminator.take_part(kernel);
             if result == WaitResult::TimedOut {
-                kernel.log(format_args!("{self:?}: terminate(Synchronous) timed out\n"));
+                kernel.log(format_args!("{self:?}: terminate(Synchronous) timed out"));
                 break;
             }
         }

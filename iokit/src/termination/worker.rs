@@ -151,19 +151,18 @@ fn stop(client: &ServiceRef, provider: &ServiceRef) {
 }
 
 impl Service {
-    /// Whether phase 2 may begin here: not during phase 1 or matching, nor while a client starts (it is scheduled again
-    /// afterwards), nor twice.
+    /// Whether phase 2 may begin here: not in phase 1, nor twice, nor during matching or while a client starts (it is
+    /// scheduled again afterwards: [`Service::resume_phase_2`]).
     fn may_begin_phase_2(&self) -> bool {
         let _held = self.arbitrate();
         let state = self.state();
-        let ready = state.contains(State::INACTIVE)
-            && !state
-                .intersects(State::TERM_PHASE_1 | State::TERM_PHASE_2 | State::CONFIG | State::NEED_CONFIG)
-            && !self.clients().iter().any(|c| c.state().contains(State::STARTING));
-        if ready {
-            self.change(State::TERM_PHASE_2, State::empty());
+        if !state.contains(State::INACTIVE) || state.intersects(State::TERM_PHASE_1 | State::TERM_PHASE_2) {
+            return false;
         }
-        ready
+        let early = state.intersects(State::CONFIG | State::NEED_CONFIG)
+            || self.clients().iter().any(|c| c.state().contains(State::STARTING));
+        self.change(if early { State::TERM_PHASE_2_LATER } else { State::TERM_PHASE_2 }, State::empty());
+        !early
     }
 
     /// Calls `finalize` in this service's gate, the first time.

@@ -59,9 +59,7 @@ impl Service {
         if !ok {
             client.detach(self);
         }
-        if self.is_inactive() {
-            self.schedule_phase_2();
-        }
+        self.resume_phase_2();
         ok
     }
 

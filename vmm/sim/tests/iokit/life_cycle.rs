@@ -126,7 +126,7 @@ fn busy_counts_return_to_zero_whatever_the_order_of_events() {
         threads.iter().for_each(|t| {
             t.join(kit.kernel());
         });
-        bus.wait_quiet(None).unwrap();
+        kit.root().unwrap().wait_quiet(None).unwrap();
         assert_eq!((bus.busy(), kit.root().unwrap().busy()), (0, 0));
         assert!(!bus.has_clients());
     })

@@ -161,8 +161,7 @@ fn order_f_terminate_during_start_waits_for_matching() {
                 }
                 nub.terminate(Options::empty());
                 assert!(nub.clients().iter().all(|c| c.is_inactive()));
-                nub.wait_quiet(None).unwrap();
-                assert_eq!(kit.root().unwrap().busy(), 0);
+                kit.root().unwrap().wait_quiet(None).unwrap();
             })
         })
         .collect();
@@ -192,7 +191,7 @@ fn order_f_terminate_at_any_moment_of_matching_leaves_nothing() {
         nub.register_service(Options::empty());
         thread.unwrap().join(kit.kernel());
         nub.wait_quiet(None).unwrap();
-        bus.wait_quiet(None).unwrap();
+        kit.root().unwrap().wait_quiet(None).unwrap();
         assert!(!bus.has_clients() && !nub.has_clients());
         assert_eq!(kit.instances("D1") + kit.instances("D2"), 0);
     });

@@ -11,7 +11,10 @@ use sim::{Ended, Outcome, Sim};
 use trace::{Event, Kind};
 
 /// Schedules that each rule is tried under.
-pub const SEEDS: u64 = 200;
+pub const SEEDS: u64 = 300;
+
+/// Machine time, ns, in which everything that is under way comes to an end.
+const SETTLE: u64 = 1_000_000;
 
 /// A run: how it ended and what it recorded.
 pub struct Run {
@@ -27,6 +30,8 @@ pub fn run(seed: u64, args: &str, body: impl FnOnce(&IoKit) + Send + 'static) ->
     let (outcome, events) = sim::harness::traced(sim, move |kernel| {
         let kit = iokit::start(kernel, &args);
         body(&kit);
+        // What other threads still have in hand when the body is content: the worker's list of what to free last.
+        kernel.delay(SETTLE);
         kit.shutdown();
     });
     Run { seed, outcome, events }
