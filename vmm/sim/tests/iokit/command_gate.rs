@@ -70,7 +70,7 @@ fn cg2_enable_wakes_all_stalled_callers() {
                 elsewhere(kit, move || gate.run_action(|| Ok(n)))
             })
             .collect();
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         assert!(callers.iter().all(|(_, a)| a.lock().unwrap().is_none()));
         gate.enable();
         for (n, (thread, answer)) in callers.iter().enumerate() {
@@ -88,7 +88,7 @@ fn cg1_an_interrupted_stall_is_aborted() {
         gate.disable();
         let stalled = gate.clone();
         let (thread, answer) = elsewhere(kit, move || stalled.run_action(|| Ok(())));
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         thread.abort(kit.kernel());
         thread.join(kit.kernel());
         assert_eq!(*answer.lock().unwrap(), Some(Err(IOReturn::Aborted)));
@@ -131,7 +131,7 @@ fn cg5_removal_aborts_stalled_callers_and_waits_for_them() {
                 elsewhere(kit, move || gate.run_action(|| Ok(())))
             })
             .collect();
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         work_loop.remove_event_source(&gate).unwrap();
         for (thread, answer) in callers {
             thread.join(kit.kernel());
@@ -150,10 +150,10 @@ fn cg5_with_an_action_asleep_detachment_waits_for_its_return_and_does_not_wake_i
             let inner = sleeper.clone();
             sleeper.run_action(|| Ok(inner.command_sleep(event, WaitMode::Uninterruptible, None)))
         });
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         work_loop.remove_event_source(&gate).unwrap();
         assert_eq!(work_loop.source_count(), 0);
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         assert!(answer.lock().unwrap().is_none(), "still asleep");
         gate.command_wakeup(event, true);
         thread.join(kit.kernel());
@@ -189,9 +189,9 @@ fn cg6_sleepers_are_woken_through_a_predicate_that_the_gate_protects() {
                 Ok(sleeps)
             })
         });
-        pause(kit, 50_000);
+        pause(kit, 50_000_000);
         gate.command_wakeup(event, false);
-        pause(kit, 50_000);
+        pause(kit, 50_000_000);
         assert!(answer.lock().unwrap().is_none());
         gate.run_action(|| {
             ready.with(|r| *r = true);

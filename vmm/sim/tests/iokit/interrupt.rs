@@ -86,7 +86,7 @@ fn bench(kit: &IoKit, kind: InterruptType) -> Bench {
 }
 
 fn pause(kit: &IoKit) {
-    kit.kernel().sleep_until(kit.kernel().now() + 200_000);
+    kit.kernel().sleep_until(kit.kernel().now() + 20_000_000);
 }
 
 #[test]

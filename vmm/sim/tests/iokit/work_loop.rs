@@ -126,9 +126,9 @@ fn wl4_a_pass_walks_the_active_sources_in_order_with_the_gate_held_across() {
         for source in &sources {
             work_loop.add_event_source(source).unwrap();
         }
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         work_loop.run_action(|| sources.iter().rev().for_each(|s| s.interrupt_occurred()));
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         assert_eq!(*order.lock().unwrap(), [0, 1, 2]);
     });
     for run in runs {
@@ -155,7 +155,7 @@ fn wl5_a_signal_during_the_pass_is_not_lost() {
         });
         (0..20).for_each(|_| source.interrupt_occurred());
         thread.unwrap().join(kit.kernel());
-        pause(kit, 1_000_000);
+        pause(kit, 10_000_000);
         assert_eq!(count.load(Ordering::SeqCst), 40);
     });
 }
@@ -184,11 +184,11 @@ fn wl7_adding_a_source_does_not_wake_the_loop() {
         let mine = ran.clone();
         let first = InterruptSource::new(&owner, None, 0, |_, _| {}).unwrap();
         work_loop.add_event_source(&first).unwrap();
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         let gate =
             TimerSource::new(&owner, TimerPriority::WorkLoop, move |_, _| mine.store(true, Ordering::SeqCst));
         work_loop.add_event_source(&gate).unwrap();
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         assert!(!ran.load(Ordering::SeqCst));
     });
 }
@@ -261,7 +261,7 @@ fn wl12_the_last_release_ends_the_thread_and_frees_the_sources() {
         let weak = Arc::downgrade(&source);
         drop(source);
         drop(work_loop);
-        pause(kit, 1_000_000);
+        pause(kit, 10_000_000);
         assert!(weak.upgrade().is_none());
     });
     for run in runs {
@@ -285,7 +285,7 @@ fn wl12_the_last_release_from_an_action_on_the_loops_own_thread_is_safe() {
         let core = Arc::downgrade(&work_loop);
         *held.lock().unwrap() = Some(work_loop);
         source.interrupt_occurred();
-        pause(kit, 1_000_000);
+        pause(kit, 10_000_000);
         assert!(core.upgrade().is_none());
         assert_eq!(Arc::strong_count(&source), 1);
     });
@@ -299,9 +299,9 @@ fn wl13_without_interrupt_sources_everything_runs_on_other_threads() {
         let timer = TimerSource::new(&owner, TimerPriority::ThreadCall, |_, _| {});
         work_loop.add_event_source(&gate).unwrap();
         work_loop.add_event_source(&timer).unwrap();
-        timer.set_timeout(10_000).unwrap();
+        timer.set_timeout(10_000_000).unwrap();
         gate.run_action(|| Ok(())).unwrap();
-        pause(kit, 100_000);
+        pause(kit, 100_000_000);
         timer.cancel_timeout();
         work_loop.remove_event_source(&gate).unwrap();
         work_loop.remove_event_source(&timer).unwrap();

@@ -11,10 +11,10 @@ use sim::{Ended, Outcome, Sim};
 use trace::{Event, Kind};
 
 /// Schedules that each rule is tried under.
-pub const SEEDS: u64 = 300;
+pub const SEEDS: u64 = 250;
 
 /// Machine time, ns, in which everything that is under way comes to an end.
-const SETTLE: u64 = 1_000_000;
+const SETTLE: u64 = 20_000_000;
 
 /// A run: how it ended and what it recorded.
 pub struct Run {
