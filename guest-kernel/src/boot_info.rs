@@ -73,10 +73,17 @@ fn read_string(physical: &impl Physical, address: u64) -> Option<&[u8]> {
         return Some(&[]);
     }
     let mut length = 0;
-    while length < COMMAND_LINE_BYTES && physical.bytes(address.checked_add(length as u64)?, 1)?[0] != 0 {
-        length += 1;
+    while length < COMMAND_LINE_BYTES {
+        let at = address.checked_add(length as u64)?;
+        // In pieces; near the end of memory, byte by byte.
+        let piece = physical.bytes(at, 64).or_else(|| physical.bytes(at, 1))?;
+        if let Some(end) = piece.iter().position(|&b| b == 0) {
+            length += end;
+            break;
+        }
+        length += piece.len();
     }
-    physical.bytes(address, length)
+    physical.bytes(address, length.min(COMMAND_LINE_BYTES))
 }
 
 /// Finds `key=value` among the space-separated words of a command line; the last one counts.

@@ -27,7 +27,8 @@ use x86::pci::ConfigSpace;
 use x86::stack::Stack;
 use x86::time::Timer;
 use x86::{
-    apic, backtrace, context, crash, descriptors, ioapic, memory, paging, percpu, power, serial, smp, time,
+    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, serial, smp,
+    time,
 };
 
 /// Where the local APICs are if no table tells.
@@ -35,6 +36,7 @@ const USUAL_LOCAL_APIC: u64 = 0xfee0_0000;
 
 /// What the first steps found out, for those on the idle thread's stack.
 struct Early {
+    began: u64,
     acpi: Acpi,
     command_line: String,
     map: MemoryMap,
@@ -44,6 +46,7 @@ struct Early {
 /// The first Rust code, on the boot stack: memory and traps, then over to a stack with a guard.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(start_info: u32) -> ! {
+    let began = cpu::tsc();
     percpu::load(0);
     serial::init();
     let info = BootInfo::read(&LowMemory, u64::from(start_info))
@@ -64,7 +67,7 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     percpu::block(0).set_stacks(idle, traps);
     descriptors::init_idt();
     descriptors::load(0, traps);
-    let early = Box::new(Early { acpi, command_line, map: info.memory, layout });
+    let early = Box::new(Early { began, acpi, command_line, map: info.memory, layout });
     // SAFETY: the stack is fresh; what the boot stack holds is copied or handed over.
     unsafe { context::continue_on(idle, start_kernel, Box::into_raw(early) as usize) }
 }
@@ -83,10 +86,9 @@ extern "C" fn start_kernel(early: usize) -> ! {
     apic::init(time::has_tsc_deadline(), TIMER_VECTOR);
     percpu::prepare(0, apic::id());
     ioapic::init(madt.io_apics());
-    let timer = Timer::new(clock);
-    let cpus = smp::start(madt.apic_ids(), &early.map, &timer);
-
     let bench = option(line, "bench").and_then(Bench::new);
+    let timer = Timer::new(clock, if bench.is_some() { 0 } else { early.began });
+    let cpus = smp::start(madt.apic_ids(), &early.map, &timer);
     if bench.is_none() {
         let (hz, bytes) = (clock.hz(), memory::free_bytes());
         kprintln!("workgate: {cpus} CPUs, TSC {hz} Hz ({source:?}), {} MiB free", bytes >> 20);

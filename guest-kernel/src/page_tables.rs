@@ -40,6 +40,20 @@ pub trait TableMemory {
     fn entry(&self, table: u64, index: usize) -> u64;
     /// Writes it.
     fn set_entry(&mut self, table: u64, index: usize, value: u64);
+
+    /// Writes `count` entries from `first` on: `value`, `value + step`, … Stops at one that is present: its index.
+    ///
+    /// # Errors
+    /// The index of the entry that is present.
+    fn fill(&mut self, table: u64, first: usize, count: usize, value: u64, step: u64) -> Result<(), usize> {
+        for n in 0..count {
+            if self.entry(table, first + n) & PRESENT != 0 {
+                return Err(first + n);
+            }
+            self.set_entry(table, first + n, value + n as u64 * step);
+        }
+        Ok(())
+    }
 }
 
 /// A hierarchy of page tables.
@@ -122,13 +136,8 @@ impl<M: TableMemory> PageTables<M> {
             if level == 3 { bytes } else { page_bytes(level + 1) - from % page_bytes(level + 1) };
         let count = (bytes.min(until_larger) / step).min((ENTRIES - first) as u64);
         let flags = PRESENT | access.0 | if level == 1 { 0 } else { LARGE };
-        for n in 0..count {
-            let at = first + n as usize;
-            if self.memory.entry(table, at) & PRESENT != 0 {
-                return Err(MapError::Taken(from + n * step));
-            }
-            self.memory.set_entry(table, at, (to + n * step) | flags);
-        }
+        let taken = |at: usize| MapError::Taken(from + (at - first) as u64 * step);
+        self.memory.fill(table, first, count as usize, to | flags, step).map_err(taken)?;
         Ok(count * step)
     }
 

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{cpu, percpu};
+use super::{cpu, paging, percpu};
 
 const MSR_APIC_BASE: u32 = 0x1b;
 const APIC_ENABLE: u64 = 1 << 11;
@@ -44,6 +44,7 @@ static BASE: AtomicU64 = AtomicU64::new(0);
 pub fn choose(base: u64) {
     X2APIC.store(cpu::cpuid(1, 0)[2] >> 21 & 1 != 0, Ordering::Relaxed);
     BASE.store(base, Ordering::Relaxed);
+    assert!(paging::reach(base), "the local APIC at {base:#x} cannot be mapped");
 }
 
 /// Enables the calling CPU's APIC, everything but the timer's mode masked.
@@ -148,7 +149,7 @@ fn read(register: u32) -> u32 {
         return unsafe { cpu::rdmsr(MSR_X2APIC + (register >> 4)) } as u32;
     }
     let address = BASE.load(Ordering::Relaxed) + u64::from(register);
-    // SAFETY: the APIC's page is mapped as device memory (below 4 GiB, not RAM).
+    // SAFETY: the APIC's page was mapped as device memory by `choose`.
     unsafe { (address as *const u32).read_volatile() }
 }
 

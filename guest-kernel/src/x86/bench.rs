@@ -10,8 +10,8 @@ use guest_kernel::record::{LAST_WORD, words};
 use trace::ring::{ARMED, BENCH_BYTES, COMMAND, Command, HEAD, RECORDS, RING_EVENTS, TAIL};
 use trace::{EVENT_BYTES, Event};
 
-use super::cpu;
 use super::lock::Masked;
+use super::{cpu, paging};
 
 /// Turns to wait for another CPU's event when the kernel panics.
 const PATIENCE: u32 = 100_000;
@@ -31,6 +31,7 @@ impl Bench {
         let base = number(base)?;
         let end = base.checked_add(BENCH_BYTES as u64)?;
         let usable = base >= 4096 && base % 4096 == 0 && end <= 1 << 32;
+        let usable = usable && paging::map_shared(base, BENCH_BYTES as u64).is_ok();
         usable.then_some(Self { base, doorbell: u16::try_from(number(port)?).ok()?, lock: Masked::new(()) })
     }
 
@@ -92,7 +93,7 @@ impl Bench {
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: offsets are 8-aligned and within BENCH_BYTES of the page, which is mapped below 4 GiB and shared with the host only.
+        // SAFETY: offsets are 8-aligned and within BENCH_BYTES of the page, which `new` mapped and which is shared with the host only.
         unsafe { &*((self.base + offset as u64) as *const AtomicU64) }
     }
 }

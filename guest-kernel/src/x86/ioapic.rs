@@ -3,7 +3,7 @@
 use guest_kernel::acpi::{IoApic, MAX_IO_APICS};
 
 use super::lock::Masked;
-use super::percpu;
+use super::{paging, percpu};
 
 const SELECT: u64 = 0x00;
 const WINDOW: u64 = 0x10;
@@ -26,7 +26,8 @@ static UNITS: Masked<[Unit; MAX_IO_APICS]> =
 /// Takes over the IO-APICs. Inputs keep the state of reset, masked, until they are routed.
 pub fn init(apics: &[IoApic]) {
     let mut units = UNITS.lock();
-    for (unit, &apic) in units.iter_mut().zip(apics) {
+    let reachable = apics.iter().filter(|apic| paging::reach(u64::from(apic.address)));
+    for (unit, &apic) in units.iter_mut().zip(reachable) {
         *unit = Unit { apic, inputs: 0 };
         unit.inputs = (unit.read(VERSION) >> 16 & 0xff) + 1;
     }

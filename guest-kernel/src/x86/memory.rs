@@ -6,13 +6,14 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 
-use guest_kernel::memory_map::{FRAME, Region};
+use guest_kernel::memory_map::{FRAME, LARGE, Region};
 use guest_kernel::physical::Physical;
 use talc::base::Talc;
 use talc::base::binning::{Binning, DefaultBinning};
 use talc::source::Source;
 
 use super::lock::Masked;
+use super::paging;
 
 /// The heap grows by at least this much.
 const HEAP_STEP: u64 = 1 << 20;
@@ -88,11 +89,14 @@ pub struct LowMemory;
 impl Physical for LowMemory {
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         let end = address.checked_add(length as u64)?;
-        if address < 16 || end > 1 << 32 {
+        if address < 16 || end > 1 << 32 || length as u64 > LARGE {
             return None;
         }
-        // SAFETY: the first 4 GiB are mapped one to one in the boot tables, and in the later ones except page 0. The areas that loader
-        // and firmware name hold constants; nothing writes them while they are read.
+        if !paging::reach(address) || !paging::reach(end - 1) {
+            return None;
+        }
+        // SAFETY: mapped one to one: shorter than a large page, so that with both ends all of it is. The areas that loader and firmware
+        // name hold constants; nothing writes them while they are read.
         Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
     }
 }

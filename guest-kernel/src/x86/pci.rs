@@ -101,7 +101,7 @@ fn select(function: Bdf, offset: u16) -> u16 {
 
 /// Reads a device register; all ones where nothing can answer. One plain move, whatever the compiler does around it.
 pub fn reg_read(address: u64, width: Width) -> u64 {
-    if !paging::reach_device(address) {
+    if !paging::reach(address) {
         return u64::MAX >> (64 - 8 * width as u32);
     }
     let value: u64;
@@ -120,7 +120,7 @@ pub fn reg_read(address: u64, width: Width) -> u64 {
 
 /// Writes a device register; lost where nothing can answer.
 pub fn reg_write(address: u64, width: Width, value: u64) {
-    if !paging::reach_device(address) {
+    if !paging::reach(address) {
         return;
     }
     // SAFETY: as in `reg_read`.

@@ -4,9 +4,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use guest_kernel::acpi::{Fadt, PowerOff};
 
+use mach::seam::Width;
+
 use super::cpu::{halt_forever, outb, outw};
 use super::lock::Masked;
 use super::memory::LowMemory;
+use super::pci::reg_write;
 
 /// QEMU's isa-debug-exit, if the machine was given one.
 const DEBUG_EXIT: u16 = 0x501;
@@ -40,7 +43,7 @@ pub fn off() -> ! {
         match way {
             Some(PowerOff::Pm1 { port, value }) => outw(port, value),
             Some(PowerOff::SleepPort { port, value }) => outb(port, value),
-            Some(PowerOff::SleepMemory { address, value }) => (address as *mut u8).write_volatile(value),
+            Some(PowerOff::SleepMemory { address, value }) => reg_write(address, Width::B1, u64::from(value)),
             None => outw(USUAL_PM1A, USUAL_SOFT_OFF),
         }
         outb(DEBUG_EXIT, 0);

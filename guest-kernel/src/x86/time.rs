@@ -1,7 +1,8 @@
 //! Machine time and the one timer of each CPU.
 //!
 //! Machine time is the TSC, scaled ([`TscClock`]). Its frequency comes from the command line (`tsc_hz=`, slow-down included), else from
-//! CPUID, else it is measured against the ACPI timer or the PIT.
+//! CPUID, else it is measured against the ACPI timer or the PIT. With a bench, whose host uses the same clock, machine time zero
+//! is TSC zero; else it is the kernel's first instruction.
 
 use guest_kernel::acpi::PmTimer;
 use trace::TscClock;
@@ -26,6 +27,8 @@ const FALLBACK_HZ: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Timer {
     clock: TscClock,
+    /// The TSC's value at machine time zero.
+    zero: u64,
     /// APIC timer ticks a nanosecond, times 2^32; `None` = TSC deadline.
     apic_ratio: Option<u64>,
 }
@@ -68,14 +71,15 @@ pub fn has_tsc_deadline() -> bool {
 
 impl Timer {
     /// Measures the APIC timer if it is needed; the calling CPU's APIC is enabled and idle.
-    pub fn new(clock: TscClock) -> Self {
+    /// `zero` is the TSC's value at machine time zero: 0 if a host shares this clock.
+    pub fn new(clock: TscClock, zero: u64) -> Self {
         let apic_ratio = (!has_tsc_deadline()).then(|| measure_apic(&clock));
-        Self { clock, apic_ratio }
+        Self { clock, zero, apic_ratio }
     }
 
     /// Machine time in nanoseconds.
     pub fn now(&self) -> u64 {
-        self.clock.nanoseconds(cpu::tsc())
+        self.clock.nanoseconds(cpu::tsc().saturating_sub(self.zero))
     }
 
     /// Arms the calling CPU's timer for machine time `deadline`, or disarms it.
@@ -83,7 +87,7 @@ impl Timer {
         match (self.apic_ratio, deadline) {
             (None, None) => apic::set_deadline(0),
             // A deadline in the past fires at once; 0 would disarm.
-            (None, Some(at)) => apic::set_deadline(self.clock.ticks(at).max(1)),
+            (None, Some(at)) => apic::set_deadline(self.clock.ticks(at).saturating_add(self.zero).max(1)),
             (Some(_), None) => apic::set_count(0),
             (Some(ratio), Some(at)) => {
                 let ns = at.saturating_sub(self.now());
