@@ -1,6 +1,13 @@
 //! Drivers.
 
+pub mod edu;
+pub mod virtio_blk;
+
 use crate::IoKit;
 
 /// Adds the personalities of all drivers to the catalogue.
-pub fn register(_kit: &IoKit) {}
+pub fn register(kit: &IoKit) {
+    edu::register(kit);
+    virtio_blk::register(kit);
+    crate::family::storage::register(kit);
+}

@@ -1,6 +1,11 @@
 //! Families: what drivers of one kind of device have in common.
 
+pub mod pci;
+pub mod storage;
+
 use crate::{IoKit, ServiceRef};
 
 /// Publishes what the families find: host bridges below `platform`, and so on down.
-pub fn start(_kit: &IoKit, _platform: &ServiceRef) {}
+pub fn start(kit: &IoKit, platform: &ServiceRef) {
+    pci::host::HostBridge::publish(kit, platform);
+}

@@ -1,6 +1,102 @@
-//! The workload: client threads that keep requests in flight.
+//! The workload: client threads that keep requests in flight and check every completion.
+//!
+//! `load.N=clients:C,depth:D` starts a session whenever the device in slot N is published: C connections, each with D threads
+//! at user priority that are blocked in an external method most of the time. A session ends when its
+//! device goes, or with the run; then it prints its counts.
+
+mod client;
+mod exercise;
+mod pattern;
+mod session;
 
 use crate::IoKit;
+use crate::driver::edu::EDU_DRIVER;
+use crate::matching::NotificationKind;
+use crate::service::ServiceRef;
+use crate::value::Properties;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use exercise::Exercise;
+use mach::{KernelRef, SpinLock, WaitEvent, WaitMode};
+use session::Session;
+
+/// How long the end of the run waits for requests in flight, in machine ns.
+const FINISH_LIMIT_NS: u64 = 20_000_000_000;
+
+/// The workloads of a run.
+struct Load {
+    kernel: KernelRef,
+    /// Nothing is issued any more.
+    stopping: AtomicBool,
+    /// Sessions that have not ended.
+    running: AtomicU32,
+    idle: WaitEvent,
+    /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
+    numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
+}
 
 /// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run.
-pub fn start(_kit: &IoKit) {}
+pub fn start(kit: &IoKit) {
+    if kit.args().loads.is_empty() {
+        return;
+    }
+    let load = Arc::new(Load {
+        kernel: kit.kernel().clone(),
+        stopping: AtomicBool::new(false),
+        running: AtomicU32::new(0),
+        idle: kit.kernel().new_event(),
+        numbers: SpinLock::new(BTreeMap::new()),
+    });
+    for (class, exercise) in [(EDU_DRIVER.name, Exercise::Edu)] {
+        let load = load.clone();
+        let wanted = (class, Properties::new());
+        kit.notifications().add(kit, NotificationKind::FirstPublish, wanted, 0, move |service| {
+            load.published(service, exercise);
+        });
+    }
+    kit.on_finish(move |_| load.finish());
+}
+
+impl Load {
+    /// A service that can be exercised was published: begins a session if its slot has a workload.
+    fn published(self: &Arc<Self>, service: &ServiceRef, exercise: Exercise) {
+        let Some(args) = service.kit().args().load(service.slot()) else { return };
+        self.running.fetch_add(1, Ordering::AcqRel);
+        let numbers = self.numbers(service.slot(), args.clients);
+        Session::begin(self, service, exercise, args, numbers);
+    }
+
+    fn numbers(&self, slot: u32, clients: u32) -> Arc<Vec<AtomicU64>> {
+        let fresh = || Arc::new((0..clients).map(|_| AtomicU64::new(0)).collect());
+        self.numbers.lock(&self.kernel).entry(slot).or_insert_with(fresh).clone()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn session_ended(&self) {
+        self.running.fetch_sub(1, Ordering::AcqRel);
+        self.kernel.wakeup(self.idle);
+    }
+
+    /// Lets every session end, and waits for the requests in flight.
+    fn finish(&self) {
+        self.stopping.store(true, Ordering::Release);
+        let deadline = self.kernel.now().saturating_add(FINISH_LIMIT_NS);
+        loop {
+            self.kernel.assert_wait(self.idle, WaitMode::Uninterruptible, Some(deadline));
+            let running = self.running.load(Ordering::Acquire);
+            if running == 0 || self.kernel.now() >= deadline {
+                self.kernel.clear_own_wait();
+                if running != 0 {
+                    self.kernel.log(format_args!("load: {running} session(s) did not end"));
+                }
+                return;
+            }
+            self.kernel.block();
+        }
+    }
+}

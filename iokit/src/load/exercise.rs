@@ -1,0 +1,94 @@
+//! What is asked of each kind of device, and what must come back.
+
+use super::pattern;
+use crate::driver::edu::client as edu;
+use crate::ioreturn::{IOResult, IOReturn};
+use crate::user_client::{Arguments, Connection};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It came back right.
+    Done,
+    /// The device, or the port to it, is gone.
+    Offline,
+    /// It came back with this IOReturn.
+    Error(u32),
+    /// It came back with wrong data.
+    Corrupt,
+}
+
+impl Outcome {
+    fn of(result: IOResult, right: bool) -> Self {
+        match result {
+            Ok(()) if right => Self::Done,
+            Ok(()) => Self::Corrupt,
+            Err(IOReturn::Offline | IOReturn::DeadPort) => Self::Offline,
+            Err(other) => Self::Error(other.code()),
+        }
+    }
+}
+
+/// The kinds of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exercise {
+    /// An edu card: factorials, copies, liveness checks.
+    Edu,
+}
+
+/// One thread's part of an exercise.
+pub(super) struct Worker {
+    exercise: Exercise,
+    number: u32,
+    turn: u32,
+}
+
+impl Exercise {
+    /// The part of thread `number` of the session, from 0.
+    pub(super) fn worker(self, number: u32) -> Worker {
+        Worker { exercise: self, number, turn: 0 }
+    }
+}
+
+impl Worker {
+    /// Makes request `id` through `connection` and checks what comes back.
+    pub(super) fn request(&mut self, connection: &Connection, id: u64) -> Outcome {
+        let turn = self.turn.wrapping_add(self.number);
+        self.turn = self.turn.wrapping_add(1);
+        match (self.exercise, turn % 4) {
+            (Exercise::Edu, 0 | 2) => factorial(connection, id),
+            (Exercise::Edu, 1) => copy(connection, id),
+            (Exercise::Edu, _) => liveness(connection, id),
+        }
+    }
+}
+
+fn factorial(connection: &Connection, id: u64) -> Outcome {
+    let n = id % 16;
+    let mut output = [0];
+    let mut arguments = Arguments { scalar_input: &[n], scalar_output: &mut output, ..Arguments::default() };
+    let result = connection.call(edu::FACTORIAL, &mut arguments);
+    let expected = (1..=n as u32).fold(1u32, u32::wrapping_mul);
+    Outcome::of(result, output[0] == u64::from(expected))
+}
+
+fn liveness(connection: &Connection, id: u64) -> Outcome {
+    let value = id as u32;
+    let mut output = [0];
+    let input = [u64::from(value)];
+    let mut arguments =
+        Arguments { scalar_input: &input, scalar_output: &mut output, ..Arguments::default() };
+    let result = connection.call(edu::LIVENESS, &mut arguments);
+    Outcome::of(result, output[0] == u64::from(!value))
+}
+
+/// Bytes that a copy takes to the card and back.
+const COPY_BYTES: usize = 96;
+
+fn copy(connection: &Connection, id: u64) -> Outcome {
+    let (mut there, mut back) = ([0; COPY_BYTES], [0; COPY_BYTES]);
+    pattern::fill(&mut there, id);
+    let mut arguments = Arguments { struct_input: &there, struct_output: &mut back, ..Arguments::default() };
+    let result = connection.call(edu::COPY, &mut arguments);
+    Outcome::of(result, there == back)
+}

@@ -1,0 +1,119 @@
+//! One workload on one published service, from its beginning to its end.
+
+use super::Load;
+use super::client;
+use super::exercise::{Exercise, Outcome};
+use crate::bootargs::LoadArgs;
+use crate::service::ServiceRef;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use mach::KernelRef;
+use trace::{Event, Kind};
+
+/// What became of the requests.
+#[derive(Default)]
+struct Counts {
+    issued: AtomicU64,
+    done: AtomicU64,
+    offline: AtomicU64,
+    error: AtomicU64,
+    corrupt: AtomicU64,
+}
+
+/// A session. It ends when the last of its threads drops it.
+pub(super) struct Session {
+    load: Arc<Load>,
+    device: String,
+    slot: u32,
+    exercise: Exercise,
+    depth: u32,
+    counts: Counts,
+    numbers: Arc<Vec<AtomicU64>>,
+}
+
+impl Session {
+    /// Begins a session on `service`: one thread for each client, which does the rest.
+    pub(super) fn begin(
+        load: &Arc<Load>,
+        service: &ServiceRef,
+        exercise: Exercise,
+        args: LoadArgs,
+        numbers: Arc<Vec<AtomicU64>>,
+    ) {
+        let session = Arc::new(Self {
+            load: load.clone(),
+            device: String::from(&**service.device()),
+            slot: service.slot(),
+            exercise,
+            depth: args.depth,
+            counts: Counts::default(),
+            numbers,
+        });
+        let kernel = service.kernel();
+        kernel.log(format_args!("load {}: clients={} depth={}", session.device, args.clients, args.depth));
+        for number in 0..args.clients {
+            client::spawn(&session, service, number);
+        }
+    }
+
+    pub(super) fn kernel(&self) -> &KernelRef {
+        &self.load.kernel
+    }
+
+    pub(super) fn exercise(&self) -> Exercise {
+        self.exercise
+    }
+
+    /// Requests in flight of each client.
+    pub(super) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.load.is_stopping()
+    }
+
+    /// Issues the next request of `client` on the user client `object`: its id, unique in the run.
+    pub(super) fn issue(&self, client: u32, object: u32) -> u64 {
+        let n = self.numbers[client as usize].fetch_add(1, Ordering::Relaxed);
+        let id = u64::from(self.slot) << 48 | u64::from(client) << 32 | n & 0xffff_ffff;
+        self.counts.issued.fetch_add(1, Ordering::Relaxed);
+        self.trace(Kind::IoIssue, object, id, 0);
+        id
+    }
+
+    /// Books what became of a request.
+    pub(super) fn book(&self, object: u32, id: u64, outcome: Outcome) {
+        let (kind, count, other) = match outcome {
+            Outcome::Done => (Kind::IoDone, &self.counts.done, 0),
+            Outcome::Offline => (Kind::IoOffline, &self.counts.offline, 0),
+            Outcome::Error(code) => (Kind::IoError, &self.counts.error, code),
+            Outcome::Corrupt => (Kind::IoCorrupt, &self.counts.corrupt, 0),
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.trace(kind, object, id, other);
+    }
+
+    fn trace(&self, kind: Kind, object: u32, id: u64, other: u32) {
+        self.kernel().trace(Event::new(kind).object(object).other(other).slot(self.slot).arg(id));
+    }
+
+    /// A thread of the session is done with it; the last one prints the counts.
+    pub(super) fn leave(self: Arc<Self>) {
+        let Some(session) = Arc::into_inner(self) else { return };
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &session.counts;
+        session.kernel().log(format_args!(
+            "load {}: issued={} done={} offline={} error={} corrupt={}",
+            session.device,
+            count(&counts.issued),
+            count(&counts.done),
+            count(&counts.offline),
+            count(&counts.error),
+            count(&counts.corrupt),
+        ));
+        session.load.session_ended();
+    }
+}

@@ -1,0 +1,81 @@
+//! The edu driver on the PCI family, under plans and many seeds.
+
+mod common;
+
+use common::{judge, passes};
+
+#[test]
+fn a_card_works() {
+    passes("machine cpus=1\nplug edu0 edu slot=1\nload edu0 clients=1 depth=1\nrun for=2ms\n", 0..20);
+}
+
+#[test]
+fn a_card_that_goes_and_comes_back() {
+    passes(
+        "machine cpus=2\nplug edu0 edu slot=1\nload edu0 clients=4 depth=8\n\
+         on edu0.mmio.write #40 unplug edu0\nat 10ms replug edu0\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=15ms\n",
+        0..50,
+    );
+}
+
+#[test]
+fn cards_are_ejected_in_order_and_torn_out() {
+    passes(
+        "machine cpus=2\nplug edu0 edu slot=1\nplug edu1 edu slot=2\nload edu0 clients=2 depth=4\nload edu1 clients=1 depth=2\n\
+         at 2ms eject edu0\nat 3ms unplug edu1\nat 5ms replug edu1\nat 10ms replug edu0\nat 12ms eject edu1\nat 20ms replug edu1\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=30ms\n",
+        0..30,
+    );
+}
+
+#[test]
+fn a_card_is_torn_out_while_it_is_ejected() {
+    passes(
+        "machine cpus=2\nplug edu0 edu slot=1\nload edu0 clients=4 depth=8\nat 2ms eject edu0\n\
+         on edu0.willTerminate #1 unplug edu0\nat 10ms replug edu0\n\
+         expect offline within=20ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=15ms\n",
+        0..30,
+    );
+}
+
+#[test]
+fn a_card_goes_while_its_driver_starts() {
+    for access in 1..30 {
+        for site in ["mmio.read", "mmio.write", "config.read", "config.write"] {
+            passes(
+                &format!(
+                    "machine cpus=2\nplug edu0 edu slot=1 absent=yes\nload edu0 clients=1 depth=1\nat 1ms plug edu0\n\
+                     on edu0.{site} #{access} unplug edu0\nat 5ms replug edu0\n\
+                     expect offline within=20ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=10ms\n"
+                ),
+                0..1,
+            );
+        }
+    }
+}
+
+#[test]
+fn two_cards_on_one_line_and_a_storm() {
+    passes(
+        "machine cpus=2\nplug edu0 edu slot=1 irq=intx\nplug edu1 edu slot=5 irq=intx\n\
+         load edu0 clients=2 depth=4\nload edu1 clients=2 depth=4\n\
+         at 1ms storm edu0 rate=50kHz for=5ms\nat 8ms unplug edu0\nat 12ms replug edu0\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=20ms\n",
+        0..30,
+    );
+}
+
+#[test]
+fn the_driver_that_closes_early_is_found() {
+    for seed in 0..20 {
+        let (verdict, _) = judge(
+            "machine cpus=2\nplug edu0 edu slot=1 driver=close-early\nload edu0 clients=4 depth=8\n\
+             on edu0.mmio.write #40 unplug edu0\nexpect quiet within=1s\nexpect no-leaks\nrun for=10ms\n",
+            seed,
+        );
+        assert!(!verdict.passed, "seed {seed}");
+        let rules: Vec<_> = verdict.findings.iter().map(|f| f.rule.as_str()).collect();
+        assert_eq!(rules[0], "close-before-return", "seed {seed}: {rules:?}");
+    }
+}
