@@ -18,6 +18,9 @@ pub static USER: Class = Class::new("U", &IO_USER_CLIENT);
 
 type Two<R> = Box<dyn Fn(&ServiceRef, &ServiceRef) -> R + Send + Sync>;
 type One<R> = Box<dyn Fn(&ServiceRef) -> R + Send + Sync>;
+type Did = Box<dyn Fn(&ServiceRef, &ServiceRef, &mut bool) + Send + Sync>;
+type Heard = Box<dyn Fn(&ServiceRef, Message, &ServiceRef) -> IOResult + Send + Sync>;
+type Look = Box<dyn Fn(&mut i32) -> bool + Send + Sync>;
 type Call = Box<dyn Fn(&ServiceRef, u32, &mut Arguments<'_>) -> IOResult + Send + Sync>;
 
 /// A driver of any class with some methods overridden.
@@ -30,9 +33,9 @@ pub struct Mock {
     stop: Option<Two<()>>,
     request: Option<Two<bool>>,
     will: Option<Two<()>>,
-    did: Option<Box<dyn Fn(&ServiceRef, &ServiceRef, &mut bool) + Send + Sync>>,
-    message: Option<Box<dyn Fn(&ServiceRef, Message, &ServiceRef) -> IOResult + Send + Sync>>,
-    probe: Option<Box<dyn Fn(&mut i32) -> bool + Send + Sync>>,
+    did: Option<Did>,
+    message: Option<Heard>,
+    probe: Option<Look>,
     new_user: Option<Box<dyn Fn() -> Mock + Send + Sync>>,
     call: Option<Call>,
     close: Option<One<IOResult>>,

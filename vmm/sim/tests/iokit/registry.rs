@@ -44,9 +44,7 @@ fn every_service_inherits_the_slot_and_is_announced_first() {
             let id = run.events.iter().find(|e| e.kind == Kind::Name && e.text_str() == name).unwrap().object;
             run.events
                 .iter()
-                .filter(move |e| {
-                    e.object == id && e.kind as u16 >= 64 || e.object == id && e.kind as u16 <= 4
-                })
+                .filter(move |e| e.object == id && !(16..32).contains(&(e.kind as u16)))
                 .collect::<Vec<_>>()
         };
         for name in ["edu0", "D", "U"] {

@@ -49,6 +49,8 @@ pub fn everywhere_in(args: &str, body: impl Fn(&IoKit) + Send + Sync + 'static) 
         let body = body.clone();
         let run = run(seed, args, move |kit| body(kit));
         run.assert_done();
+        let left = (run.outcome.abandoned, run.outcome.kernel_references);
+        assert_eq!(left, (0, 0), "seed {seed}: stacks not unwound, references to the kernel left");
         assert_eq!(run.violations(), Vec::<String>::new(), "seed {seed}");
         run
     };
