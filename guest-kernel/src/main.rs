@@ -82,6 +82,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
 
     let pm_timer = early.acpi.fadt.and_then(|fadt| fadt.pm_timer());
     let (clock, source) = time::clock(option(line, "tsc_hz").and_then(number), pm_timer);
+    apic::silence_legacy_controllers();
     apic::choose(if madt.local_apic == 0 { USUAL_LOCAL_APIC } else { madt.local_apic });
     apic::init(time::has_tsc_deadline(), TIMER_VECTOR);
     percpu::prepare(0, apic::id());
@@ -93,9 +94,16 @@ extern "C" fn start_kernel(early: usize) -> ! {
         let (hz, bytes) = (clock.hz(), memory::free_bytes());
         kprintln!("workgate: {cpus} CPUs, TSC {hz} Hz ({source:?}), {} MiB free", bytes >> 20);
     }
+    let trace_console = option(line, "trace") == Some("console");
     let config = ConfigSpace::new(early.acpi.ecam);
-    let machine =
-        guest::install(Arc::new(Guest { cpus, timer, config, dma: DmaMemory(early.layout.dma), bench }));
+    let machine = guest::install(Arc::new(Guest {
+        cpus,
+        timer,
+        config,
+        dma: DmaMemory(early.layout.dma),
+        bench,
+        trace_console,
+    }));
     let kernel = Kernel::new(machine);
     guest::set_kernel(kernel.clone());
     let arguments = BootArgs::parse(&early.command_line);

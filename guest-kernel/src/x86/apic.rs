@@ -40,6 +40,15 @@ const PATIENCE: u32 = 1_000_000;
 static X2APIC: AtomicBool = AtomicBool::new(false);
 static BASE: AtomicU64 = AtomicU64::new(0);
 
+/// Masks the two 8259s, which firmware may have left in use. Before LINT0 is masked: a request that they have raised must be taken
+/// back while the APIC still listens, or QEMU delivers an interrupt without a vector.
+pub fn silence_legacy_controllers() {
+    for port in [0x21, 0xa1] {
+        // SAFETY: the mask registers of the 8259s, which this kernel does not use otherwise; absent ones ignore it.
+        unsafe { cpu::outb(port, 0xff) };
+    }
+}
+
 /// Chooses how to reach the APIC. `base` is what the MADT says; on the boot CPU, first.
 pub fn choose(base: u64) {
     X2APIC.store(cpu::cpuid(1, 0)[2] >> 21 & 1 != 0, Ordering::Relaxed);

@@ -28,6 +28,8 @@ pub struct Guest {
     pub dma: DmaMemory,
     /// The host's ear.
     pub bench: Option<Bench>,
+    /// `trace=console`: events go to the console, where no host listens.
+    pub trace_console: bool,
 }
 
 /// Set once, before any other CPU enters the kernel.
@@ -108,6 +110,17 @@ pub fn trace_in_panic(mut event: Event) {
     }
 }
 
+fn print(e: &Event) {
+    let (kind, text) = (e.kind.word(), e.text_str());
+    let (object, other, slot, arg) = (e.object, e.other, e.slot, e.arg);
+    crate::kprintln!(
+        "{:>12} cpu{} t{} {kind} {object} {other} slot{slot} {arg:#x} {text}",
+        e.time,
+        e.cpu,
+        e.thread
+    );
+}
+
 impl Guest {
     fn stamp(&self, event: &mut Event) {
         event.time = self.timer.now();
@@ -179,11 +192,14 @@ impl Machine for Guest {
     fn trace(&self, mut event: Event) {
         if let Some(bench) = &self.bench {
             bench.record(&mut event, |event| self.stamp(event));
+        } else if self.trace_console {
+            self.stamp(&mut event);
+            print(&event);
         }
     }
 
     fn traced(&self) -> bool {
-        self.bench.is_some()
+        self.bench.is_some() || self.trace_console
     }
 
     fn console(&self, text: &str) {

@@ -75,22 +75,11 @@ impl fmt::Write for PanicConsole {
     }
 }
 
-/// For `write!` elsewhere.
-#[derive(Debug)]
-pub struct Console;
-
-impl fmt::Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        write(text);
-        Ok(())
-    }
-}
-
 /// Prints one line on the console.
 #[macro_export]
 macro_rules! kprintln {
     ($($argument:tt)*) => {{
-        use core::fmt::Write;
-        let _ = writeln!($crate::x86::serial::Console, $($argument)*);
+        // One piece, so that lines of different CPUs do not mix.
+        $crate::x86::serial::write(&alloc::format!("{}\n", format_args!($($argument)*)));
     }};
 }
