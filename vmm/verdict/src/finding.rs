@@ -98,7 +98,7 @@ impl Rule {
 pub struct Finding {
     /// Name of the rule.
     pub rule: String,
-    /// Machine time, in ns from boot.
+    /// Plan time, in ns.
     pub time: u64,
     /// Plan name of the device concerned, if one is.
     pub device: Option<String>,

@@ -1,7 +1,10 @@
 //! Names of registry entries, as the trace announces them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use trace::{Event, Kind};
+
+/// Ended threads and freed entries whose names are still known, for events that are told after their end.
+const MAX_GONE: usize = 1024;
 
 /// Entries remembered at the most; a hostile guest could announce names for ever.
 const MAX_NAMES: usize = 65_536;
@@ -11,6 +14,9 @@ const MAX_NAMES: usize = 65_536;
 pub struct Names {
     names: HashMap<u32, String>,
     threads: HashMap<u32, String>,
+    freed: VecDeque<u32>,
+    ended: VecDeque<u32>,
+    zero: u64,
 }
 
 impl Names {
@@ -23,16 +29,16 @@ impl Names {
             Kind::ThreadStart if self.threads.len() < MAX_NAMES => {
                 self.threads.insert(event.object, event.text_str().to_owned());
             }
-            Kind::ThreadEnd => {
-                self.threads.remove(&event.object);
-            }
+            Kind::ThreadEnd => retire(&mut self.threads, &mut self.ended, event.object),
+            Kind::Free => retire(&mut self.names, &mut self.freed, event.object),
+            Kind::Ready if self.zero == 0 => self.zero = event.time,
             _ => {}
         }
     }
 
-    /// Forgets an entry that was freed (after the event itself has been looked at).
-    pub fn forget(&mut self, object: u32) {
-        self.names.remove(&object);
+    /// Plan time of a machine time: what came before `boot.ready` is at zero.
+    pub fn plan_time(&self, time: u64) -> u64 {
+        time.saturating_sub(self.zero)
     }
 
     /// `name@id`, or `@id` for an entry that never had a name.
@@ -83,11 +89,23 @@ impl Names {
     /// The line with time, CPU and thread before it.
     pub fn full_line(&self, event: &Event) -> String {
         format!(
-            "{:>12} ns  cpu{} {:<20} {}",
-            event.time,
+            "{:>11} ns  cpu{} {:<20} {}",
+            self.plan_time(event.time),
             event.cpu,
             self.thread(event.thread),
             self.line(event)
         )
+    }
+}
+
+/// Keeps a name a little longer than what it names.
+fn retire(names: &mut HashMap<u32, String>, gone: &mut VecDeque<u32>, id: u32) {
+    if names.contains_key(&id) {
+        gone.push_back(id);
+    }
+    if gone.len() > MAX_GONE
+        && let Some(oldest) = gone.pop_front()
+    {
+        names.remove(&oldest);
     }
 }

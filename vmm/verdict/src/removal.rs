@@ -19,7 +19,7 @@ pub struct Removal {
     pub device: String,
     /// `unplug` (surprise) or `eject` (orderly).
     pub action: String,
-    /// Machine time of the removal, ns.
+    /// Plan time of the removal, ns.
     pub time: u64,
     /// Requests in flight at that moment.
     pub in_flight: usize,
@@ -30,20 +30,29 @@ pub struct Removal {
     /// The teardown's life-cycle calls, in order.
     pub order: Vec<String>,
     #[serde(skip)]
+    machine_time: u64,
+    #[serde(skip)]
     outstanding: usize,
     #[serde(skip)]
     stack: BTreeSet<u32>,
 }
 
 impl Removal {
-    /// A removal at `event` (a [`Kind::Fault`]) with `in_flight` requests outstanding and the services of
+    /// A removal at `event` (a [`Kind::Fault`]), `plan_time` ns into the plan, with `in_flight` requests outstanding and the services of
     /// `stack` attached.
-    pub fn new(event: &Event, device: String, in_flight: usize, stack: BTreeSet<u32>) -> Self {
+    pub fn new(
+        event: &Event,
+        plan_time: u64,
+        device: String,
+        in_flight: usize,
+        stack: BTreeSet<u32>,
+    ) -> Self {
         Self {
             slot: event.slot,
             device,
             action: event.text_str().to_owned(),
-            time: event.time,
+            time: plan_time,
+            machine_time: event.time,
             in_flight,
             offline_after: (in_flight == 0).then_some(0),
             quiet_after: stack.is_empty().then_some(0),
@@ -55,12 +64,12 @@ impl Removal {
 
     /// A request to this slot, issued at `issued_at`, came back.
     pub fn returned(&mut self, issued_at: u64, now: u64) {
-        if issued_at > self.time || self.outstanding == 0 {
+        if issued_at > self.machine_time || self.outstanding == 0 {
             return;
         }
         self.outstanding -= 1;
         if self.outstanding == 0 {
-            self.offline_after = Some(now.saturating_sub(self.time));
+            self.offline_after = Some(now.saturating_sub(self.machine_time));
         }
     }
 
@@ -74,7 +83,7 @@ impl Removal {
     /// Nothing of the slot is being torn down now: quiet, if all of the stack that was there has gone.
     pub fn quiet_if_gone(&mut self, now: u64, is_attached: impl Fn(u32) -> bool) {
         if !self.stack.iter().any(|&id| is_attached(id)) {
-            self.quiet_after.get_or_insert(now.saturating_sub(self.time));
+            self.quiet_after.get_or_insert(now.saturating_sub(self.machine_time));
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Verdict {
     pub ended: Ended,
     /// The ledger, by device name.
     pub io: BTreeMap<String, Counts>,
-    /// What the plan did, in order: (machine time in ns, device, action).
+    /// What the plan did, in order: (plan time in ns, device, action).
     pub faults: Vec<(u64, String, String)>,
     /// What followed each removal.
     pub removals: Vec<Removal>,

@@ -84,9 +84,6 @@ impl Verifier {
         }
         self.special(event);
         self.follow_removals(event);
-        if event.kind == Kind::Free {
-            self.names.forget(event.object);
-        }
     }
 
     fn special(&mut self, event: &Event) {
@@ -123,12 +120,13 @@ impl Verifier {
         let word = event.text_str();
         self.acted.insert((event.slot, word.to_owned()));
         if self.faults.len() < MAX_FAULTS {
-            self.faults.push((event.time, device.clone(), word.to_owned()));
+            self.faults.push((self.names.plan_time(event.time), device.clone(), word.to_owned()));
         }
         if matches!(word, "unplug" | "eject") && self.removals.len() < MAX_REMOVALS {
             let in_flight = self.ledger.in_flight(event.slot);
             let stack = self.order.attached(event.slot);
-            self.removals.push(Removal::new(event, device, in_flight, stack));
+            let at = self.names.plan_time(event.time);
+            self.removals.push(Removal::new(event, at, device, in_flight, stack));
         }
     }
 
@@ -166,7 +164,8 @@ impl Verifier {
     fn broken(&mut self, event: &Event, rule: &str, message: String) {
         let events = self.recent.iter().map(|e| self.names.full_line(e)).collect();
         let device = (event.slot != 0).then(|| self.device(event.slot));
-        self.found(Finding { rule: rule.to_owned(), time: event.time, device, message, events });
+        let time = self.names.plan_time(event.time);
+        self.found(Finding { rule: rule.to_owned(), time, device, message, events });
     }
 
     fn found(&mut self, finding: Finding) {
@@ -290,6 +289,7 @@ mod tests {
             slot: 1,
             options: BTreeMap::new(),
             span: Span::default(),
+            marks: Default::default(),
         };
         let expects = vec![
             Expect::Offline(100, Span::default()),
