@@ -6,7 +6,7 @@ use alloc::{
 };
 
 use mach::{KernelRef, SpinLock, ThreadCall, band};
-use trace::{Event, Kind};
+use trace::Kind;
 
 use super::{EventSource, SourceBase, WorkLoop};
 use crate::{
@@ -290,17 +290,5 @@ impl EventSource for TimerSource {
 
     fn disable(&self) {
         TimerSource::disable(self);
-    }
-}
-
-/// So that the trace shows a timer that dies armed.
-impl Drop for TimerSource {
-    fn drop(&mut self) {
-        let armed = self.state.get_mut().deadline.is_some();
-        if armed && self.base.handle().is_some() {
-            self.base
-                .kernel()
-                .trace(Event::new(Kind::TimerCancel).object(self.base.owner_id()).slot(self.base.slot()));
-        }
     }
 }

@@ -5,7 +5,7 @@ use mach::{Policy, band};
 use trace::Kind;
 
 use crate::{
-    mock::{DRIVER, Mock, bus_and_nub, user},
+    mock::{BUS, DRIVER, Mock, bus_and_nub, user},
     world::{everywhere, shared},
 };
 
@@ -172,4 +172,51 @@ fn a_synchronous_terminate_on_the_termination_thread_becomes_asynchronous() {
         assert!(!nub.has_clients() && !second.has_clients());
     });
     assert!(runs.iter().all(|r| r.position("other.detach(N)") > 0));
+}
+
+#[test]
+fn the_arbitration_lock_is_recursive_and_detects_a_circle() {
+    let runs = everywhere(|kit| {
+        let root = kit.root().unwrap();
+        let others: crate::world::Shared<Vec<(iokit::ServiceRef, iokit::ServiceRef)>> = shared(Vec::new());
+        // Opening A for D opens B for E inside A's arbitration lock, and the other way round.
+        let make = |name| {
+            let others = others.clone();
+            let open = move |me: &iokit::ServiceRef, client: &iokit::ServiceRef| {
+                if client.name() == "E" {
+                    return true;
+                }
+                assert!(!me.is_open(Some(client)), "looking takes the lock once more");
+                me.kernel().delay(1_000_000);
+                let (other, inner) = others.lock().unwrap().iter().find(|(o, _)| o != me).cloned().unwrap();
+                other.open(&inner, Options::empty())
+            };
+            let service = Mock::new(&BUS).open(open).service(kit, name);
+            assert!(service.attach(&root));
+            service
+        };
+        let (a, b) = (make("A"), make("B"));
+        let inner = [Mock::new(&DRIVER).under(&a, "E"), Mock::new(&DRIVER).under(&b, "E")];
+        *others.lock().unwrap() = vec![(a.clone(), inner[0].clone()), (b.clone(), inner[1].clone())];
+        let threads: Vec<_> = [a.clone(), b.clone()]
+            .into_iter()
+            .map(|first| {
+                let client = Mock::new(&DRIVER).under(&first, "D");
+                let body = move |_: &mach::KernelRef| {
+                    first.open(&client, Options::empty());
+                };
+                kit.kernel().spawn("opener", band::DEFAULT, Policy::Fixed, body).unwrap()
+            })
+            .collect();
+        threads.iter().for_each(|t| {
+            t.join(kit.kernel());
+        });
+        others.lock().unwrap().clear();
+        for (service, inner) in [&a, &b].into_iter().zip(&inner) {
+            service.close(inner, Options::empty());
+            service.terminate(Options::SYNCHRONOUS);
+        }
+    });
+    let refused = |run: &crate::world::Run| run.events.iter().any(|e| e.kind == Kind::Open && e.arg == 0);
+    assert!(runs.iter().any(refused), "the circle closed under some schedule");
 }

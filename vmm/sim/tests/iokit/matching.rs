@@ -282,3 +282,14 @@ fn notification_remove_waits_for_other_threads_handlers_but_not_its_own() {
         assert!(own.lock().unwrap().is_none());
     });
 }
+
+#[test]
+fn matching_synchronously_is_done_when_register_returns() {
+    let runs = everywhere(|kit| {
+        kit.catalogue().add(kit, personality(&D1, || Mock::new(&D1)));
+        let (_bus, nub) = bus_and_nub(kit);
+        nub.register_service(Options::SYNCHRONOUS);
+        assert_eq!((drivers(&nub), nub.busy()), (vec!["D1"], 0));
+    });
+    assert!(runs.iter().all(|r| r.threads(Kind::Start, "D1") == r.threads(Kind::Register, "N")));
+}

@@ -37,6 +37,7 @@ pub struct Mock {
     message: Option<Heard>,
     probe: Option<Look>,
     new_user: Option<Box<dyn Fn() -> Mock + Send + Sync>>,
+    open: Option<Two<bool>>,
     call: Option<Call>,
     close: Option<One<IOResult>>,
 }
@@ -56,6 +57,7 @@ impl Mock {
             message: None,
             probe: None,
             new_user: None,
+            open: None,
             call: None,
             close: None,
         }
@@ -90,6 +92,10 @@ impl Mock {
     }
     pub fn probe(mut self, f: impl Fn(&mut i32) -> bool + Send + Sync + 'static) -> Self {
         self.probe = Some(Box::new(f));
+        self
+    }
+    pub fn open(mut self, f: impl Fn(&ServiceRef, &ServiceRef) -> bool + Send + Sync + 'static) -> Self {
+        self.open = Some(Box::new(f));
         self
     }
     pub fn new_user(mut self, f: impl Fn() -> Mock + Send + Sync + 'static) -> Self {
@@ -165,6 +171,9 @@ impl Driver for Mock {
     }
     fn message(&self, me: &ServiceRef, message: Message, provider: &ServiceRef, _: u64) -> IOResult {
         self.message.as_ref().map_or(Err(IOReturn::Unsupported), |f| f(me, message, provider))
+    }
+    fn handle_open(&self, me: &ServiceRef, client: &ServiceRef, options: Options) -> bool {
+        self.open.as_ref().is_none_or(|f| f(me, client)) && me.default_handle_open(client, options)
     }
     fn new_user_client(&self, me: &ServiceRef, _: u32) -> IOResult<ServiceRef> {
         let make = self.new_user.as_ref().ok_or(IOReturn::Unsupported)?;

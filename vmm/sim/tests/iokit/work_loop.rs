@@ -338,3 +338,29 @@ fn wl3_in_era_10_4_there_is_one_chain() {
     };
     assert!(runs.iter().all(thread), "a gate is walked like any other source");
 }
+
+#[test]
+fn wl8_disabling_all_sources_takes_no_gate() {
+    everywhere(|kit| {
+        let (owner, work_loop) = owner(kit);
+        let gate = CommandGate::new(&owner);
+        let source = InterruptSource::new(&owner, None, 0, |_, _| {}).unwrap();
+        let timer = TimerSource::new(&owner, TimerPriority::ThreadCall, |_, _| {});
+        work_loop.add_event_source(&gate).unwrap();
+        work_loop.add_event_source(&source).unwrap();
+        work_loop.add_event_source(&timer).unwrap();
+        let other = work_loop.clone();
+        work_loop.run_action(|| {
+            let body = move |_: &mach::KernelRef| other.disable_all_event_sources();
+            kit.kernel().spawn("disabler", band::DEFAULT, Policy::Fixed, body).unwrap().join(kit.kernel());
+        });
+        assert!(!source.is_enabled() && !timer.is_enabled());
+        pause(kit, 10_000_000);
+        assert_eq!(gate.attempt_action(|| Ok(())), Err(IOReturn::NotPermitted));
+        work_loop.enable_all_interrupts();
+        assert!(source.is_enabled() && !timer.is_enabled());
+        work_loop.enable_all_event_sources();
+        assert!(timer.is_enabled());
+        assert_eq!(gate.run_action(|| Ok(())), Ok(()));
+    });
+}
