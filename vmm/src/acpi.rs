@@ -2,8 +2,8 @@
 
 use crate::memory::{ACPI, FIRMWARE_END, Memory};
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Arg, Device, EISAName, IO, Method, Name, Package, PackageBuilder, Path,
-    ResourceTemplate, Return, Scope,
+    AddressSpace, AddressSpaceCacheable, Arg, Device, EISAName, IO, Method, Name, Package, PackageBuilder,
+    Path, ResourceTemplate, Return, Scope,
 };
 use acpi_tables::fadt::FADTBuilder;
 use acpi_tables::gas::{AccessSize, AddressSpace as GasSpace, GAS};
@@ -126,8 +126,7 @@ fn host_bridge(out: &mut Vec<u8>) {
     let capabilities = Arg(3);
     let granted = Return::new(&capabilities);
     let osc = Method::new(Path::new("_OSC"), 4, false, vec![&granted]);
-    let bridge =
-        Device::new(Path::new("PCI0"), vec![&hid, &cid, &uid, &segment, &bus, &crs, &routes, &osc]);
+    let bridge = Device::new(Path::new("PCI0"), vec![&hid, &cid, &uid, &segment, &bus, &crs, &routes, &osc]);
     Scope::new(Path::new("_SB_"), vec![&bridge]).to_aml_bytes(out);
 }
 
@@ -161,7 +160,11 @@ mod tests {
         for (name, table) in [("DSDT", dsdt()), ("FACP", fadt(0x1000)), ("APIC", madt(8)), ("MCFG", mcfg())] {
             assert_eq!(&table[..4], name.as_bytes());
             assert_eq!(sum(&table), 0, "{name}");
-            assert_eq!(u32::from_le_bytes([table[4], table[5], table[6], table[7]]) as usize, table.len(), "{name}");
+            assert_eq!(
+                u32::from_le_bytes([table[4], table[5], table[6], table[7]]) as usize,
+                table.len(),
+                "{name}"
+            );
         }
     }
 

@@ -24,13 +24,20 @@ impl Console {
 
     /// The last lines, with control characters made visible: the guest is not trusted with the terminal.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.iter().chain((!self.partial.is_empty()).then_some(&self.partial)).map(|line| clean(line)).collect()
+        self.lines
+            .iter()
+            .chain((!self.partial.is_empty()).then_some(&self.partial))
+            .map(|line| clean(line))
+            .collect()
     }
 }
 
 fn clean(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
-    text.trim_end_matches('\r').chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.trim_end_matches('\r')
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
 }
 
 impl Write for Console {

@@ -49,9 +49,14 @@ impl fmt::Display for Ending {
             Self::Reset => write!(f, "the guest reset the machine"),
             Self::TripleFault { cpu } => write!(f, "triple fault on cpu{cpu}"),
             Self::Internal { cpu, suberror: 1 } => {
-                write!(f, "KVM cannot emulate an instruction of the guest on cpu{cpu} (internal error, suberror 1)")
+                write!(
+                    f,
+                    "KVM cannot emulate an instruction of the guest on cpu{cpu} (internal error, suberror 1)"
+                )
             }
-            Self::Internal { cpu, suberror } => write!(f, "KVM internal error on cpu{cpu}, suberror {suberror}"),
+            Self::Internal { cpu, suberror } => {
+                write!(f, "KVM internal error on cpu{cpu}, suberror {suberror}")
+            }
             Self::FailEntry { cpu, reason } => {
                 write!(f, "the processor refused to enter the guest on cpu{cpu}, hardware reason {reason:#x}")
             }

@@ -10,7 +10,9 @@ pub enum VmmError {
     #[error("this host has no /dev/kvm: load the kvm-intel or kvm-amd module, or use `--machine sim`")]
     NoKvm,
     /// No permission to it.
-    #[error("no permission to open /dev/kvm: join the group that owns it (often `kvm`), or use `--machine sim`")]
+    #[error(
+        "no permission to open /dev/kvm: join the group that owns it (often `kvm`), or use `--machine sim`"
+    )]
     NoPermission,
     /// KVM lacks something.
     #[error("KVM on this host lacks {0}, which the machine needs")]
@@ -27,10 +29,14 @@ pub enum VmmError {
     #[error("the image is not an x86-64 ELF file ({0}); a PVH kernel such as vmlinux is expected")]
     NotElf(String),
     /// The image has no PVH note.
-    #[error("the image has no PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); a kernel built with CONFIG_PVH has one")]
+    #[error(
+        "the image has no PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); a kernel built with CONFIG_PVH has one"
+    )]
     NoPvhNote,
     /// The image does not fit.
-    #[error("the image needs memory up to {needed:#x}, and the machine has {has:#x}; give it more, such as --memory 256M")]
+    #[error(
+        "the image needs memory up to {needed:#x}, and the machine has {has:#x}; give it more, such as --memory 256M"
+    )]
     ImageTooLarge {
         /// End of the image in guest memory.
         needed: u64,

@@ -74,7 +74,12 @@ fn end_of_segments(image: &[u8]) -> Result<u64, VmmError> {
 ///
 /// # Errors
 /// The command line or the RAM disk does not fit.
-pub fn start_info(memory: &Memory, command_line: &str, initrd: Option<&[u8]>, rsdp: u64) -> Result<(), VmmError> {
+pub fn start_info(
+    memory: &Memory,
+    command_line: &str,
+    initrd: Option<&[u8]>,
+    rsdp: u64,
+) -> Result<(), VmmError> {
     if command_line.len() >= COMMAND_LINE_BYTES {
         return Err(VmmError::CommandLine(command_line.len(), COMMAND_LINE_BYTES - 1));
     }

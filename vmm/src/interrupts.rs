@@ -3,8 +3,9 @@
 use crate::VmmError;
 use devices::platform::layout::{FIRST_GSI, LINES};
 use kvm_bindings::{
-    KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQ_ROUTING_MSI, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
-    KvmIrqRouting, kvm_irq_routing_entry, kvm_irq_routing_irqchip, kvm_irq_routing_msi, kvm_msi,
+    KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQ_ROUTING_MSI, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
+    KVM_IRQCHIP_PIC_SLAVE, KvmIrqRouting, kvm_irq_routing_entry, kvm_irq_routing_irqchip,
+    kvm_irq_routing_msi, kvm_msi,
 };
 use kvm_ioctls::VmFd;
 use std::collections::HashMap;
@@ -157,7 +158,8 @@ impl Routes {
         };
         let mut entries = self.entries.clone();
         entries.push(entry);
-        let table = KvmIrqRouting::from_entries(&entries).map_err(|_| VmmError::Missing("interrupt routes"))?;
+        let table =
+            KvmIrqRouting::from_entries(&entries).map_err(|_| VmmError::Missing("interrupt routes"))?;
         vm.set_gsi_routing(&table).map_err(VmmError::system("cannot route an interrupt"))?;
         let event = event()?;
         vm.register_irqfd(&event, gsi).map_err(VmmError::system("cannot register an interrupt"))?;

@@ -17,6 +17,9 @@ mod image;
 mod interrupts;
 mod machine;
 mod memory;
+mod options;
+mod outcome;
+pub mod probe;
 mod processor;
 mod ring;
 mod run;
@@ -26,4 +29,6 @@ mod watch;
 
 pub use ending::{CpuReport, Ending};
 pub use error::VmmError;
-pub use run::{Options, Outcome, boot, run};
+pub use options::Options;
+pub use outcome::Outcome;
+pub use run::{boot, run};

@@ -54,7 +54,7 @@ impl Memory {
     /// # Errors
     /// A size out of range, or no address space for it.
     pub fn new(bytes: u64, bench: bool) -> Result<Self, VmmError> {
-        if !(MIN_BYTES..=MAX_BYTES).contains(&bytes) || bytes % 4096 != 0 {
+        if !(MIN_BYTES..=MAX_BYTES).contains(&bytes) || !bytes.is_multiple_of(4096) {
             return Err(VmmError::Memory(bytes));
         }
         let low = bytes.min(LOW_RAM_END);

@@ -2,11 +2,13 @@
 
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::ending::{CpuReport, Ending};
+use crate::ending::Ending;
 use crate::events::EventLoop;
 use crate::interrupts::Interrupts;
 use crate::machine::{Machine, Parts, SerialInterrupt};
 use crate::memory::Memory;
+use crate::options::Options;
+use crate::outcome::Outcome;
 use crate::ring::Ring;
 use crate::trace_queue::TraceQueue;
 use crate::watch::Watch;
@@ -22,41 +24,16 @@ use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vm_superio::Serial;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-/// Options of a machine.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Host seconds to a machine second; 0 counts as 1.
-    pub slow_down: u64,
-    /// Further words for the kernel command line.
-    pub command_line: String,
-    /// Initial RAM disk.
-    pub initrd: Option<Vec<u8>>,
-    /// The serial console goes to the standard output, and the standard input to it.
-    pub terminal: bool,
-}
-
-/// What a run has to tell when it is over.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Why it ended.
-    pub ending: Ending,
-    /// Processors at the end.
-    pub cpus: Vec<CpuReport>,
-    /// The last console lines.
-    pub console: Vec<String>,
-    /// Host seconds to a machine second.
-    pub slow_down: u64,
-    /// Machine time at the end, ns.
-    pub machine_time: u64,
-    /// Records in the guest's trace ring that were garbled.
-    pub garbled: u64,
-}
-
 /// Runs a plan with `image` as the guest. `sink` gets every event, in order, on the calling thread.
 ///
 /// # Errors
 /// See [`VmmError`].
-pub fn run(plan: &Plan, image: &[u8], options: &Options, sink: &mut dyn FnMut(&Event)) -> Result<Outcome, VmmError> {
+pub fn run(
+    plan: &Plan,
+    image: &[u8],
+    options: &Options,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, image, options, true)?;
     let watch = Watch::plan(plan.run_for, machine.clock.slow_down());
     drive(&machine, cpus, watch, false, sink)
@@ -73,7 +50,11 @@ pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, Vmm
     drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})
 }
 
-fn open() -> Result<Kvm, VmmError> {
+/// Opens the KVM device.
+///
+/// # Errors
+/// It is not there, or not for us.
+pub fn open() -> Result<Kvm, VmmError> {
     Kvm::new().map_err(|error| match error.errno() {
         libc::ENOENT | libc::ENXIO | libc::ENODEV => VmmError::NoKvm,
         libc::EACCES | libc::EPERM => VmmError::NoPermission,
@@ -85,7 +66,12 @@ fn event() -> Result<EventFd, VmmError> {
     EventFd::new(EFD_NONBLOCK).map_err(|error| VmmError::System { what: "cannot make an eventfd", error })
 }
 
-fn build(plan: &Plan, image: &[u8], options: &Options, bench: bool) -> Result<(Arc<Machine>, Vec<VcpuFd>), VmmError> {
+fn build(
+    plan: &Plan,
+    image: &[u8],
+    options: &Options,
+    bench: bool,
+) -> Result<(Arc<Machine>, Vec<VcpuFd>), VmmError> {
     if !(1..=8).contains(&plan.cpus) {
         return Err(VmmError::Cpus(plan.cpus));
     }
@@ -112,8 +98,10 @@ fn build(plan: &Plan, image: &[u8], options: &Options, bench: bool) -> Result<(A
     let line = command_line(plan, options, &memory, &clock);
     image::start_info(&memory, &line, options.initrd.as_deref(), rsdp)?;
     let interrupts = Interrupts::new(&vm)?;
-    let serial_event =
-        interrupts.serial().try_clone().map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
+    let serial_event = interrupts
+        .serial()
+        .try_clone()
+        .map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
     let serial = Serial::new(SerialInterrupt(serial_event), Console::new(options.terminal));
     let ring = memory.bench.map(|base| Ring::new(memory.mmap.clone(), base));
     let trace = TraceQueue::new(ring);

@@ -1,0 +1,85 @@
+//! What is known when a machine has ended.
+
+use crate::ending::{CpuReport, Ending};
+use std::fmt::Write;
+
+/// What a run has to tell when it is over.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ending: Ending,
+    /// Processors at the end.
+    pub cpus: Vec<CpuReport>,
+    /// The last console lines.
+    pub console: Vec<String>,
+    /// Host seconds to a machine second.
+    pub slow_down: u64,
+    /// Machine time at the end, ns.
+    pub machine_time: u64,
+    /// Records in the guest's trace ring that were garbled.
+    pub garbled: u64,
+}
+
+impl Outcome {
+    /// Everything for people: the ending, each processor with registers, code and function, and the last console lines.
+    pub fn describe(&self) -> String {
+        let mut text = format!("{}\n", self.ending);
+        let seconds = self.machine_time / 1_000_000_000;
+        let micros = self.machine_time / 1000 % 1_000_000;
+        // Writing into a string cannot fail.
+        _ = writeln!(
+            text,
+            "at {seconds}.{micros:06} s of machine time, {} host seconds each",
+            self.slow_down
+        );
+        if self.garbled > 0 {
+            _ = writeln!(text, "{} records of the guest's trace were garbled", self.garbled);
+        }
+        for cpu in &self.cpus {
+            _ = writeln!(text, "{cpu}");
+        }
+        match self.console.is_empty() {
+            true => text.push_str("nothing on the console\n"),
+            false => text.push_str("last console lines:\n"),
+        }
+        for line in &self.console {
+            _ = writeln!(text, "  | {line}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_has_all_that_is_known() {
+        let outcome = Outcome {
+            ending: Ending::TripleFault { cpu: 1 },
+            cpus: vec![CpuReport {
+                cpu: 1,
+                registers: vec![("rip", 0x10_0000)],
+                code: vec![0x0f, 0x0b],
+                symbol: Some("start+0x10".to_owned()),
+            }],
+            console: vec!["hello".to_owned()],
+            slow_down: 17,
+            machine_time: 1_000_002_000,
+            garbled: 3,
+        };
+        let text = outcome.describe();
+        let parts = [
+            "triple fault on cpu1",
+            "1.000002 s",
+            "3 records",
+            "0000000000100000",
+            "0f 0b",
+            "start+0x10",
+            "  | hello",
+        ];
+        for part in parts {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

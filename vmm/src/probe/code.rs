@@ -1,0 +1,40 @@
+//! The machine code of the probe, by hand: each piece is bounded, or exits at every turn.
+
+/// `add rax, rcx; xor rdx, rax; mov rsi, rdx; lea rax, [rax+rsi]; dec rcx; jnz` back; `hlt`: RCX turns. As many instructions to
+/// a taken jump as compiled code has; an interpreter pays for jumps more than for the rest.
+pub const COUNT_DOWN: &[u8] = &[
+    0x48, 0x01, 0xc8, 0x48, 0x31, 0xc2, 0x48, 0x89, 0xd6, 0x48, 0x8d, 0x04, 0x30, 0x48, 0xff, 0xc9, 0x75,
+    0xee, 0xf4,
+];
+/// Instructions in a turn of [`COUNT_DOWN`].
+pub const COUNT_DOWN_LENGTH: u64 = 6;
+/// `out 0x80, al; jmp` back: an exit a turn.
+pub const PORT_WRITES: &[u8] = &[0xe6, 0x80, 0xeb, 0xfc];
+/// `mov eax, [rbx]; jmp` back: an exit a turn, where RBX leads to no memory.
+pub const READS: &[u8] = &[0x8b, 0x03, 0xeb, 0xfc];
+/// `hlt`: the end of a piece.
+pub const END: u8 = 0xf4;
+/// The port that tells of an exception.
+pub const EXCEPTION_PORT: u16 = 0xf5;
+/// `out 0xf5, al; hlt`: where every exception goes.
+pub const EXCEPTION: &[u8] = &[0xe6, EXCEPTION_PORT as u8, 0xf4];
+
+/// Instructions tried one by one; RDI leads to 512 bytes of aligned memory, the other registers are 0.
+pub const INSTRUCTIONS: &[(&str, &[u8])] = &[
+    ("movups", &[0x0f, 0x11, 0x07]),
+    ("xorps", &[0x0f, 0x57, 0xc0]),
+    ("pxor", &[0x66, 0x0f, 0xef, 0xc0]),
+    ("movd", &[0x66, 0x0f, 0x6e, 0xc0]),
+    ("movq", &[0x66, 0x48, 0x0f, 0x6e, 0xc0]),
+    ("cvtsi2sd", &[0xf2, 0x48, 0x0f, 0x2a, 0xc0]),
+    ("addsd", &[0xf2, 0x0f, 0x58, 0xc0]),
+    ("fld1", &[0xd9, 0xe8]),
+    ("fxsave", &[0x0f, 0xae, 0x07]),
+    ("cmpxchg16b", &[0x48, 0x0f, 0xc7, 0x0f]),
+    ("popcnt", &[0xf3, 0x48, 0x0f, 0xb8, 0xc1]),
+    ("rdtsc", &[0x0f, 0x31]),
+    ("rdtscp", &[0x0f, 0x01, 0xf9]),
+    ("xgetbv", &[0x0f, 0x01, 0xd0]),
+    ("mulx", &[0xc4, 0xe2, 0xf3, 0xf6, 0xc1]),
+    ("adcx", &[0x66, 0x48, 0x0f, 0x38, 0xf6, 0xc1]),
+];
