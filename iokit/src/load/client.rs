@@ -49,7 +49,7 @@ fn begin(session: Arc<Session>, service: ServiceRef, number: u32) {
 fn work(session: Arc<Session>, client: Arc<Client>, index: u32) {
     let object = client.connection.id();
     let mut errors = 0;
-    let mut worker = session.exercise().worker(client.number * session.depth() + index);
+    let mut worker = session.worker(client.number, index);
     while !session.is_stopping() && errors < ERRORS_MAX {
         let id = session.issue(client.number, object);
         let outcome = worker.request(&client.connection, id);

@@ -1,5 +1,6 @@
 //! What is asked of each kind of device, and what must come back.
 
+use super::disk::DiskWorker;
 use super::pattern;
 use crate::driver::edu::client as edu;
 use crate::ioreturn::{IOResult, IOReturn};
@@ -19,7 +20,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn of(result: IOResult, right: bool) -> Self {
+    pub(super) fn of(result: IOResult, right: bool) -> Self {
         match result {
             Ok(()) if right => Self::Done,
             Ok(()) => Self::Corrupt,
@@ -34,31 +35,42 @@ impl Outcome {
 pub(super) enum Exercise {
     /// An edu card: factorials, copies, liveness checks.
     Edu,
+    /// A disk: writes, and reads of what was written.
+    Disk,
 }
 
 /// One thread's part of an exercise.
-pub(super) struct Worker {
-    exercise: Exercise,
-    number: u32,
-    turn: u32,
+pub(super) enum Worker {
+    /// Whose turn it is.
+    Edu(u32),
+    /// A part of the disk.
+    Disk(DiskWorker),
 }
 
 impl Exercise {
-    /// The part of thread `number` of the session, from 0.
-    pub(super) fn worker(self, number: u32) -> Worker {
-        Worker { exercise: self, number, turn: 0 }
+    /// The part of thread `number` (from 0) of the `threads` of a session.
+    pub(super) fn worker(self, number: u32, threads: u32) -> Worker {
+        match self {
+            Self::Edu => Worker::Edu(number),
+            Self::Disk => Worker::Disk(DiskWorker::new(number, threads)),
+        }
     }
 }
 
 impl Worker {
     /// Makes request `id` through `connection` and checks what comes back.
     pub(super) fn request(&mut self, connection: &Connection, id: u64) -> Outcome {
-        let turn = self.turn.wrapping_add(self.number);
-        self.turn = self.turn.wrapping_add(1);
-        match (self.exercise, turn % 4) {
-            (Exercise::Edu, 0 | 2) => factorial(connection, id),
-            (Exercise::Edu, 1) => copy(connection, id),
-            (Exercise::Edu, _) => liveness(connection, id),
+        match self {
+            Self::Disk(worker) => worker.request(connection, id),
+            Self::Edu(turn) => {
+                let now = *turn % 4;
+                *turn = turn.wrapping_add(1);
+                match now {
+                    0 | 2 => factorial(connection, id),
+                    1 => copy(connection, id),
+                    _ => liveness(connection, id),
+                }
+            }
         }
     }
 }

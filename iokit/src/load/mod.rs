@@ -5,12 +5,14 @@
 //! device goes, or with the run; then it prints its counts.
 
 mod client;
+mod disk;
 mod exercise;
 mod pattern;
 mod session;
 
 use crate::IoKit;
 use crate::driver::edu::EDU_DRIVER;
+use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
 use crate::value::Properties;
@@ -49,7 +51,7 @@ pub fn start(kit: &IoKit) {
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
     });
-    for (class, exercise) in [(EDU_DRIVER.name, Exercise::Edu)] {
+    for (class, exercise) in [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk)] {
         let load = load.clone();
         let wanted = (class, Properties::new());
         kit.notifications().add(kit, NotificationKind::FirstPublish, wanted, 0, move |service| {

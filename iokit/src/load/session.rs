@@ -2,7 +2,7 @@
 
 use super::Load;
 use super::client;
-use super::exercise::{Exercise, Outcome};
+use super::exercise::{Exercise, Outcome, Worker};
 use crate::bootargs::LoadArgs;
 use crate::service::ServiceRef;
 use alloc::string::String;
@@ -62,8 +62,10 @@ impl Session {
         &self.load.kernel
     }
 
-    pub(super) fn exercise(&self) -> Exercise {
-        self.exercise
+    /// What thread `index` of `client` does.
+    pub(super) fn worker(&self, client: u32, index: u32) -> Worker {
+        let threads = self.numbers.len() as u32 * self.depth;
+        self.exercise.worker(client * self.depth + index, threads)
     }
 
     /// Requests in flight of each client.

@@ -62,7 +62,7 @@ impl Function {
 /// Sets and clears bits of the command register.
 pub fn change_command(config: &Config<'_>, set: Command, clear: Command) {
     let old = Command::from_bits_retain(config.read16(regs::COMMAND));
-    let new = old - clear | set;
+    let new = (old - clear) | set;
     if new != old {
         config.write16(regs::COMMAND, new.bits());
     }
