@@ -8,6 +8,7 @@ mod life_cycle;
 mod matching;
 mod mock;
 mod order;
+mod order_again;
 mod registry;
 mod timer;
 mod user_client;
