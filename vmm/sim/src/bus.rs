@@ -130,7 +130,7 @@ impl Cold {
 
     /// Takes an event of the guest: for the trace, and for a plan that waits for it. True = the hub should hand the batch over.
     pub fn record(&mut self, h: &Hot, event: &Event) -> bool {
-        let full = self.recorder.push(*event, h.total_points());
+        let full = self.recorder.push(event, || h.total_points());
         if event.kind == Kind::Ready && self.plan.ready(event.time) {
             self.limits.time = self.plan.finish_at.saturating_add(self.plan.grace);
             self.bus.start_plan(event.time);
@@ -204,7 +204,7 @@ impl Cold {
             Signal::Fault(slot, word) => {
                 let mut event = Event::new(Kind::Fault).slot(slot).text(word);
                 event.time = h.now.get();
-                self.recorder.push(event, h.total_points());
+                self.recorder.push(&event, || h.total_points());
             }
         }
     }

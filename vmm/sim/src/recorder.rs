@@ -21,13 +21,14 @@ impl Recorder {
     }
 
     /// Takes an event that is complete. `points` = points passed by now. True = the batch is full.
-    pub fn push(&mut self, event: Event, points: u64) -> bool {
+    #[inline]
+    pub fn push(&mut self, event: &Event, points: impl FnOnce() -> u64) -> bool {
         match event.kind {
             Kind::Dispatch | Kind::Wake | Kind::Interrupt | Kind::InterruptEnd => {}
             Kind::Done => self.done = true,
-            _ => self.progress = points,
+            _ => self.progress = points(),
         }
-        self.batch.push(event);
+        self.batch.push(*event);
         self.batch.len() >= BATCH
     }
 
