@@ -45,11 +45,9 @@ impl Core {
     }
 
     fn leave(&self) {
-        // A thread that is dropped in its sleep (a simulated machine that ends) has no gate to open.
-        if !self.in_gate() {
-            return;
-        }
-        let depth = self.depth.load(Ordering::Relaxed) - 1;
+        // A thread that is dropped in its sleep, or half-way into it (a simulated machine that ends), has no gate to open.
+        let depth = self.depth.load(Ordering::Relaxed).checked_sub(1);
+        let Some(depth) = depth.filter(|_| self.in_gate()) else { return };
         if depth == 0 {
             self.check_maximum();
             self.trace(Kind::GateOpen, 0);

@@ -10,7 +10,14 @@
 //! The hub (`hub`) runs on the OS thread's own stack and resumes the fibre of the virtual CPU that has the turn. Kernel code
 //! calls the seam (`machine`); most calls cost one comparison with the next alarm. When it is due, `decide` looks at
 //! deadlines, asks the chooser, and then runs on, gives way to another CPU (back to the hub), or takes an interrupt right there, on the running
-//! fibre's stack. When the run ends, the hub unwinds every fibre, so that what their stacks own is dropped.
+//! fibre's stack.
+//!
+//! # How a run ends
+//!
+//! The hub unwinds every fibre from where it is, so that what the stacks own is dropped. Destructors of kernel code must stand being called in
+//! the middle of a wait: they must not panic (a panic in a destructor during unwinding aborts the process, that is Rust's rule), and one that
+//! would wait for another thread is given up with its stack ([`Outcome::abandoned`]). Meanwhile the machine answers, but records nothing,
+//! delivers nothing and switches to nobody. A fibre that overflows its stack hits a guard page, which ends the process.
 #![deny(unsafe_code)]
 
 mod builder;

@@ -95,19 +95,15 @@ fn every_scenario_runs_to_its_end() {
     }
 }
 
+/// Whatever lies on the threads' stacks when a run is cut off can be dropped: no destructor panics (that would abort the process) or waits.
 #[test]
-fn a_run_that_is_cut_off_anywhere_leaves_nothing_behind() {
+fn a_run_that_is_cut_off_anywhere_unwinds() {
     let plan = Plan::parse("test.plan", REMOVAL).unwrap();
     let whole = sim::run(&plan, 3, &mut |_| {}).unwrap().points;
-    let mut left = Vec::new();
-    for seed in 0..100 {
-        let points = 1 + whole * seed / 100;
-        let limits = Limits { points, ..Limits::default() };
+    for seed in 0..200 {
+        let limits = Limits { points: 1 + whole * seed / 200, ..Limits::default() };
         let sim = Sim::builder().seed(seed % 10).limits(limits);
         let outcome = sim::run_on(sim, &plan, &mut |_| {}).unwrap();
-        if outcome.kernel_references != 0 || outcome.abandoned != 0 {
-            left.push((seed, outcome.abandoned, outcome.kernel_references));
-        }
+        assert_eq!(outcome.abandoned, 0, "seed {seed}");
     }
-    assert_eq!(left, []);
 }
