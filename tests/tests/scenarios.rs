@@ -10,8 +10,10 @@ const SEEDS: u64 = 20;
 
 fn scenarios() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut plans: Vec<PathBuf> =
-        std::fs::read_dir(folder).expect("the scenarios").map(|entry| entry.expect("a file").path()).collect();
+    let mut plans: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the scenarios")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
     plans.sort();
     assert!(plans.len() > 5, "{plans:?}");
     plans
@@ -53,13 +55,18 @@ fn the_broken_variant_is_found_under_every_seed_and_its_rule_is_named() {
     for seed in 1..=SEEDS {
         let (verdict, _) = run(&plan, seed);
         assert!(!verdict.passed, "seed {seed}");
-        assert!(verdict.findings.iter().any(|f| f.rule == "close-before-return"), "seed {seed}: {:?}", verdict.findings);
+        assert!(
+            verdict.findings.iter().any(|f| f.rule == "close-before-return"),
+            "seed {seed}: {:?}",
+            verdict.findings
+        );
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
-    let plan = load(&scenarios().into_iter().find(|p| p.ends_with("surprise-removal.plan")).expect("the scenario"));
+    let plan =
+        load(&scenarios().into_iter().find(|p| p.ends_with("surprise-removal.plan")).expect("the scenario"));
     assert_eq!(run(&plan, 7).1, run(&plan, 7).1);
     assert_ne!(run(&plan, 7).1, run(&plan, 8).1);
 }

@@ -424,7 +424,11 @@ impl Kernel {
         let sched = self.sched_lock();
         for thread in sched.threads.values() {
             let t = self.lock_raw(&thread.sched);
-            _ = write!(text, "{thread:?} {:?} priority {} (base {})", t.state, t.priority, t.base);
+            _ = write!(
+                text,
+                "{thread:?} {:?} priority {} (base {}, {:?})",
+                t.state, t.priority, t.base, t.policy
+            );
             if let Some(event) = t.wait {
                 _ = write!(text, " waits for event {:#x}", event.0);
             }

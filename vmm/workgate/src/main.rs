@@ -1,2 +1,37 @@
 //! Workgate: a test bench for device drivers.
-fn main() {}
+//!
+//! The command line of the bench: it reads plans, picks a machine, runs, and tells what was found. Exit
+//! status: 0 all expectations held; 1 a bug was found; 2 the request is wrong; 3 this host cannot do it.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod boot;
+mod cli;
+mod devices_list;
+mod doctor;
+mod exit;
+mod load;
+mod machine;
+mod progress;
+mod run;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
+        cli::Command::Run(args) => run::run(&args),
+        cli::Command::Boot(args) => boot::boot(&args),
+        cli::Command::Devices(args) => devices_list::devices(&args),
+        cli::Command::Doctor(args) => doctor::doctor(&args),
+        cli::Command::Bench(args) => bench::bench(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("{}", failure.message.trim_end());
+            failure.exit.into()
+        }
+    }
+}

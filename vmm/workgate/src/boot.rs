@@ -1,0 +1,100 @@
+//! `workgate boot`: an image in the KVM machine, its serial console on this terminal.
+
+use crate::cli::BootArgs;
+use crate::exit::{Exit, Failure};
+use crate::machine;
+use devices::fault::plan::Plan;
+
+/// Boots the image; ends when the guest powers off.
+pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
+    let plan = plan(args)?;
+    let image = crate::load::bytes("image", &args.image)?;
+    let initrd =
+        args.initrd.as_deref().map(|path| crate::load::bytes("initial RAM disk", path)).transpose()?;
+    let options = vmm::Options {
+        command_line: args.cmdline.clone(),
+        initrd,
+        terminal: true,
+        // A guest that is not ours knows nothing of machine time: it gets the host's.
+        slow_down: 1,
+        ..vmm::Options::default()
+    };
+    let outcome = vmm::boot(&plan, &image, &options).map_err(machine::kvm_failure)?;
+    match outcome.ending {
+        vmm::Ending::PowerOff | vmm::Ending::Reset => Ok(Exit::Held),
+        _ => {
+            eprintln!("workgate: {}", outcome.describe());
+            Ok(Exit::Found)
+        }
+    }
+}
+
+/// The hardware that the options ask for, as a plan: so it is read and checked by the same code, with the same words.
+fn plan(args: &BootArgs) -> Result<Plan, Failure> {
+    let mut text = format!("machine cpus={} memory={}\n", args.cpus, word(&args.memory)?);
+    for (n, plug) in args.plug.iter().enumerate() {
+        text.push_str(&statement(n, word(plug)?)?);
+    }
+    crate::load::parse("the options of boot", &text)
+}
+
+/// Options become words of one line: nothing in them may end the line or begin a comment.
+fn word(text: &str) -> Result<&str, Failure> {
+    match text.chars().find(|c| c.is_whitespace() || c.is_control() || *c == '#') {
+        None => Ok(text),
+        Some(c) => {
+            Err(Failure::request(format_args!("`{}`: unexpected character {c:?}", text.escape_debug())))
+        }
+    }
+}
+
+/// `SLOT=DEVICE[,k=v]…` as a `plug` statement.
+fn statement(n: usize, plug: &str) -> Result<String, Failure> {
+    let mut parts = plug.split(',');
+    let Some((slot, model)) = parts.next().and_then(|first| first.split_once('=')) else {
+        let message = format_args!("--plug {plug}: expected SLOT=DEVICE[,option=value], such as 1=edu");
+        return Err(Failure::request(message));
+    };
+    let options: Vec<&str> = parts.collect();
+    Ok(format!("plug dev{n} {model} slot={slot} {}\n", options.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn args(memory: &str, plug: &[&str]) -> BootArgs {
+        BootArgs {
+            image: PathBuf::new(),
+            cpus: 2,
+            memory: memory.to_owned(),
+            initrd: None,
+            cmdline: String::new(),
+            plug: plug.iter().map(|p| (*p).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn options_become_a_plan() {
+        let plan = plan(&args("128M", &["1=edu", "3=virtio-blk,size=8M"])).expect("a good request");
+        assert_eq!((plan.cpus, plan.memory), (2, 128 << 20));
+        assert_eq!((plan.plugs[1].slot, plan.plugs[1].model.as_str()), (3, "virtio-blk"));
+        assert_eq!(plan.plugs[1].options["size"], "8M");
+    }
+
+    #[test]
+    fn bad_options_are_refused() {
+        for (memory, plug) in [
+            ("128Q", "1=edu"),
+            ("64M", "edu"),
+            ("64M", "1=nosuch"),
+            ("64M", "99=edu"),
+            ("64M\n", "1=edu"),
+            ("64M", "1=edu\nrun for=1s"),
+        ] {
+            let failure = plan(&args(memory, &[plug])).expect_err(plug);
+            assert_eq!(failure.exit, Exit::Request, "{}", failure.message);
+        }
+    }
+}

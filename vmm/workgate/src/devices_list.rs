@@ -1,0 +1,76 @@
+//! `workgate devices`: the models, their options and their fault sites.
+
+use crate::cli::ListArgs;
+use crate::exit::{Exit, Failure};
+use devices::catalogue::{Model, catalogue, guest_sites};
+use devices::fault::plane::Site;
+use serde::Serialize;
+use std::fmt::Write;
+
+#[derive(Serialize)]
+struct Listing {
+    models: Vec<ModelEntry>,
+    device_sites: Vec<&'static str>,
+    guest_sites: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ModelEntry {
+    model: &'static str,
+    description: &'static str,
+    options: Vec<OptionEntry>,
+}
+
+#[derive(Serialize)]
+struct OptionEntry {
+    option: &'static str,
+    default: &'static str,
+    accepts: String,
+    description: &'static str,
+}
+
+/// Prints the catalogue of device models.
+pub fn devices(args: &ListArgs) -> Result<Exit, Failure> {
+    let listing = Listing {
+        models: catalogue().iter().map(entry).collect(),
+        device_sites: Site::ALL.iter().map(|site| site.word()).collect(),
+        guest_sites: guest_sites().collect(),
+    };
+    match args.json {
+        true => println!("{}", crate::run::to_json(&listing)?),
+        false => print!("{}", text(&listing)),
+    }
+    Ok(Exit::Held)
+}
+
+fn entry(model: &Model) -> ModelEntry {
+    let options = model.all_options().map(|option| OptionEntry {
+        option: option.name,
+        default: option.default,
+        accepts: option.accepts.expected(),
+        description: option.description,
+    });
+    ModelEntry { model: model.word, description: model.description, options: options.collect() }
+}
+
+fn text(listing: &Listing) -> String {
+    let mut out = String::new();
+    for model in &listing.models {
+        _ = writeln!(out, "{}: {}", model.model, model.description);
+        for option in &model.options {
+            let default = if option.default.is_empty() { "none" } else { option.default };
+            let OptionEntry { option, accepts, description, .. } = option;
+            _ = writeln!(out, "  {option:<10} {description} ({accepts}; default {default})");
+        }
+    }
+    _ = writeln!(
+        out,
+        "\nsites of every device, for `on NAME.SITE #N`:\n  {}",
+        listing.device_sites.join(" ")
+    );
+    _ = writeln!(out, "sites of the guest, for `on NAME.SITE #N`:");
+    for line in listing.guest_sites.chunks(6) {
+        _ = writeln!(out, "  {}", line.join(" "));
+    }
+    out
+}

@@ -1,0 +1,50 @@
+//! Exit statuses, and failures that carry one.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// What the process tells its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All expectations held.
+    Held = 0,
+    /// A bug was found: an expectation or an oracle failed, or the guest panicked or hung.
+    Found = 1,
+    /// The request is wrong.
+    Request = 2,
+    /// This host cannot do it.
+    Host = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// A command that could not be carried out.
+#[derive(Debug)]
+pub struct Failure {
+    /// The status to end with.
+    pub exit: Exit,
+    /// What was wrong, where, and what to do; for the error stream.
+    pub message: String,
+}
+
+impl Failure {
+    /// The request is wrong.
+    pub fn request(message: impl Display) -> Self {
+        Self { exit: Exit::Request, message: format!("workgate: {message}") }
+    }
+
+    /// This host cannot do it.
+    pub fn host(message: impl Display) -> Self {
+        Self { exit: Exit::Host, message: format!("workgate: {message}") }
+    }
+
+    /// The request is wrong, and the message is a rendered snippet of the user's own text.
+    pub fn snippet(message: String) -> Self {
+        Self { exit: Exit::Request, message }
+    }
+}

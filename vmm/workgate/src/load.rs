@@ -1,0 +1,61 @@
+//! Reading plans from files, with messages that point into them.
+
+use crate::exit::Failure;
+use devices::fault::plan::{Plan, PlanError};
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+/// A plan file may have this many bytes at the most.
+const MAX_PLAN_BYTES: u64 = 1 << 20;
+
+/// An image or RAM disk may have this many bytes at the most.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Reads, parses and checks a plan.
+pub fn plan(path: &Path) -> Result<Plan, Failure> {
+    parse(&path.display().to_string(), &text(path)?)
+}
+
+/// Parses and checks the text of a plan.
+pub fn parse(name: &str, text: &str) -> Result<Plan, Failure> {
+    let plan = Plan::parse(name, text).map_err(|errors| pointed(&errors, text))?;
+    match devices::catalogue::check(&plan) {
+        errors if errors.is_empty() => Ok(plan),
+        errors => Err(pointed(&errors, text)),
+    }
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::request(format_args!("cannot read {}: {error}", path.display()));
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_PLAN_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_PLAN_BYTES {
+        let message =
+            format_args!("{} is longer than a plan may be ({MAX_PLAN_BYTES} bytes)", path.display());
+        return Err(Failure::request(message));
+    }
+    Ok(text)
+}
+
+/// Reads a file that is not text; `what` names it in the message.
+pub fn bytes(what: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::request(format_args!("cannot read {what} {}: {error}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Failure::request(format_args!(
+            "{what} {} is longer than {MAX_FILE_BYTES} bytes",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+fn pointed(errors: &[PlanError], text: &str) -> Failure {
+    Failure::snippet(devices::fault::plan::render(errors, text, std::io::stderr().is_terminal()))
+}

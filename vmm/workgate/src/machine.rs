@@ -1,0 +1,95 @@
+//! Which machine a plan runs on, and how its end is told.
+
+use crate::cli::MachineChoice;
+use crate::exit::Failure;
+use verdict::Ended;
+use vmm::VmmError;
+use vmm::probe::{HostKind, HostReport};
+
+/// A machine, with what it needs.
+pub enum Machine {
+    /// The simulator.
+    Sim,
+    /// KVM on a host that was measured.
+    Kvm(HostReport),
+}
+
+/// A choice and its reason.
+pub struct Chosen {
+    /// Where the plan runs.
+    pub machine: Machine,
+    /// One line for people.
+    pub why: String,
+}
+
+/// Chooses the machine. `image`: the user brought a guest image, which only KVM can run.
+pub fn choose(choice: MachineChoice, image: bool) -> Result<Chosen, Failure> {
+    match choice {
+        MachineChoice::Sim if image => Err(Failure::request(
+            "--image needs --machine kvm: the simulator has its own build of the kernel",
+        )),
+        MachineChoice::Sim => Ok(Chosen { machine: Machine::Sim, why: "machine: sim, as asked".to_owned() }),
+        MachineChoice::Kvm => {
+            let host = vmm::probe::quick().map_err(kvm_failure)?;
+            Ok(on_kvm(host, "as asked"))
+        }
+        MachineChoice::Auto if image => {
+            let host = vmm::probe::quick().map_err(kvm_failure)?;
+            Ok(on_kvm(host, "because --image needs it"))
+        }
+        MachineChoice::Auto => Ok(auto()),
+    }
+}
+
+/// KVM where ring 0 runs natively, else the simulator.
+pub fn auto() -> Chosen {
+    match vmm::probe::quick() {
+        Ok(host) if host.kind != HostKind::Emulating => on_kvm(host, "ring 0 runs natively here"),
+        Ok(host) => sim(&format!("{}; `--machine kvm` works too, slower", host.kind)),
+        Err(error) => sim(&error.to_string()),
+    }
+}
+
+fn sim(reason: &str) -> Chosen {
+    Chosen { machine: Machine::Sim, why: format!("machine: sim, because: {reason}") }
+}
+
+fn on_kvm(host: HostReport, reason: &str) -> Chosen {
+    let slow = match host.slow_down {
+        0 | 1 => String::new(),
+        factor => format!("; {}, so a second of machine time takes {factor} s here", host.kind),
+    };
+    Chosen { machine: Machine::Kvm(host), why: format!("machine: kvm, {reason}{slow}") }
+}
+
+/// Options of a KVM machine on this host.
+pub fn kvm_options(host: &HostReport) -> vmm::Options {
+    vmm::Options { slow_down: host.slow_down, ..vmm::Options::default() }
+}
+
+/// A machine that could not be built, with the exit status that its reason calls for.
+pub fn kvm_failure(error: VmmError) -> Failure {
+    if error.is_host() { Failure::host(error) } else { Failure::request(error) }
+}
+
+/// How a run on KVM ended.
+pub fn kvm_ended(outcome: &vmm::Outcome) -> Ended {
+    match &outcome.ending {
+        vmm::Ending::PowerOff => Ended::Done,
+        vmm::Ending::Hang { what } => Ended::Hang(format!("{what}\n{}", outcome.describe())),
+        _ => Ended::Bad(outcome.describe()),
+    }
+}
+
+/// How a run in the simulator ended.
+pub fn sim_ended(outcome: &sim::Outcome) -> Ended {
+    match &outcome.ended {
+        sim::Ended::Done => Ended::Done,
+        sim::Ended::Fatal { message } => Ended::Panic(message.clone()),
+        sim::Ended::Deadlock => Ended::Hang(format!(
+            "deadlock: every CPU is idle, nothing is pending, and threads {:?} wait",
+            outcome.waiting
+        )),
+        sim::Ended::Stuck { reason } => Ended::Hang(reason.clone()),
+    }
+}

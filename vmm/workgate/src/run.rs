@@ -1,0 +1,222 @@
+//! `workgate run`: one plan, one machine, one verdict.
+
+use crate::cli::RunArgs;
+use crate::exit::{Exit, Failure};
+use crate::machine::{self, Chosen, Machine};
+use crate::progress::Progress;
+use devices::fault::plan::Plan;
+use serde::Serialize;
+use std::path::Path;
+use trace::Event;
+use verdict::{Ended, Verdict, Verifier};
+
+/// Everything that a run has to tell; the `--json` document.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Name of the plan.
+    pub plan: String,
+    /// The plan, printed canonically: enough to run it again.
+    pub plan_text: String,
+    /// `kvm` or `sim`.
+    pub machine: &'static str,
+    /// Seed of the chooser (simulator).
+    pub seed: Option<u64>,
+    /// Hash of every event of the run (simulator): the same for the same plan and seed.
+    pub trace_hash: Option<String>,
+    /// Host seconds for a second of machine time (KVM).
+    pub slow_down: Option<u64>,
+    /// Events in the trace.
+    pub events: u64,
+    /// Machine time at the end, ns.
+    pub machine_time: u64,
+    /// What was found.
+    pub verdict: Verdict,
+    /// The guest's last console lines.
+    pub console: Vec<String>,
+}
+
+/// Runs the plan and prints what was found.
+pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let plan = crate::load::plan(&args.plan)?;
+    let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
+    let chosen = machine::choose(args.machine, image.is_some())?;
+    if !args.json {
+        print!("{}", preface(&plan, &chosen, args.seed));
+    }
+    let mut recorder = Recorder::new(args.report.as_deref())?;
+    let report = on_machine(&plan, &chosen, image.as_deref(), args, &mut recorder)?;
+    recorder.finish(&report)?;
+    if args.json {
+        println!("{}", to_json(&report)?);
+    } else {
+        print!("{}", summary(&report));
+    }
+    Ok(if report.verdict.passed { Exit::Held } else { Exit::Found })
+}
+
+pub fn to_json(report: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(report)
+        .map_err(|error| Failure::host(format_args!("cannot print JSON: {error}")))
+}
+
+fn preface(plan: &Plan, chosen: &Chosen, seed: u64) -> String {
+    let seed = match chosen.machine {
+        Machine::Sim => format!(", seed {seed}"),
+        Machine::Kvm(_) => String::new(),
+    };
+    let memory = plan.memory >> 20;
+    format!("{}\n{}: {} CPUs, {memory} MiB{seed}\n", chosen.why, plan.name, plan.cpus)
+}
+
+fn on_machine(
+    plan: &Plan,
+    chosen: &Chosen,
+    image: Option<&[u8]>,
+    args: &RunArgs,
+    recorder: &mut Recorder,
+) -> Result<Report, Failure> {
+    let mut verifier = Verifier::new(plan);
+    let mut progress = Progress::new(plan.run_for, args.json);
+    let mut failed = None;
+    let mut events = 0;
+    let mut sink = |event: &Event| {
+        events += 1;
+        verifier.event(event);
+        progress.event(event);
+        if failed.is_none() {
+            failed = recorder.event(event).err();
+        }
+    };
+    let ran = match &chosen.machine {
+        Machine::Sim => Ran::in_simulator(plan, args.seed, &mut sink)?,
+        Machine::Kvm(host) => Ran::on_kvm(plan, image.unwrap_or(guest_image::IMAGE), host, &mut sink)?,
+    };
+    progress.finish();
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(ran.report(plan, events, verifier)),
+    }
+}
+
+/// What a machine answers when a run is over.
+struct Ran {
+    machine: &'static str,
+    seed: Option<u64>,
+    trace_hash: Option<String>,
+    slow_down: Option<u64>,
+    machine_time: u64,
+    ended: Ended,
+    console: Vec<String>,
+}
+
+impl Ran {
+    fn in_simulator(plan: &Plan, seed: u64, sink: &mut dyn FnMut(&Event)) -> Result<Self, Failure> {
+        let outcome = sim::run(plan, seed, sink).map_err(Failure::request)?;
+        Ok(Self {
+            machine: "sim",
+            seed: Some(seed),
+            trace_hash: Some(format!("{:016x}", outcome.trace_hash)),
+            slow_down: None,
+            machine_time: outcome.virtual_time,
+            ended: machine::sim_ended(&outcome),
+            console: outcome.console,
+        })
+    }
+
+    fn on_kvm(
+        plan: &Plan,
+        image: &[u8],
+        host: &vmm::probe::HostReport,
+        sink: &mut dyn FnMut(&Event),
+    ) -> Result<Self, Failure> {
+        let outcome =
+            vmm::run(plan, image, &machine::kvm_options(host), sink).map_err(machine::kvm_failure)?;
+        Ok(Self {
+            machine: "kvm",
+            seed: None,
+            trace_hash: None,
+            slow_down: Some(outcome.slow_down),
+            machine_time: outcome.machine_time,
+            ended: machine::kvm_ended(&outcome),
+            console: outcome.console,
+        })
+    }
+
+    fn report(self, plan: &Plan, events: u64, verifier: Verifier) -> Report {
+        Report {
+            plan: plan.name.clone(),
+            plan_text: plan.to_string(),
+            machine: self.machine,
+            seed: self.seed,
+            trace_hash: self.trace_hash,
+            slow_down: self.slow_down,
+            events,
+            machine_time: self.machine_time,
+            verdict: verifier.finish(self.ended),
+            console: self.console,
+        }
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let mut text = verdict::render(&report.verdict);
+    if !matches!(report.verdict.ended, Ended::Done) {
+        text.push_str("last console lines:\n");
+        for line in &report.console {
+            text.push_str(&format!("  | {line}\n"));
+        }
+    }
+    if let Some(hash) = &report.trace_hash {
+        text.push_str(&format!("trace: {} events, hash {hash}\n", report.events));
+    } else {
+        text.push_str(&format!("trace: {} events\n", report.events));
+    }
+    text
+}
+
+/// Writes `trace.bin` while the run goes on, and `result.json` and `plan` behind it.
+struct Recorder {
+    folder: Option<std::path::PathBuf>,
+    trace: Option<std::io::BufWriter<std::fs::File>>,
+}
+
+impl Recorder {
+    fn new(folder: Option<&Path>) -> Result<Self, Failure> {
+        let Some(folder) = folder else { return Ok(Self { folder: None, trace: None }) };
+        std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+        let path = folder.join("trace.bin");
+        let file = std::fs::File::create(&path).map_err(|error| unwritable(&path, &error))?;
+        Ok(Self { folder: Some(folder.to_owned()), trace: Some(std::io::BufWriter::new(file)) })
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        use std::io::Write;
+        match (&mut self.trace, &self.folder) {
+            (Some(trace), Some(folder)) => trace
+                .write_all(&event.encode())
+                .map_err(|error| unwritable(&folder.join("trace.bin"), &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(self, report: &Report) -> Result<(), Failure> {
+        use std::io::Write;
+        let (Some(folder), Some(mut trace)) = (self.folder, self.trace) else { return Ok(()) };
+        trace.flush().map_err(|error| unwritable(&folder.join("trace.bin"), &error))?;
+        let files = [
+            ("result.json", to_json(report)?),
+            ("run.plan", report.plan_text.clone()),
+            ("result.txt", summary(report)),
+            ("console.txt", report.console.join("\n")),
+        ];
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(|error| unwritable(&path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::request(format_args!("cannot write {}: {error}", path.display()))
+}
