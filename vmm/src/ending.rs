@@ -35,6 +35,8 @@ pub enum Ending {
         /// The exit, as KVM names it.
         exit: String,
     },
+    /// The host stopped it in midst of its work.
+    Stopped,
     /// The guest makes no progress.
     Hang {
         /// What was waited for.
@@ -61,10 +63,14 @@ impl fmt::Display for Ending {
                 write!(f, "the processor refused to enter the guest on cpu{cpu}, hardware reason {reason:#x}")
             }
             Self::Unknown { cpu, exit } => write!(f, "unexpected exit on cpu{cpu}: {exit}"),
+            Self::Stopped => write!(f, "the host stopped the machine"),
             Self::Hang { what } => write!(f, "the guest makes no progress: {what}"),
         }
     }
 }
+
+/// IF of RFLAGS.
+const INTERRUPTS: u64 = 1 << 9;
 
 /// A processor at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +83,10 @@ pub struct CpuReport {
     pub code: Vec<u8>,
     /// The function that the instruction pointer is in, if the image has symbols.
     pub symbol: Option<String>,
+    /// Return addresses by the chain of frame pointers, nearest first, with the functions that they are in.
+    pub callers: Vec<(u64, Option<String>)>,
+    /// It waits in HLT.
+    pub halted: bool,
 }
 
 impl fmt::Display for CpuReport {
@@ -90,10 +100,18 @@ impl fmt::Display for CpuReport {
             true => write!(f, "\n  code   not readable")?,
             false => write!(f, "\n  code   {}", hex(&self.code))?,
         }
-        match &self.symbol {
-            Some(symbol) => write!(f, "\n  in     {symbol}"),
-            None => Ok(()),
+        if self.halted {
+            let masked =
+                self.registers.iter().any(|(name, value)| *name == "rflags" && value & INTERRUPTS == 0);
+            write!(f, "\n  halted, interrupts {}", if masked { "off" } else { "on" })?;
         }
+        if let Some(symbol) = &self.symbol {
+            write!(f, "\n  in     {symbol}")?;
+        }
+        for (address, symbol) in &self.callers {
+            write!(f, "\n  from   {}", symbol.clone().unwrap_or_else(|| format!("{address:016x}")))?;
+        }
+        Ok(())
     }
 }
 

@@ -59,8 +59,7 @@ fn pins() -> Vec<kvm_irq_routing_entry> {
             8..16 => entries.push(pin(gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - 8)),
             _ => {}
         }
-        // The timer (GSI 0) is wired to pin 2 of the IO-APIC.
-        entries.push(pin(gsi, KVM_IRQCHIP_IOAPIC, if gsi == 0 { 2 } else { gsi }));
+        entries.push(pin(gsi, KVM_IRQCHIP_IOAPIC, gsi));
     }
     entries
 }

@@ -4,6 +4,8 @@
 //! thread. Exits go to the platform ([`devices::platform`]) behind one lock; interrupts go in by irqfd; events come out through
 //! the bench page ([`trace::ring`]). Whatever the guest does, a run ends: see [`Ending`].
 
+extern crate alloc;
+
 mod acpi;
 mod bus;
 mod clock;
@@ -23,12 +25,13 @@ pub mod probe;
 mod processor;
 mod ring;
 mod run;
+mod symbols;
 mod threads;
 mod trace_queue;
 mod watch;
 
 pub use ending::{CpuReport, Ending};
 pub use error::VmmError;
-pub use options::Options;
+pub use options::{Limits, Options};
 pub use outcome::Outcome;
 pub use run::{boot, run};

@@ -24,15 +24,8 @@ impl Outcome {
     /// Everything for people: the ending, each processor with registers, code and function, and the last console lines.
     pub fn describe(&self) -> String {
         let mut text = format!("{}\n", self.ending);
-        let seconds = self.machine_time / 1_000_000_000;
-        let micros = self.machine_time / 1000 % 1_000_000;
-        // Writing into a string cannot fail.
-        _ = writeln!(
-            text,
-            "at {seconds}.{micros:06} s of machine time, {} host seconds each",
-            self.slow_down
-        );
         if self.garbled > 0 {
+            // Writing into a string cannot fail.
             _ = writeln!(text, "{} records of the guest's trace were garbled", self.garbled);
         }
         for cpu in &self.cpus {
@@ -62,6 +55,8 @@ mod tests {
                 registers: vec![("rip", 0x10_0000)],
                 code: vec![0x0f, 0x0b],
                 symbol: Some("start+0x10".to_owned()),
+                callers: vec![(0x20_0000, Some("main+0x5".to_owned())), (0x30_0000, None)],
+                halted: true,
             }],
             console: vec!["hello".to_owned()],
             slow_down: 17,
@@ -71,11 +66,13 @@ mod tests {
         let text = outcome.describe();
         let parts = [
             "triple fault on cpu1",
-            "1.000002 s",
             "3 records",
             "0000000000100000",
             "0f 0b",
             "start+0x10",
+            "from   main+0x5",
+            "0000000000300000",
+            "halted",
             "  | hello",
         ];
         for part in parts {

@@ -4,7 +4,7 @@ use crate::VmmError;
 use crate::ending::{CpuReport, Ending};
 use crate::machine::Machine;
 use crate::memory::START_INFO;
-use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_segment};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, kvm_segment};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use std::sync::Arc;
 use vm_memory::{Bytes, GuestAddress};
@@ -15,6 +15,8 @@ const CPUID_TSC_DEADLINE: u32 = 1 << 24;
 const CPUID_HYPERVISOR: u32 = 1 << 31;
 /// Bytes shown at the instruction pointer.
 const CODE_BYTES: u64 = 16;
+/// Callers shown.
+const MAX_CALLERS: usize = 16;
 
 /// Makes processor `cpu` with the features that KVM supports.
 ///
@@ -152,8 +154,16 @@ fn report(machine: &Machine, vcpu: &VcpuFd, cpu: usize) -> CpuReport {
             ("r14", r.r14),
             ("r15", r.r15),
         ]);
-        report.code = code(machine, vcpu, r.rip);
+        let sregs = vcpu.get_sregs().unwrap_or_default();
+        let base = if sregs.cs.l == 0 { sregs.cs.base } else { 0 };
+        report.code = code(machine, vcpu, base.wrapping_add(r.rip));
+        // Frames of 64-bit code; other code has no frame pointers that this machine knows of.
+        if sregs.cs.l != 0 {
+            report.callers =
+                callers(machine, vcpu, r.rbp).into_iter().map(|address| (address, None)).collect();
+        }
     }
+    report.halted = vcpu.get_mp_state().is_ok_and(|state| state.mp_state == KVM_MP_STATE_HALTED);
     if let Ok(s) = vcpu.get_sregs() {
         let segments = [("cs", u64::from(s.cs.selector)), ("gsbase", s.gs.base), ("efer", s.efer)];
         report.registers.extend([("cr0", s.cr0), ("cr2", s.cr2), ("cr3", s.cr3), ("cr4", s.cr4)]);
@@ -162,17 +172,44 @@ fn report(machine: &Machine, vcpu: &VcpuFd, cpu: usize) -> CpuReport {
     report
 }
 
-/// The bytes at `address`, by the guest's own page tables.
+/// The bytes at linear address `address`, by the guest's own page tables.
 fn code(machine: &Machine, vcpu: &VcpuFd, address: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for at in address..address.saturating_add(CODE_BYTES) {
-        let Ok(translation) = vcpu.translate_gva(at) else { break };
         let mut byte = [0];
-        let physical = GuestAddress(translation.physical_address);
-        if translation.valid == 0 || machine.memory.mmap.read_slice(&mut byte, physical).is_err() {
+        if read(machine, vcpu, at, &mut byte).is_none() {
             break;
         }
         bytes.push(byte[0]);
     }
     bytes
+}
+
+/// Return addresses by the chain of frame pointers that begins with `frame`. The guest may have written anything there: the chain
+/// only ever goes up, and not for long.
+fn callers(machine: &Machine, vcpu: &VcpuFd, mut frame: u64) -> Vec<u64> {
+    let mut found = Vec::new();
+    while found.len() < MAX_CALLERS && frame.is_multiple_of(8) {
+        let (mut next, mut address) = ([0; 8], [0; 8]);
+        let Some(()) = read(machine, vcpu, frame, &mut next) else { break };
+        let Some(()) = frame.checked_add(8).and_then(|at| read(machine, vcpu, at, &mut address)) else {
+            break;
+        };
+        let (next, address) = (u64::from_le_bytes(next), u64::from_le_bytes(address));
+        if address == 0 {
+            break;
+        }
+        found.push(address);
+        if next <= frame {
+            break;
+        }
+        frame = next;
+    }
+    found
+}
+
+/// Reads guest memory at a linear address. What is read does not cross a page if it is aligned to its length.
+fn read(machine: &Machine, vcpu: &VcpuFd, address: u64, into: &mut [u8]) -> Option<()> {
+    let translation = vcpu.translate_gva(address).ok().filter(|t| t.valid != 0)?;
+    machine.memory.mmap.read_slice(into, GuestAddress(translation.physical_address)).ok()
 }

@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::ring::Ring;
 use crate::trace_queue::TraceQueue;
 use crate::watch::Watch;
-use crate::{VmmError, acpi, bus, image, processor, threads};
+use crate::{VmmError, acpi, bus, image, processor, symbols, threads};
 use devices::fault::plan::Plan;
 use devices::platform::Platform;
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
@@ -35,8 +35,10 @@ pub fn run(
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, image, options, true)?;
-    let watch = Watch::plan(plan.run_for, machine.clock.slow_down());
-    drive(&machine, cpus, watch, false, sink)
+    let watch = Watch::plan(plan.run_for, options.limits);
+    let mut outcome = drive(&machine, cpus, watch, false, sink)?;
+    symbols::name(&mut outcome.cpus, image);
+    Ok(outcome)
 }
 
 /// Boots any image with the hardware of `plan`, without a bench: it ends when the guest does.
@@ -47,7 +49,9 @@ pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, Vmm
     let (machine, cpus) = build(plan, image, options, false)?;
     // Without a bench nobody says `boot.ready`: plan time begins with the machine.
     machine.with_platform(|platform, _| platform.start_plan(0));
-    drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})
+    let mut outcome = drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})?;
+    symbols::name(&mut outcome.cpus, image);
+    Ok(outcome)
 }
 
 /// Opens the KVM device.
@@ -149,7 +153,7 @@ fn drive(
     let mut events = EventLoop::new(machine.clone(), terminal)?;
     // What firmware left behind (doorbells, deadlines) is in force before the first instruction.
     machine.with_platform(|_, _| ());
-    let threads = threads::Processors::start(machine, cpus)?;
+    let mut threads = threads::Processors::start(machine, cpus)?;
     while !machine.is_stopping() {
         events.wait(watch.patience())?;
         machine.drain();
@@ -157,7 +161,7 @@ fn drive(
         batch.iter().for_each(&mut *sink);
         watch.look(machine, &batch);
     }
-    let reports = threads.stop();
+    let cpus = threads.stop();
     machine.drain();
     machine.trace.take().iter().for_each(&mut *sink);
     let mut garbled = 0;
@@ -165,8 +169,8 @@ fn drive(
     let console = crate::machine::lock(&machine.serial).writer().lines();
     machine.deadline.store(u64::MAX, Ordering::Release);
     Ok(Outcome {
-        ending: machine.ending().unwrap_or(Ending::PowerOff),
-        cpus: reports,
+        ending: machine.ending().unwrap_or(Ending::Stopped),
+        cpus,
         console,
         slow_down: machine.clock.slow_down(),
         machine_time: machine.clock.now(),

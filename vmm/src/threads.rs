@@ -1,7 +1,7 @@
 //! One thread a processor, and the way to get it out of the guest.
 
 use crate::VmmError;
-use crate::ending::CpuReport;
+use crate::ending::{CpuReport, Ending};
 use crate::machine::Machine;
 use crate::processor;
 use kvm_ioctls::VcpuFd;
@@ -19,6 +19,7 @@ extern "C" fn leave_guest(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc:
 
 /// The running processors.
 pub struct Processors {
+    machine: Arc<Machine>,
     threads: Vec<JoinHandle<CpuReport>>,
     left: Receiver<()>,
 }
@@ -32,25 +33,21 @@ impl Processors {
         register_signal_handler(SIGRTMIN(), leave_guest)
             .map_err(VmmError::system("cannot register the signal that stops processors"))?;
         let (out, left) = channel();
-        let mut threads = Vec::new();
+        let mut processors = Self { machine: machine.clone(), threads: Vec::new(), left };
         for (number, vcpu) in cpus.into_iter().enumerate() {
-            match spawn(machine.clone(), vcpu, number, out.clone()) {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    machine.end(crate::ending::Ending::PowerOff);
-                    Self { threads, left }.stop();
-                    return Err(VmmError::System { what: "cannot start a processor's thread", error });
-                }
-            }
+            let thread = spawn(machine.clone(), vcpu, number, out.clone())
+                .map_err(|error| VmmError::System { what: "cannot start a processor's thread", error })?;
+            processors.threads.push(thread);
         }
-        Ok(Self { threads, left })
+        Ok(processors)
     }
 
-    /// Gets every processor out of the guest, and its registers. The machine must be stopping.
+    /// Ends the machine if it has not ended yet, and gets every processor out of the guest; their states then.
     ///
     /// A signal that arrives between a thread's look at the flag and its entry into the guest is lost; so it is sent again
     /// until the thread has left.
-    pub fn stop(self) -> Vec<CpuReport> {
+    pub fn stop(&mut self) -> Vec<CpuReport> {
+        self.machine.end(Ending::Stopped);
         let mut inside = self.threads.len();
         while inside > 0 {
             for thread in self.threads.iter().filter(|thread| !thread.is_finished()) {
@@ -64,7 +61,26 @@ impl Processors {
             }
             inside = inside.min(self.threads.iter().filter(|thread| !thread.is_finished()).count());
         }
-        self.threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        self.threads.drain(..).filter_map(|thread| thread.join().ok()).collect()
+    }
+}
+
+impl Drop for Processors {
+    /// No processor outlives the machine, even if the run is left by an error.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Ends the machine if its thread is left by a panic: the others would wait for it forever.
+struct EndOnPanic(Arc<Machine>, usize);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let exit = "the machine itself failed in this processor's thread".to_owned();
+            self.0.end(Ending::Unknown { cpu: self.1, exit });
+        }
     }
 }
 
@@ -75,6 +91,7 @@ fn spawn(
     out: Sender<()>,
 ) -> std::io::Result<JoinHandle<CpuReport>> {
     std::thread::Builder::new().name(format!("cpu{number}")).stack_size(256 << 10).spawn(move || {
+        let _guard = EndOnPanic(machine.clone(), number);
         let report = processor::run(&machine, vcpu, number);
         // Nobody listens only if the machine is being torn down already.
         let _ = out.send(());

@@ -2,15 +2,11 @@
 
 use crate::ending::Ending;
 use crate::machine::Machine;
+use crate::options::Limits;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use trace::ring::Command;
 use trace::{Event, Kind};
-
-/// Host time without any sign of life after which a guest that should do something hangs.
-const SILENCE: Duration = Duration::from_secs(20);
-/// Host time that the end of a run may take, whatever the guest says meanwhile.
-const FINISH: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -25,6 +21,7 @@ enum Stage {
 /// Follows a run and ends it if it does not go on.
 pub struct Watch {
     run_for: Option<u64>,
+    limits: Limits,
     stage: Stage,
     since: Instant,
     life: Instant,
@@ -33,18 +30,18 @@ pub struct Watch {
 
 impl Watch {
     /// The watch of a plan that runs for `run_for` ns of machine time.
-    pub fn plan(run_for: u64, _slow_down: u64) -> Self {
-        Self::new(Some(run_for))
+    pub fn plan(run_for: u64, limits: Limits) -> Self {
+        Self::new(Some(run_for), limits)
     }
 
     /// No watch: the guest may do what it likes.
     pub fn none() -> Self {
-        Self::new(None)
+        Self::new(None, Limits::default())
     }
 
-    fn new(run_for: Option<u64>) -> Self {
+    fn new(run_for: Option<u64>, limits: Limits) -> Self {
         let now = Instant::now();
-        Self { run_for, stage: Stage::Booting, since: now, life: now, exits: 0 }
+        Self { run_for, limits, stage: Stage::Booting, since: now, life: now, exits: 0 }
     }
 
     /// How long the event loop may wait before it looks again.
@@ -88,11 +85,11 @@ impl Watch {
     }
 
     fn bite(&self, machine: &Machine, events: &[Event]) {
-        let silent = self.life.elapsed() > SILENCE;
+        let silent = self.life.elapsed() > self.limits.silence;
         let what = match self.stage {
             Stage::Booting if silent => "it never said boot.ready",
             Stage::Finishing if silent => "it does not answer the command to finish",
-            Stage::Finishing if self.since.elapsed() > FINISH => "it does not come to an end",
+            Stage::Finishing if self.since.elapsed() > self.limits.finish => "it does not come to an end",
             // After a panic the guest stops; it need not manage to power off.
             _ if events.iter().any(|event| event.kind == Kind::Panic) => "it panicked",
             _ => return,
