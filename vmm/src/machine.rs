@@ -145,16 +145,12 @@ impl Machine {
     }
 
     /// What the plan did goes into the trace, behind what the guest did before.
-    fn record(&self, faults: &[(u32, &'static str)]) {
+    fn record(&self, faults: &[Event]) {
         if faults.is_empty() {
             return;
         }
         self.drain();
-        for &(slot, word) in faults {
-            let mut event = Event::new(Kind::Fault).slot(slot).text(word);
-            event.time = self.clock.now();
-            self.trace.push(event);
-        }
+        faults.iter().for_each(|fault| self.trace.push(*fault));
     }
 
     /// Takes the guest's events, and acts on those that something waits for.
@@ -203,7 +199,7 @@ impl Machine {
 /// The machine as the platform sees it during a call.
 struct World<'a> {
     machine: &'a Machine,
-    faults: Vec<(u32, &'static str)>,
+    faults: Vec<Event>,
 }
 
 impl Host for World<'_> {
@@ -227,6 +223,8 @@ impl Host for World<'_> {
     }
 
     fn fault(&mut self, slot: u32, word: &'static str) {
-        self.faults.push((slot, word));
+        let mut event = Event::new(Kind::Fault).slot(slot).text(word);
+        event.time = self.machine.clock.now();
+        self.faults.push(event);
     }
 }

@@ -46,9 +46,11 @@ impl TraceQueue {
         wanted
     }
 
-    /// Puts in an event of the host's own.
+    /// Puts in an event of the host's own, where its time belongs among those that still wait.
     pub fn push(&self, event: Event) {
-        self.lock().waiting.push(event);
+        let mut state = self.lock();
+        let at = state.waiting.iter().rposition(|other| other.time <= event.time).map_or(0, |at| at + 1);
+        state.waiting.insert(at, event);
     }
 
     /// Holds up the caller, a processor's thread, while the sink is far behind; for a bounded time, so that an end is never missed.

@@ -2,7 +2,11 @@
 
 use crate::expect::time;
 use crate::verdict::{Ended, Verdict};
+use std::collections::BTreeSet;
 use std::fmt::Write;
+
+/// Findings that are printed; all are in the JSON document.
+const SHOWN: usize = 16;
 
 /// Renders a verdict: ledger, faults, removals with their teardown order, expectations, findings, verdict line.
 pub fn render(verdict: &Verdict) -> String {
@@ -83,7 +87,8 @@ fn findings(verdict: &Verdict, out: &mut String) {
         Ended::Done => {}
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) => _ = writeln!(out, "ended badly: {what}"),
     }
-    for finding in verdict.findings.iter().take(16) {
+    let mut told = BTreeSet::new();
+    for finding in verdict.findings.iter().take(SHOWN) {
         let device = finding.device.as_deref().unwrap_or("the machine");
         _ = writeln!(
             out,
@@ -92,11 +97,14 @@ fn findings(verdict: &Verdict, out: &mut String) {
             time(finding.time),
             finding.message
         );
-        for line in &finding.events {
-            _ = writeln!(out, "    {line}");
+        // The events before the first of each kind tell the story; further ones would bury it.
+        if told.insert((&finding.rule, device)) {
+            for line in &finding.events {
+                _ = writeln!(out, "    {line}");
+            }
         }
     }
-    if verdict.findings_total > 16 {
+    if verdict.findings_total > SHOWN as u64 {
         _ = writeln!(out, "… {} findings in all", verdict.findings_total);
     }
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod exit;
 mod load;
 mod machine;
+mod output;
 mod progress;
 mod run;
 

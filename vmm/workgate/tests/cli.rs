@@ -1,0 +1,176 @@
+//! The command as its users call it: output, exit statuses, messages.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn scenario(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.join("tests/scenarios").join(name)
+}
+
+fn workgate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_workgate")).args(arguments).output().expect("the command starts")
+}
+
+fn run(plan: &Path, more: &[&str]) -> Output {
+    let mut arguments = vec!["run", plan.to_str().expect("a path in UTF-8")];
+    arguments.extend(more);
+    workgate(&arguments)
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A plan of this test's own, in a file that is removed with the value.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("workgate-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("a writable temporary folder");
+        Self(path)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // A file left behind in the temporary folder does no harm.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn surprise_removal_shows_ledger_order_and_verdict() {
+    let output = run(&scenario("surprise-removal.plan"), &["--machine", "sim"]);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", err(&output));
+    for part in ["unplug of edu0", "issued = completed + offline", ".willTerminate(edu0@", "verdict: PASS"] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+#[test]
+fn the_same_seed_prints_the_same_document_and_another_seed_another_hash() {
+    let plan = scenario("surprise-removal.plan");
+    let document = |seed| out(&run(&plan, &["--machine", "sim", "--seed", seed, "--json"]));
+    let seven = document("7");
+    assert_eq!(seven, document("7"));
+    let hash = |text: &str| -> String {
+        let json: serde_json::Value = serde_json::from_str(text).expect("a JSON document");
+        json["trace_hash"].as_str().expect("a hash").to_owned()
+    };
+    assert_ne!(hash(&seven), hash(&document("8")));
+}
+
+#[test]
+fn a_broken_driver_exits_1_and_its_rule_is_named() {
+    let output = run(&scenario("close-early.plan"), &["--machine", "sim"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out(&output).contains("BROKEN close-before-return on edu0"), "{}", out(&output));
+    assert!(out(&output).contains("verdict: FAIL"));
+}
+
+#[test]
+fn mistakes_in_a_plan_exit_2_with_line_column_and_what_was_expected() {
+    let cases = [
+        ("machin cpus=2\n", ":1:1", "did you mean `machine`?"),
+        ("plug edu0 edu slot=1\nat 5parsecs unplug edu0\n", ":2:4", "expected a number with ns, us, ms or s"),
+        ("plug edu0 nosuch slot=1\n", ":1:11", "virtio-blk"),
+        ("plug edu0 edu slot=1\nplug edu1 edu slot=1\n", ":2:", "slot"),
+        ("plug edu0 edu slot=32\n", ":1:", "31"),
+        ("at 5ms unplug edu0\n", ":1:", "edu0"),
+        ("plug edu0 edu slot=1\non edu0.mmio.wrte #3 unplug edu0\n", ":2:", "mmio.write"),
+        ("plug edu0 edu slot=1\nat 5ms unplug edu0\nrun for=1ms\n", ":2:", ""),
+        ("plug edu0 edu slot=1 nosuch=1\n", ":1:", "nosuch"),
+        ("machine cpus=9\n", ":1:", "8"),
+    ];
+    for (n, (text, place, hint)) in cases.iter().enumerate() {
+        let draft = Draft::new(&format!("mistake-{n}.plan"), text);
+        let output = run(&draft.0, &["--machine", "sim"]);
+        assert_eq!(output.status.code(), Some(2), "{text}: {}{}", out(&output), err(&output));
+        assert!(err(&output).contains(place) && err(&output).contains(hint), "{text}: {}", err(&output));
+    }
+}
+
+#[test]
+fn wrong_requests_exit_2_with_a_sentence() {
+    let smallest = scenario("smallest.plan");
+    let smallest = smallest.to_str().expect("a path in UTF-8");
+    let cases: [(&[&str], &str); 9] = [
+        (&["run", "/nonexistent.plan"], "cannot read /nonexistent.plan"),
+        (&["run"], "PLAN"),
+        (&["rnu", smallest], "unrecognized subcommand"),
+        (&["run", smallest, "--machine", "vax"], "kvm"),
+        (&["run", smallest, "--seed", "many"], "many"),
+        (&["run", smallest, "--machine", "sim", "--image", smallest], "--machine kvm"),
+        (&["boot", "/nonexistent"], "cannot read image"),
+        (&["boot", smallest, "--memory", "many"], "many"),
+        (&["boot", smallest, "--plug", "edu"], "SLOT=DEVICE"),
+    ];
+    for (arguments, hint) in cases {
+        let output = workgate(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(hint), "{arguments:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn an_image_that_is_none_is_refused_before_the_host_is_asked() {
+    let plan = scenario("smallest.plan");
+    let image = Draft::new("not-an-image", "#!/bin/sh\n");
+    let image = image.0.to_str().expect("a path in UTF-8").to_owned();
+    let output = workgate(&["boot", &image]);
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    let _ = plan;
+}
+
+#[test]
+fn devices_and_doctor_tell_people_and_programs() {
+    let listing = workgate(&["devices"]);
+    assert_eq!(listing.status.code(), Some(0));
+    assert!(out(&listing).contains("virtio-blk") && out(&listing).contains("mmio.write"));
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&workgate(&["devices", "--json"]))).expect("JSON");
+    assert!(json["models"].as_array().is_some_and(|models| models.len() >= 2));
+    let doctor = workgate(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(0));
+    assert!(out(&doctor).contains("auto") && out(&doctor).contains("simulator"));
+    let json: serde_json::Value = serde_json::from_str(&out(&workgate(&["doctor", "--json"]))).expect("JSON");
+    assert!(json["auto"].is_string());
+}
+
+#[test]
+fn a_report_folder_has_result_trace_and_plan() {
+    let folder = std::env::temp_dir().join(format!("workgate-report-{}", std::process::id()));
+    let to = folder.to_str().expect("a path in UTF-8");
+    let output = run(&scenario("smallest.plan"), &["--machine", "sim", "--report", to]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let result = std::fs::read_to_string(folder.join("result.json")).expect("the result");
+    let json: serde_json::Value = serde_json::from_str(&result).expect("JSON");
+    let trace = std::fs::metadata(folder.join("trace.bin")).expect("the trace").len();
+    assert_eq!(Some(trace / 64), json["events"].as_u64());
+    // The plan in the folder runs again.
+    let again = run(&folder.join("run.plan"), &["--machine", "sim"]);
+    assert_eq!(again.status.code(), Some(0), "{}", err(&again));
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_crash() {
+    use std::process::Stdio;
+    let plan = scenario("surprise-removal.plan");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_workgate"))
+        .args(["run", plan.to_str().expect("a path in UTF-8"), "--machine", "sim"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(!err(&output).contains("panicked"), "{}", err(&output));
+}
