@@ -20,8 +20,10 @@ impl Core {
     /// Closes the gate, one level more.
     pub(crate) fn enter(&self) -> Gate<'_> {
         self.gate.lock(self.kernel());
+        // The guard first: a thread may be dropped (a simulated machine that ends) at any point from here on.
+        let gate = Gate(self);
         self.entered();
-        Gate(self)
+        gate
     }
 
     /// Closes the gate if nobody else holds it.
@@ -29,8 +31,9 @@ impl Core {
         if !self.gate.try_lock(self.kernel()) {
             return None;
         }
+        let gate = Gate(self);
         self.entered();
-        Some(Gate(self))
+        Some(gate)
     }
 
     fn entered(&self) {
@@ -45,9 +48,12 @@ impl Core {
     }
 
     fn leave(&self) {
-        // A thread that is dropped in its sleep, or half-way into it (a simulated machine that ends), has no gate to open.
-        let depth = self.depth.load(Ordering::Relaxed).checked_sub(1);
-        let Some(depth) = depth.filter(|_| self.in_gate()) else { return };
+        // A thread that is dropped in its sleep (a simulated machine that ends) has no gate to open; one that is dropped half-way
+        // into it has set the depth to 0 already.
+        if !self.in_gate() {
+            return;
+        }
+        let depth = self.depth.load(Ordering::Relaxed).saturating_sub(1);
         if depth == 0 {
             self.check_maximum();
             self.trace(Kind::GateOpen, 0);

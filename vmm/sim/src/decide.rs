@@ -6,7 +6,7 @@ use trace::ring::{COMMAND_VECTOR, Command};
 use crate::{
     chooser::{Decision, Kind},
     cost,
-    ending::end,
+    ending::{end, never},
     fibre::{Suspend, suspend, upcall},
     outcome::Ended,
     state::{Cold, Hot, Mode, cold, hot, mask_of},
@@ -30,7 +30,13 @@ pub(crate) enum Step {
 #[cold]
 #[inline(never)]
 pub(crate) fn slow() {
-    while hot(|h| h.mode.get()) == Mode::Running && hot(|h| h.links.get()).on_fibre() {
+    if !hot(|h| h.links.get()).on_fibre() {
+        return;
+    }
+    loop {
+        if hot(|h| h.mode.get()) != Mode::Running {
+            never();
+        }
         match hot(|h| cold(|c| c.step(h))) {
             Step::Run => return,
             Step::Yield => suspend(Suspend::Next),

@@ -1,6 +1,7 @@
 //! The end of a run, as kernel code meets it.
 
 use crate::{
+    cost,
     fibre::{Suspend, suspend},
     outcome::{CpuState, Ended},
     state::{Mode, hot, try_cold},
@@ -23,7 +24,7 @@ pub(crate) struct Snapshot {
 pub(crate) fn record(ended: Ended) {
     hot(|h| {
         h.mode.set(Mode::Ending);
-        h.alarm.set(u64::MAX);
+        h.alarm.set(h.now.get().saturating_add(PATIENCE));
         try_cold(|c| {
             let cpus = (0..c.cpus).map(|cpu| CpuState {
                 thread: h.thread[cpu].get(),
@@ -38,6 +39,15 @@ pub(crate) fn record(ended: Ended) {
             });
         });
     });
+}
+
+/// Virtual time that one fibre may take to drop what it has, in nanoseconds: a million points. Kernel code that waits in a loop of its own
+/// for something that will not happen any more is given up then.
+const PATIENCE: u64 = 1_000_000 * cost::POINT;
+
+/// Begins or continues to tear a fibre down.
+pub(crate) fn be_patient() {
+    hot(|h| h.alarm.set(h.now.get().saturating_add(PATIENCE)));
 }
 
 /// Ends the run from a fibre.

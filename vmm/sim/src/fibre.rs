@@ -167,6 +167,23 @@ impl<'k> Fibre<'k> {
         Ok(Self { coroutine: Some(coroutine), unwinding: false, kernel: PhantomData })
     }
 
+    /// A fibre that tears `kernel` down. It has no kernel to call up to.
+    ///
+    /// # Errors
+    /// As [`Fibre::new`].
+    pub fn closing(kernel: Box<dyn Upcalls>) -> std::io::Result<Self> {
+        let stack = take_stack()?;
+        let coroutine = Coroutine::with_stack(stack, move |yielder, _| {
+            hot(|h| h.links.set(Links { yielder, kernel: None }));
+            let body = AssertUnwindSafe(move || {
+                kernel.shutdown();
+                drop(kernel);
+            });
+            finish_of(catch_unwind(body))
+        });
+        Ok(Self { coroutine: Some(coroutine), unwinding: true, kernel: PhantomData })
+    }
+
     /// Runs the fibre until it suspends or ends.
     pub fn resume(&mut self, how: Resume) -> CoroutineResult<Suspend, Finish> {
         let coroutine = self.coroutine.as_mut().expect("a fibre that ended is not resumed");
@@ -204,7 +221,11 @@ fn run_body(boot_cpu: Option<usize>) -> Finish {
         Some(cpu) => upcall(|kernel| kernel.start_cpu(cpu)),
         None => upcall(|kernel| kernel.thread_entry()),
     });
-    match catch_unwind(body) {
+    finish_of(catch_unwind(body))
+}
+
+fn finish_of(result: std::thread::Result<()>) -> Finish {
+    match result {
         Ok(()) => Finish::Returned,
         Err(payload) if payload.is::<Teardown>() => Finish::Unwound,
         Err(payload) => Finish::Panicked(crate::panics::message_of(&*payload)),

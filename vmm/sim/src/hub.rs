@@ -165,6 +165,7 @@ impl<'a> Hub<'a> {
         let how = if fibre.unwinding { Resume::Go } else { Resume::Unwind };
         fibre.unwinding = true;
         impersonate(number);
+        ending::be_patient();
         match fibre.resume(how) {
             CoroutineResult::Yield(Suspend::Never) => self.abandon(number),
             CoroutineResult::Yield(_) => return false,
@@ -188,6 +189,17 @@ impl Drop for Hub<'_> {
         if std::thread::panicking() {
             self.unwind();
         }
+    }
+}
+
+/// Tears the kernel down, on a fibre: if that has to wait for what is not there any more, it is given up. The answer is what went wrong.
+pub(crate) fn close(kernel: Box<dyn Upcalls>) -> Option<String> {
+    ending::be_patient();
+    match Fibre::closing(kernel).map(|mut fibre| fibre.resume(Resume::Go)) {
+        Ok(CoroutineResult::Return(Finish::Returned)) => None,
+        Ok(CoroutineResult::Return(Finish::Panicked(message))) => Some(message),
+        Ok(_) => Some("it waits".to_owned()),
+        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -1,11 +1,8 @@
 //! From a setup to an outcome.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use devices::{fault::plan::Plan, platform::PlatformError};
@@ -18,7 +15,7 @@ use crate::{
     console::Console,
     ending,
     fibre::Context,
-    hub::{Hub, Sink, Totals},
+    hub::{self, Hub, Sink, Totals},
     interrupts::Interrupts,
     outcome::Ended,
     panics,
@@ -99,16 +96,12 @@ pub(crate) fn run_machine(
     let _occupied = Occupied;
     let kernel = boot(Arc::new(SimMachine::new(number, cpus)));
     let totals = Hub::new(&*kernel, sink).run();
-    let torn_down = catch_unwind(AssertUnwindSafe(|| {
-        kernel.shutdown();
-        drop(kernel);
-    }));
+    let trouble = hub::close(kernel);
     let mut outcome = collect(totals);
-    if let Err(payload) = torn_down
+    if let Some(trouble) = trouble
         && outcome.ended == Ended::Done
     {
-        let message = panics::message_of(&*payload);
-        outcome.ended = Ended::Fatal { message: format!("while the machine was torn down: {message}") };
+        outcome.ended = Ended::Fatal { message: format!("while the machine was torn down: {trouble}") };
     }
     Ok(outcome)
 }

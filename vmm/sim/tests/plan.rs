@@ -100,8 +100,8 @@ fn every_scenario_runs_to_its_end() {
 fn a_run_that_is_cut_off_anywhere_unwinds() {
     let plan = Plan::parse("test.plan", REMOVAL).unwrap();
     let whole = sim::run(&plan, 3, &mut |_| {}).unwrap().points;
-    for seed in 0..200 {
-        let limits = Limits { points: 1 + whole * seed / 200, ..Limits::default() };
+    for seed in 0..100 {
+        let limits = Limits { points: 1 + whole * seed / 100, ..Limits::default() };
         let sim = Sim::builder().seed(seed % 10).limits(limits);
         let outcome = sim::run_on(sim, &plan, &mut |_| {}).unwrap();
         assert_eq!(outcome.abandoned, 0, "seed {seed}");
