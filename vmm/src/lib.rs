@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod acpi;
+pub mod bench;
 mod bus;
 mod clock;
 mod console;
@@ -15,6 +16,7 @@ mod doorbells;
 mod ending;
 mod error;
 mod events;
+mod guest;
 mod image;
 mod interrupts;
 mod machine;

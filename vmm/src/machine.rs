@@ -9,6 +9,7 @@ use crate::memory::Memory;
 use crate::trace_queue::TraceQueue;
 use devices::platform::{Host, Platform};
 use kvm_ioctls::VmFd;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use trace::ring::{COMMAND_VECTOR, Command};
@@ -58,6 +59,8 @@ pub struct Machine {
     /// Counts exits that are a sign of life.
     pub exits: AtomicU64,
     armed: Mutex<[u8; 32]>,
+    answers: Mutex<VecDeque<Event>>,
+    answering: Mutex<()>,
     stopping: AtomicBool,
     ending: Mutex<Option<Ending>>,
 }
@@ -106,6 +109,8 @@ impl Machine {
             ready_at: AtomicU64::new(u64::MAX),
             exits: AtomicU64::new(0),
             armed: Mutex::new([0; 32]),
+            answers: Mutex::new(VecDeque::new()),
+            answering: Mutex::new(()),
             stopping: AtomicBool::new(false),
             ending: Mutex::new(None),
         };
@@ -122,8 +127,17 @@ impl Machine {
         self.trace.with_ring(|ring| ring.arm(&kinds));
     }
 
-    /// Calls the platform, and carries out what it asks of the machine.
+    /// Calls the platform, carries out what it asks of the machine, and answers what the guest said before.
     pub fn with_platform<R>(&self, f: impl FnOnce(&mut Platform, &mut dyn Host) -> R) -> R {
+        let (result, acted) = self.call_platform(f);
+        if acted {
+            self.answer();
+        }
+        result
+    }
+
+    /// The call itself; true with its result if the plan acted, so that events may wait for an answer.
+    fn call_platform<R>(&self, f: impl FnOnce(&mut Platform, &mut dyn Host) -> R) -> (R, bool) {
         let mut world = World { machine: self, faults: Vec::new() };
         let mut platform = lock(&self.platform);
         let result = f(&mut platform, &mut world);
@@ -141,7 +155,7 @@ impl Machine {
             let _ = self.wake.write(1);
         }
         self.record(&world.faults);
-        result
+        (result, !world.faults.is_empty())
     }
 
     /// What the plan did goes into the trace, behind what the guest did before.
@@ -149,25 +163,41 @@ impl Machine {
         if faults.is_empty() {
             return;
         }
-        self.drain();
+        self.collect();
         faults.iter().for_each(|fault| self.trace.push(*fault));
     }
 
-    /// Takes the guest's events, and acts on those that something waits for.
+    /// Takes the guest's events, and acts on those that something waits for. When this returns, all of them have been answered,
+    /// by whatever thread: a guest that rang the doorbell goes on only then.
     pub fn drain(&self) {
+        self.collect();
+        self.answer();
+    }
+
+    /// Takes the guest's events. Those that something waits for are put aside for [`Self::answer`].
+    fn collect(&self) {
         let armed = *lock(&self.armed);
-        let waits = |kind: Kind| armed[kind as usize / 8] >> (kind as usize % 8) & 1 != 0;
-        let wanted = self.trace.drain(|event| waits(event.kind) || event.kind == Kind::Ready);
-        for event in wanted {
+        // The lock is held over both, so that events from two threads stay in their order.
+        let mut answers = lock(&self.answers);
+        answers.extend(self.trace.drain(|event| waits(&armed, event.kind) || event.kind == Kind::Ready));
+    }
+
+    /// Acts on events that were put aside. One after the other, not one within the other: acting makes the plan act, which takes
+    /// further events, and a guest that says enough could otherwise use up this thread's stack.
+    fn answer(&self) {
+        let _turn = lock(&self.answering);
+        let armed = *lock(&self.armed);
+        while !self.is_stopping() {
+            let Some(event) = lock(&self.answers).pop_front() else { break };
             if event.kind == Kind::Ready && self.ready_at.load(Ordering::Acquire) == u64::MAX {
                 // The guest's own stamp could be anything: the plan's clock starts now at the latest.
                 let zero = event.time.min(self.clock.now());
                 self.ready_at.store(zero, Ordering::Release);
-                self.with_platform(|platform, _| platform.start_plan(zero));
+                self.call_platform(|platform, _| platform.start_plan(zero));
                 let _ = self.wake.write(1);
             }
-            if waits(event.kind) {
-                self.with_platform(|platform, host| platform.guest_event(&event, host));
+            if waits(&armed, event.kind) {
+                self.call_platform(|platform, host| platform.guest_event(&event, host));
             }
         }
     }
@@ -194,6 +224,11 @@ impl Machine {
     pub fn ending(&self) -> Option<Ending> {
         lock(&self.ending).clone()
     }
+}
+
+/// Whether something waits for events of this kind.
+fn waits(armed: &[u8; 32], kind: Kind) -> bool {
+    armed[kind as usize / 8] >> (kind as usize % 8) & 1 != 0
 }
 
 /// The machine as the platform sees it during a call.

@@ -99,7 +99,7 @@ pub fn run(machine: &Arc<Machine>, mut vcpu: VcpuFd, cpu: usize) -> CpuReport {
 }
 
 /// One entry into the guest and what its exit asks for.
-fn step(machine: &Machine, vcpu: &mut VcpuFd, cpu: usize) -> Option<Ending> {
+pub fn step(machine: &Machine, vcpu: &mut VcpuFd, cpu: usize) -> Option<Ending> {
     match vcpu.run() {
         Ok(VcpuExit::MmioRead(address, data)) => machine.memory_read(address, data),
         Ok(VcpuExit::MmioWrite(address, data)) => machine.memory_write(address, data),

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::ending::Ending;
 use crate::events::EventLoop;
+use crate::guest::Guest;
 use crate::interrupts::Interrupts;
 use crate::machine::{Machine, Parts, SerialInterrupt};
 use crate::memory::Memory;
@@ -34,7 +35,7 @@ pub fn run(
     options: &Options,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, VmmError> {
-    let (machine, cpus) = build(plan, image, options, true)?;
+    let (machine, cpus) = build(plan, &Guest::Image(image), options, true)?;
     let watch = Watch::plan(plan.run_for, options.limits);
     let mut outcome = drive(&machine, cpus, watch, false, sink)?;
     symbols::name(&mut outcome.cpus, image);
@@ -46,7 +47,7 @@ pub fn run(
 /// # Errors
 /// See [`VmmError`].
 pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, VmmError> {
-    let (machine, cpus) = build(plan, image, options, false)?;
+    let (machine, cpus) = build(plan, &Guest::Image(image), options, false)?;
     // Without a bench nobody says `boot.ready`: plan time begins with the machine.
     machine.with_platform(|platform, _| platform.start_plan(0));
     let mut outcome = drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})?;
@@ -70,9 +71,13 @@ fn event() -> Result<EventFd, VmmError> {
     EventFd::new(EFD_NONBLOCK).map_err(|error| VmmError::System { what: "cannot make an eventfd", error })
 }
 
-fn build(
+/// Puts a machine together, up to its first instruction. With `bench`, it has the bench page.
+///
+/// # Errors
+/// See [`VmmError`].
+pub fn build(
     plan: &Plan,
-    image: &[u8],
+    guest: &Guest<'_>,
     options: &Options,
     bench: bool,
 ) -> Result<(Arc<Machine>, Vec<VcpuFd>), VmmError> {
@@ -81,7 +86,7 @@ fn build(
     }
     // The request is judged before the host: a bad image is a bad image on any host.
     let memory = Memory::new(plan.memory, bench)?;
-    let entry = image::load(&memory, image)?;
+    let entry = guest.load(&memory)?;
     let mut platform = Platform::with_stores(plan, &mut crate::disk::open)?;
     platform.firmware();
 
