@@ -8,7 +8,7 @@ use common::passes;
 fn a_disk_works() {
     passes(
         "machine cpus=1\nplug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=1 depth=1\nrun for=2ms\n",
-        0..20,
+        0..10,
     );
 }
 
@@ -26,7 +26,7 @@ fn a_disk_that_goes_and_comes_back() {
         "machine cpus=2\nplug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=4 depth=8\n\
          on disk0.mmio.write #60 unplug disk0\nat 10ms replug disk0\n\
          expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=15ms\n",
-        0..30,
+        0..10,
     );
 }
 
@@ -36,7 +36,7 @@ fn a_disk_is_ejected_and_comes_back() {
         "machine cpus=2\nplug disk0 virtio-blk slot=2 size=1M\nload disk0 clients=4 depth=8\n\
          at 2ms eject disk0\nat 10ms replug disk0\n\
          expect offline within=20ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=15ms\n",
-        0..30,
+        0..10,
     );
 }
 
@@ -46,13 +46,13 @@ fn a_disk_on_a_line_and_a_storm() {
         "machine cpus=2\nplug disk0 virtio-blk slot=1 size=1M irq=intx\nload disk0 clients=2 depth=4\n\
          at 1ms storm disk0 rate=50kHz for=3ms\nat 5ms unplug disk0\nat 8ms replug disk0\n\
          expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=12ms\n",
-        0..20,
+        0..10,
     );
 }
 
 #[test]
 fn a_disk_goes_while_its_driver_starts() {
-    for access in 1..70 {
+    for access in (1..70).step_by(2) {
         for site in ["mmio.read", "mmio.write", "config.read", "config.write"] {
             passes(
                 &format!(

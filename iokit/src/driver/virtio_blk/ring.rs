@@ -89,12 +89,8 @@ impl Ring {
     /// The index says that more chains are done than are in flight.
     pub fn pop(&mut self, flying: u16) -> Result<Option<u32>, Garbage> {
         let index = self.memory.read_u16(self.layout.used_index());
-        let done = index.wrapping_sub(self.next_used);
-        if done == 0 {
+        if !has_used(index, self.next_used, flying)? {
             return Ok(None);
-        }
-        if done > flying {
-            return Err(Garbage(u32::from(index)));
         }
         let id = self.memory.read_u32(self.layout.used_entry(self.next_used));
         self.next_used = self.next_used.wrapping_add(1);
@@ -111,5 +107,27 @@ impl Ring {
     /// Reads what came for a request.
     pub fn data(&self, request: u16, into: &mut [u8]) {
         self.memory.read(self.layout.data(request), into);
+    }
+}
+
+/// Whether the used ring's `index` is ahead of the `next` that is expected; by no more than are in flight.
+fn has_used(index: u16, next: u16, flying: u16) -> Result<bool, Garbage> {
+    match index.wrapping_sub(next) {
+        0 => Ok(false),
+        done if done <= flying => Ok(true),
+        _ => Err(Garbage(u32::from(index))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_wraps_and_does_not_run_ahead() {
+        assert_eq!(has_used(0, 0, 0), Ok(false));
+        assert_eq!(has_used(1, 0xffff, 2), Ok(true));
+        assert_eq!(has_used(2, 0xffff, 2), Err(Garbage(2)));
+        assert_eq!(has_used(0xfffe, 0xffff, 16), Err(Garbage(0xfffe)));
     }
 }

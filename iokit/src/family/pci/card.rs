@@ -244,6 +244,8 @@ impl Card {
             let machine: &dyn Machine = self.kernel.machine();
             bar.assign(&Config::new(&machine, at), base.unwrap_or(0));
         }
-        self.config(at.function, |c| change_command(c, Command::MEMORY, Command::IO));
+        // The line stays off until a handler is there to answer it.
+        let on = Command::MEMORY | Command::NO_INTX;
+        self.config(at.function, |c| change_command(c, on, Command::IO));
     }
 }

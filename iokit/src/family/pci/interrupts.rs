@@ -124,8 +124,17 @@ impl PciInterrupts {
                 let (at, value) = table.mask(index as u16);
                 self.access.write_bar(table.bar, at, value);
             }
-            _ => {}
+            // A line that nobody answers would be asserted for ever, and the sharers' handlers called for ever.
+            Some(Means::Line(_)) => self.allow_line(false),
+            None => {}
         }
+    }
+
+    /// Lets the device drive its line, or not.
+    fn allow_line(&self, allow: bool) {
+        let bit = Command::NO_INTX;
+        let (set, clear) = if allow { (Command::empty(), bit) } else { (bit, Command::empty()) };
+        self.access.configure(|c| change_command(c, set, clear));
     }
 
     fn registered(&self, index: usize) -> IOResult<Registered> {
@@ -152,12 +161,13 @@ impl InterruptProvider for PciInterrupts {
             _ => return Err(IOReturn::NoResources),
         }
         let registered = match self.means {
-            Some(Means::Line(gsi)) => Registered::Line(
-                self.kernel
-                    .interrupts()
-                    .register_line(&self.kernel, gsi, handler)
-                    .map_err(|_| IOReturn::NoResources)?,
-            ),
+            Some(Means::Line(gsi)) => {
+                let interrupts = self.kernel.interrupts();
+                let line = interrupts.register_line(&self.kernel, gsi, handler);
+                let line = line.map_err(|_| IOReturn::NoResources)?;
+                self.allow_line(true);
+                Registered::Line(line)
+            }
             _ => self.register_vector(index, handler)?,
         };
         if let Some(slot) = self.slots.lock(&self.kernel).get_mut(index) {
