@@ -26,8 +26,13 @@ pub enum VmmError {
         error: io::Error,
     },
     /// The image is not an ELF file.
-    #[error("the image is not an x86-64 ELF file ({0}); a PVH kernel such as vmlinux is expected")]
+    #[error(
+        "the image is not an x86-64 ELF file ({0}); a PVH kernel such as vmlinux, or a Linux bzImage, is expected"
+    )]
     NotElf(String),
+    /// The image looks like a Linux bzImage, but cannot be booted.
+    #[error("the image is a Linux bzImage that cannot be booted ({0})")]
+    NotBzImage(String),
     /// The image has no PVH note.
     #[error(
         "the image has no PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); a kernel built with CONFIG_PVH has one"

@@ -1,6 +1,7 @@
 //! Loading an image: PVH ELF, with command line, memory map and modules (Xen's PVH boot protocol, start_info version 1).
 
 use crate::VmmError;
+use crate::guest::{Told, place_initrd};
 use crate::memory::{
     COMMAND_LINE, COMMAND_LINE_BYTES, FIRMWARE_END, MEMORY_MAP, MODULE_LIST, Memory, START_INFO,
 };
@@ -19,11 +20,11 @@ const TYPE_RAM: u32 = 1;
 /// Reserved in the memory map.
 const TYPE_RESERVED: u32 = 2;
 
-/// Loads the image; its entry address.
+/// Loads the image; its entry address, and the end of its highest segment.
 ///
 /// # Errors
 /// Not an ELF file, no PVH note, or too large.
-pub fn load(memory: &Memory, image: &[u8]) -> Result<u64, VmmError> {
+pub fn load(memory: &Memory, image: &[u8]) -> Result<(u64, u64), VmmError> {
     let needed = end_of_segments(image)?;
     if needed > memory.low_end {
         return Err(VmmError::ImageTooLarge { needed, has: memory.low_end });
@@ -31,7 +32,7 @@ pub fn load(memory: &Memory, image: &[u8]) -> Result<u64, VmmError> {
     let loaded = Elf::load(&memory.mmap, None, &mut Cursor::new(image), Some(GuestAddress(FIRMWARE_END)))
         .map_err(|error| not_elf(&error))?;
     match loaded.pvh_boot_cap {
-        PvhBootCapability::PvhEntryPresent(entry) => Ok(entry.0),
+        PvhBootCapability::PvhEntryPresent(entry) => Ok((entry.0, needed)),
         _ => Err(VmmError::NoPvhNote),
     }
 }
@@ -74,16 +75,11 @@ fn end_of_segments(image: &[u8]) -> Result<u64, VmmError> {
 ///
 /// # Errors
 /// The command line or the RAM disk does not fit.
-pub fn start_info(
-    memory: &Memory,
-    command_line: &str,
-    initrd: Option<&[u8]>,
-    rsdp: u64,
-) -> Result<(), VmmError> {
-    if command_line.len() >= COMMAND_LINE_BYTES {
-        return Err(VmmError::CommandLine(command_line.len(), COMMAND_LINE_BYTES - 1));
+pub fn start_info(memory: &Memory, told: &Told<'_>, image_end: u64) -> Result<(), VmmError> {
+    if told.line.len() >= COMMAND_LINE_BYTES {
+        return Err(VmmError::CommandLine(told.line.len(), COMMAND_LINE_BYTES - 1));
     }
-    let mut line = command_line.as_bytes().to_vec();
+    let mut line = told.line.as_bytes().to_vec();
     line.push(0);
     memory.mmap.write_slice(&line, GuestAddress(COMMAND_LINE)).map_err(|_| VmmError::Memory(0))?;
     let map: Vec<hvm_memmap_table_entry> = memory
@@ -96,7 +92,7 @@ pub fn start_info(
             reserved: 0,
         })
         .collect();
-    let modules = initrd.map(|data| place_initrd(memory, data)).transpose()?;
+    let modules = told.initrd.map(|data| place_initrd(memory, data, image_end, u64::MAX)).transpose()?;
     let info = hvm_start_info {
         magic: START_MAGIC,
         version: 1,
@@ -105,29 +101,25 @@ pub fn start_info(
         memmap_entries: map.len() as u32,
         nr_modules: u32::from(modules.is_some()),
         modlist_paddr: MODULE_LIST,
-        rsdp_paddr: rsdp,
+        rsdp_paddr: told.rsdp,
         ..Default::default()
     };
     let mut params = BootParams::new(&info, GuestAddress(START_INFO));
     params.set_sections(&map, GuestAddress(MEMORY_MAP));
-    if let Some(module) = modules {
+    if let Some(initrd) = modules {
+        let module = hvm_modlist_entry { paddr: initrd.at, size: initrd.bytes, ..Default::default() };
         params.set_modules(&[module], GuestAddress(MODULE_LIST));
     }
     PvhBootConfigurator::write_bootparams(&params, &memory.mmap).map_err(|_| VmmError::Memory(0))
 }
 
-/// Puts the RAM disk at the end of low memory.
-fn place_initrd(memory: &Memory, data: &[u8]) -> Result<hvm_modlist_entry, VmmError> {
-    let size = data.len() as u64;
-    let at = memory.low_end.checked_sub(size).map(|at| at & !0xfff).filter(|&at| at > FIRMWARE_END);
-    let at = at.ok_or(VmmError::InitrdTooLarge(size))?;
-    memory.mmap.write_slice(data, GuestAddress(at)).map_err(|_| VmmError::InitrdTooLarge(size))?;
-    Ok(hvm_modlist_entry { paddr: at, size, ..Default::default() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn told<'a>(line: &'a str, initrd: Option<&'a [u8]>) -> Told<'a> {
+        Told { line, initrd, rsdp: 0 }
+    }
 
     fn load_bytes(image: &[u8]) -> VmmError {
         let memory = Memory::new(16 << 20, false).expect("memory");
@@ -158,8 +150,12 @@ mod tests {
     fn a_command_line_or_ram_disk_that_does_not_fit_is_refused() {
         let memory = Memory::new(16 << 20, false).expect("memory");
         let long = "x".repeat(COMMAND_LINE_BYTES);
-        assert!(matches!(start_info(&memory, &long, None, 0), Err(VmmError::CommandLine(..))));
+        assert!(matches!(start_info(&memory, &told(&long, None), 0), Err(VmmError::CommandLine(..))));
+        let over_the_image = vec![0; 4 << 20];
+        let told_of_it = told("", Some(&over_the_image));
+        assert!(matches!(start_info(&memory, &told_of_it, 13 << 20), Err(VmmError::InitrdTooLarge(_))));
+        assert!(start_info(&memory, &told_of_it, 11 << 20).is_ok());
         let large = vec![0; 17 << 20];
-        assert!(matches!(start_info(&memory, "", Some(&large), 0), Err(VmmError::InitrdTooLarge(_))));
+        assert!(matches!(start_info(&memory, &told("", Some(&large)), 0), Err(VmmError::InitrdTooLarge(_))));
     }
 }

@@ -19,6 +19,7 @@ mod events;
 mod guest;
 mod image;
 mod interrupts;
+mod linux;
 mod machine;
 mod memory;
 mod options;

@@ -7,6 +7,12 @@ use vm_memory::{GuestAddress, GuestMemoryMmap};
 
 /// Where the PVH start information goes.
 pub const START_INFO: u64 = 0x6000;
+/// Where the boot parameters of Linux go ("zero page"), in place of the PVH start information.
+pub const BOOT_PARAMS: u64 = 0x6000;
+/// Where the descriptors of the Linux boot protocol go.
+pub const BOOT_GDT: u64 = 0x500;
+/// Where the page tables of the Linux boot protocol go: six pages.
+pub const PAGE_TABLES: u64 = 0x9000;
 /// Where the PVH memory map goes.
 pub const MEMORY_MAP: u64 = 0x7000;
 /// Where the PVH module list goes.

@@ -3,7 +3,7 @@
 use crate::VmmError;
 use crate::ending::{CpuReport, Ending};
 use crate::machine::Machine;
-use crate::memory::START_INFO;
+use crate::memory::{BOOT_GDT, BOOT_PARAMS, PAGE_TABLES, START_INFO};
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, kvm_segment};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use std::sync::Arc;
@@ -84,6 +84,31 @@ pub fn enter_pvh(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
     let mut regs = vcpu.get_regs().map_err(VmmError::system("cannot read registers"))?;
     regs.rip = entry;
     regs.rbx = START_INFO;
+    regs.rflags = 2;
+    vcpu.set_regs(&regs).map_err(VmmError::system("cannot set registers"))
+}
+
+/// Sets the first processor to the state of a 64-bit Linux entry: long mode, flat segments 0x10 and 0x18, RSI = boot parameters (Linux,
+/// Documentation/arch/x86/boot.rst).
+///
+/// # Errors
+/// KVM refuses.
+pub fn enter_linux(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
+    let mut sregs = vcpu.get_sregs().map_err(VmmError::system("cannot read registers"))?;
+    sregs.cs = kvm_segment { l: 1, db: 0, ..flat(0xb, 0x10) };
+    for segment in [&mut sregs.ds, &mut sregs.es, &mut sregs.fs, &mut sregs.gs, &mut sregs.ss] {
+        *segment = flat(0x3, 0x18);
+    }
+    (sregs.gdt.base, sregs.gdt.limit) = (BOOT_GDT, 31);
+    sregs.cr3 = PAGE_TABLES;
+    // PE, ET, PG; PAE; LME, LMA.
+    sregs.cr0 = 1 | 1 << 4 | 1 << 31;
+    sregs.cr4 = 1 << 5;
+    sregs.efer = 1 << 8 | 1 << 10;
+    vcpu.set_sregs(&sregs).map_err(VmmError::system("cannot set registers"))?;
+    let mut regs = vcpu.get_regs().map_err(VmmError::system("cannot read registers"))?;
+    regs.rip = entry;
+    regs.rsi = BOOT_PARAMS;
     regs.rflags = 2;
     vcpu.set_regs(&regs).map_err(VmmError::system("cannot set registers"))
 }

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::ending::Ending;
 use crate::events::EventLoop;
-use crate::guest::Guest;
+use crate::guest::{Guest, Told};
 use crate::interrupts::Interrupts;
 use crate::machine::{Machine, Parts, SerialInterrupt};
 use crate::memory::Memory;
@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 use crate::ring::Ring;
 use crate::trace_queue::TraceQueue;
 use crate::watch::Watch;
-use crate::{VmmError, acpi, bus, image, processor, symbols, threads};
+use crate::{VmmError, acpi, bus, processor, symbols, threads};
 use devices::fault::plan::Plan;
 use devices::platform::Platform;
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
@@ -86,7 +86,7 @@ pub fn build(
     }
     // The request is judged before the host: a bad image is a bad image on any host.
     let memory = Memory::new(plan.memory, bench)?;
-    let entry = guest.load(&memory)?;
+    let loaded = guest.load(&memory)?;
     let mut platform = Platform::with_stores(plan, &mut crate::disk::open)?;
     platform.firmware();
 
@@ -101,11 +101,10 @@ pub fn build(
     let cpus: Vec<VcpuFd> =
         (0..plan.cpus).map(|cpu| processor::create(&kvm, &vm, cpu, plan.cpus)).collect::<Result<_, _>>()?;
     let clock = Clock::new(&cpus[0], options.slow_down.max(1))?;
-    processor::enter_pvh(&cpus[0], entry)?;
-
     let rsdp = acpi::write(&memory, plan.cpus).ok_or(VmmError::Missing("room for the ACPI tables"))?;
     let line = command_line(plan, options, &memory, &clock);
-    image::start_info(&memory, &line, options.initrd.as_deref(), rsdp)?;
+    let told = Told { line: &line, initrd: options.initrd.as_deref(), rsdp };
+    loaded.prepare(&memory, &cpus[0], &told)?;
     let interrupts = Interrupts::new(&vm)?;
     let serial_event = interrupts
         .serial()
