@@ -11,6 +11,9 @@ const DEPTH_MAX: u32 = 256;
 /// Unknown words that are kept for the log.
 const UNKNOWN_MAX: usize = 64;
 
+/// `io=` bit: changes to collections that the registry shares are logged, not fatal (kOSRegistryModsMode).
+const REGISTRY_MODS_MODE: u64 = 0x4_0000;
+
 /// Which age's rules apply where they differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Era {
@@ -77,6 +80,8 @@ pub struct BootArgs {
     pub era: Era,
     /// `seed=N`
     pub seed: u64,
+    /// `io=0xBITS`: IOKit's debugging bits, with the numbers of macOS.
+    pub io: u64,
     /// `finish=NS`: end the run at this machine time.
     pub finish: Option<u64>,
     /// Words that were not understood (the first few), for a log line.
@@ -93,6 +98,11 @@ impl BootArgs {
             }
         }
         args
+    }
+
+    /// Whether changing a collection that the registry shares is logged instead of a panic (R4).
+    pub fn registry_modifications_are_logged(&self) -> bool {
+        self.io & REGISTRY_MODS_MODE != 0
     }
 
     /// The options of `slot`.
@@ -115,6 +125,7 @@ impl BootArgs {
             "tsc_hz" => self.tsc_hz = Some(number(value).filter(|&n| n > 0)?),
             "aperture" => self.aperture = Some(pair(value)?),
             "era" => self.era = era(value)?,
+            "io" => self.io = number(value)?,
             "seed" => self.seed = number(value)?,
             "finish" => self.finish = Some(number(value)?),
             _ => return self.indexed(key, value),

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use mach::{KernelRef, SpinLock, WaitEvent};
+use mach::{KernelRef, RecursiveLock, SpinGuard, SpinLock, WaitEvent};
 
 use crate::{
     bootargs::BootArgs,
@@ -39,6 +39,10 @@ struct Kit {
     matcher: Matcher,
     terminator: Terminator,
     waits: WaitGraph,
+    /// Era ≤ 10.4: one property lock for all entries (R2).
+    property_lock: RecursiveLock,
+    /// Held while links of planes other than the service plane change.
+    planes: SpinLock<()>,
 }
 
 impl IoKit {
@@ -58,6 +62,8 @@ impl IoKit {
             matcher: Matcher::new(kernel),
             terminator: Terminator::new(kernel),
             waits: WaitGraph::new(),
+            property_lock: RecursiveLock::new(kernel),
+            planes: SpinLock::new(()),
         }));
         let root = ServiceBuilder::new(&kit, Box::new(Plain(&IO_REGISTRY_ROOT))).named("Root").build();
         *kit.0.root.lock(kernel) = Some(root);
@@ -99,6 +105,16 @@ impl IoKit {
 
     pub(crate) fn wait_graph(&self) -> &WaitGraph {
         &self.0.waits
+    }
+
+    /// The property lock of eras that have one for all.
+    pub(crate) fn property_lock(&self) -> &RecursiveLock {
+        &self.0.property_lock
+    }
+
+    /// What changes links of planes other than the service plane holds.
+    pub(crate) fn lock_planes(&self) -> SpinGuard<'_, ()> {
+        self.0.planes.lock(self.kernel())
     }
 
     pub(crate) fn next_id(&self) -> u32 {

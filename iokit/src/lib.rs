@@ -4,6 +4,7 @@
 //! description of those semantics. All state hangs off one [`IoKit`] value; there are no mutable statics.
 //!
 //! - [`service`]: registry entries and their drivers; attach, open, busy.
+//! - [`registry`]: planes, properties, collections.
 //! - [`matching`]: personalities, matching threads, notifications.
 //! - [`termination`]: the three phases.
 //! - [`work_loop`]: gates and event sources.
@@ -20,6 +21,7 @@ pub mod family;
 pub mod interrupts;
 pub mod load;
 pub mod matching;
+pub mod registry;
 pub mod service;
 pub mod termination;
 pub mod user_client;
@@ -38,5 +40,6 @@ pub use class::Class;
 pub use ioreturn::{IOResult, IOReturn, code_of};
 pub use kit::{FinishHook, IoKit};
 pub use message::Message;
+pub use registry::{Array, Counted, Dictionary, Plane};
 pub use service::{Driver, Options, Probe, Service, ServiceBuilder, ServiceRef, State};
 pub use value::{Properties, Value};

@@ -1,6 +1,8 @@
 //! Property values.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use crate::registry::{Array, Dictionary};
 
 /// A property's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,14 +13,14 @@ pub enum Value {
     Number(u64),
     /// Text known at compile time.
     Name(&'static str),
-    /// Text.
-    Text(String),
-    /// Bytes.
-    Data(Vec<u8>),
-    /// A list.
-    List(Vec<Value>),
-    /// A dictionary.
-    Table(Box<Properties>),
+    /// Text. Clones share it.
+    Text(Arc<str>),
+    /// Bytes. Clones share them.
+    Data(Arc<[u8]>),
+    /// A list, by reference.
+    Array(Array),
+    /// A dictionary, by reference.
+    Dictionary(Dictionary),
 }
 
 impl Value {
@@ -27,6 +29,32 @@ impl Value {
         match self {
             Self::Name(s) => Some(s),
             Self::Text(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// The dictionary, if it is one.
+    pub fn as_dictionary(&self) -> Option<&Dictionary> {
+        Dictionary::as_value(self)
+    }
+
+    /// The list, if it is one.
+    pub fn as_array(&self) -> Option<&Array> {
+        Array::as_value(self)
+    }
+
+    /// The bytes, if they are bytes.
+    pub fn as_data(&self) -> Option<&[u8]> {
+        match self {
+            Self::Data(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The truth value, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(b) => Some(*b),
             _ => None,
         }
     }
@@ -65,7 +93,12 @@ impl From<&'static str> for Value {
 }
 impl From<String> for Value {
     fn from(s: String) -> Self {
-        Self::Text(s)
+        Self::Text(s.into())
+    }
+}
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Data(bytes.into())
     }
 }
 
@@ -88,11 +121,23 @@ impl Properties {
 
     /// Sets `key`.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        let value = value.into();
+        drop(self.replace(key, value.into()));
+    }
+
+    /// Sets `key`; what it was before.
+    pub(crate) fn replace(&mut self, key: &'static str, value: Value) -> Option<Value> {
         match self.0.iter_mut().find(|(k, _)| *k == key) {
-            Some(slot) => slot.1 = value,
-            None => self.0.push((key, value)),
+            Some(slot) => Some(core::mem::replace(&mut slot.1, value)),
+            None => {
+                self.0.push((key, value));
+                None
+            }
         }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The value of `key`.

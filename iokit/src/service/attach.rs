@@ -23,6 +23,7 @@ impl Service {
             provider.adjust_busy_held(1);
         }
         drop((theirs, mine));
+        self.freeze_properties();
         true
     }
 
@@ -75,6 +76,7 @@ impl Service {
         while let Some(service) = left.pop() {
             let links = core::mem::take(&mut *service.links.lock(service.kernel()));
             left.extend(links.clients);
+            left.extend(service.cut_planes());
             drop(links.providers);
         }
     }

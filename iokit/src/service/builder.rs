@@ -7,7 +7,7 @@ use mach::SpinLock;
 use trace::{Event, Kind};
 
 use super::{Arbitration, Driver, Links, Service, ServiceRef};
-use crate::{kit::IoKit, user_client::UserPort, value::Properties};
+use crate::{kit::IoKit, registry::PropertyTable, user_client::UserPort, value::Properties};
 
 /// Says what a new service is called and where it belongs; then [`ServiceBuilder::build`].
 pub struct ServiceBuilder {
@@ -73,8 +73,9 @@ impl ServiceBuilder {
             device: self.device,
             count,
             driver: self.driver,
-            properties: SpinLock::new(self.properties),
+            properties: PropertyTable::new(&self.kit, self.properties),
             links: SpinLock::new(Links::default()),
+            planes: SpinLock::new(alloc::vec::Vec::new()),
             arbitration: Arbitration::new(&self.kit),
             state: AtomicU32::new(0),
             busy: AtomicU32::new(0),

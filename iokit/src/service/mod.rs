@@ -23,14 +23,14 @@ pub use options::{Options, State};
 use crate::{
     class::{Class, ClassCount},
     kit::IoKit,
+    registry::{PlaneLinks, PropertyTable},
     user_client::UserPort,
-    value::Properties,
 };
 
 /// A service, shared by the registry and all that work with it.
 pub type ServiceRef = Arc<Service>;
 
-/// An entry of the registry (one plane, the service plane) and IOService in one object.
+/// An entry of the registry and IOService in one object.
 ///
 /// The registry holds providers and clients in both directions (R1), until they detach.
 pub struct Service {
@@ -42,8 +42,10 @@ pub struct Service {
     device: Arc<str>,
     count: Arc<ClassCount>,
     driver: Box<dyn Driver>,
-    properties: SpinLock<Properties>,
+    properties: PropertyTable,
     links: SpinLock<Links>,
+    /// Links in planes other than the service plane.
+    planes: SpinLock<Vec<PlaneLinks>>,
     arbitration: Arbitration,
     /// [`State`] bits.
     state: AtomicU32,

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{any::Any, sync::atomic::Ordering};
 
-use mach::KernelRef;
+use mach::{KernelRef, SpinLock};
 use trace::{Event, Kind};
 
 use super::{Driver, Service, ServiceRef, State};
@@ -11,8 +11,8 @@ use crate::{
     class::Class,
     interrupts::InterruptProvider,
     kit::IoKit,
+    registry::{PlaneLinks, PropertyTable},
     user_client::UserPort,
-    value::{Properties, Value},
     work_loop::WorkLoop,
 };
 
@@ -109,30 +109,19 @@ impl Service {
         links.providers.len() == 1 && *links.providers[0] == *provider
     }
 
-    /// The value of property `key` (copyProperty).
-    pub fn property(&self, key: &str) -> Option<Value> {
-        self.properties.lock(self.kernel()).get(key).cloned()
+    /// Whether it has a provider.
+    pub(crate) fn is_attached(&self) -> bool {
+        !self.links.lock(self.kernel()).providers.is_empty()
     }
 
-    /// The number that property `key` has, if it is one.
-    pub fn number(&self, key: &str) -> Option<u64> {
-        self.properties.lock(self.kernel()).get(key)?.as_number()
+    /// Its properties.
+    pub(crate) fn table(&self) -> &PropertyTable {
+        &self.properties
     }
 
-    /// Sets a property.
-    pub fn set_property(&self, key: &'static str, value: impl Into<Value>) {
-        let value = value.into();
-        self.properties.lock(self.kernel()).set(key, value);
-    }
-
-    /// A copy of all properties.
-    pub fn properties(&self) -> Properties {
-        self.properties.lock(self.kernel()).clone()
-    }
-
-    /// Whether it has all of `wanted`.
-    pub fn matches(&self, wanted: &Properties) -> bool {
-        self.properties.lock(self.kernel()).contains(wanted)
+    /// Its links in planes other than the service plane.
+    pub(crate) fn planes(&self) -> &SpinLock<Vec<PlaneLinks>> {
+        &self.planes
     }
 
     /// The work loop that protects it: its driver's, else its provider's, and so on up.

@@ -1,0 +1,23 @@
+//! The registry around a service: planes, properties, collections, counted objects (R1–R5, O1).
+//!
+//! A registry entry and a service are one object here ([`crate::Service`]); this module adds to it what every entry has:
+//!
+//! - [`plane`]: parents and children in planes other than the service plane; paths.
+//! - `property`: the property lock and what is done under it.
+//! - [`collection`]: dictionaries and arrays that entries share, and that become immutable when the registry shares them.
+//! - [`counted`]: objects with an explicit retain count.
+
+pub mod collection;
+pub mod counted;
+pub mod plane;
+pub mod report;
+
+mod copy;
+mod property;
+mod walk;
+
+pub use collection::{Array, Dictionary, Key};
+pub use counted::Counted;
+pub(crate) use plane::PlaneLinks;
+pub use plane::{DEVICE_TREE_PLANE, POWER_PLANE, Plane, SERVICE_PLANE};
+pub(crate) use property::PropertyTable;
