@@ -83,7 +83,9 @@ impl Subscriber {
     }
 
     fn ring(&self) {
-        for bell in lock(&self.machine.doorbells).rung() {
+        // A lock in the loop's head would be held throughout, and every access takes it again.
+        let rung = lock(&self.machine.doorbells).rung();
+        for bell in rung {
             let bytes = bell.value.unwrap_or(0).to_le_bytes();
             let width = usize::from(bell.width).min(bytes.len());
             self.machine.memory_write(bell.address, &bytes[..width]);
