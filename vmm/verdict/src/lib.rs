@@ -15,7 +15,7 @@ mod text;
 mod verdict;
 mod verifier;
 
-pub use expect::Held;
+pub use expect::{Held, time};
 pub use finding::{Finding, Rule};
 pub use ledger::Counts;
 pub use removal::Removal;

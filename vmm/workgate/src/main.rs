@@ -15,6 +15,7 @@ mod machine;
 mod output;
 mod progress;
 mod run;
+mod timeline;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
 use crate::progress::Progress;
+use crate::timeline::Timeline;
 use devices::fault::plan::Plan;
 use serde::Serialize;
 use std::path::Path;
@@ -77,12 +78,14 @@ fn on_machine(
 ) -> Result<Report, Failure> {
     let mut verifier = Verifier::new(plan);
     let mut progress = Progress::new(plan.run_for, args.json);
+    let mut timeline = Timeline::new(plan);
     let mut failed = None;
     let mut events = 0;
     let mut sink = |event: &Event| {
         events += 1;
         verifier.event(event);
         progress.event(event);
+        timeline.event(event);
         if failed.is_none() {
             failed = recorder.event(event).err();
         }
@@ -94,7 +97,11 @@ fn on_machine(
     progress.finish();
     match failed {
         Some(failure) => Err(failure),
-        None => Ok(ran.report(plan, events, verifier)),
+        None => {
+            let report = ran.report(plan, events, verifier);
+            recorder.picture = Some(timeline.svg(&report.verdict));
+            Ok(report)
+        }
     }
 }
 
@@ -174,19 +181,24 @@ fn summary(report: &Report) -> String {
     text
 }
 
-/// Writes `trace.bin` while the run goes on, and `result.json` and `plan` behind it.
+/// Writes `trace.bin` while the run goes on, and the result as JSON, text and picture behind it.
 struct Recorder {
     folder: Option<std::path::PathBuf>,
     trace: Option<std::io::BufWriter<std::fs::File>>,
+    picture: Option<String>,
 }
 
 impl Recorder {
     fn new(folder: Option<&Path>) -> Result<Self, Failure> {
-        let Some(folder) = folder else { return Ok(Self { folder: None, trace: None }) };
+        let Some(folder) = folder else { return Ok(Self { folder: None, trace: None, picture: None }) };
         std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
         let path = folder.join("trace.bin");
         let file = std::fs::File::create(&path).map_err(|error| unwritable(&path, &error))?;
-        Ok(Self { folder: Some(folder.to_owned()), trace: Some(std::io::BufWriter::new(file)) })
+        Ok(Self {
+            folder: Some(folder.to_owned()),
+            trace: Some(std::io::BufWriter::new(file)),
+            picture: None,
+        })
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Failure> {
@@ -208,6 +220,7 @@ impl Recorder {
             ("run.plan", report.plan_text.clone()),
             ("result.txt", summary(report)),
             ("console.txt", report.console.join("\n")),
+            ("timeline.svg", self.picture.unwrap_or_default()),
         ];
         for (name, text) in files {
             let path = folder.join(name);
