@@ -20,6 +20,8 @@ const OEM: [u8; 6] = *b"WRKGTE";
 const TABLE: [u8; 8] = *b"WORKGATE";
 /// PM1a event block: status and enable registers.
 pub const PM1_EVENT: u16 = 0x600;
+/// The enable register, behind the status register.
+pub const PM1_ENABLE: u16 = PM1_EVENT + 2;
 /// PM1a control register: a write of sleep type 5 with SLP_EN powers off.
 pub const PM1_CONTROL: u16 = 0x604;
 /// The reset register.
@@ -74,8 +76,8 @@ fn fadt(dsdt: u64) -> Vec<u8> {
     fadt.reset_value = RESET_VALUE;
     // WBINVD works, no fixed power or sleep button, the reset register is there (table 5.10).
     fadt.flags = (1u32 | 1 << 4 | 1 << 5 | 1 << 10).into();
-    // Legacy devices are there, and a keyboard controller; no VGA, no CMOS clock (table 5.11).
-    fadt.iapc_boot_arch = (1u16 | 1 << 1 | 1 << 2 | 1 << 5).into();
+    // Legacy devices are there; no keyboard controller beyond its reset, no VGA, no CMOS clock (table 5.11).
+    fadt.iapc_boot_arch = (1u16 | 1 << 2 | 1 << 5).into();
     bytes(&fadt.finalize())
 }
 

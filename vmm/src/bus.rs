@@ -1,6 +1,6 @@
 //! What an exit of a processor leads to: ports, registers, power.
 
-use crate::acpi::{PM1_CONTROL, PM1_EVENT, RESET, RESET_VALUE, SOFT_OFF};
+use crate::acpi::{PM1_CONTROL, PM1_ENABLE, PM1_EVENT, RESET, RESET_VALUE, SOFT_OFF};
 use crate::ending::Ending;
 use crate::machine::{Machine, lock};
 use std::sync::atomic::Ordering;
@@ -33,6 +33,7 @@ impl Machine {
                 drop(serial);
                 self.exits.fetch_add(1, Ordering::Relaxed);
             }
+            PM1_ENABLE => self.pm1_enable.store(word(data), Ordering::Relaxed),
             PM1_CONTROL => self.power_control(data),
             RESET if data.len() == 1 && data[0] & RESET_VALUE == RESET_VALUE => self.end(Ending::Reset),
             KEYBOARD if data.first() == Some(&0xfe) => self.end(Ending::Reset),
@@ -44,7 +45,7 @@ impl Machine {
     }
 
     fn power_control(&self, data: &[u8]) {
-        let value = data.iter().take(2).rev().fold(0u16, |value, &byte| value << 8 | u16::from(byte));
+        let value = word(data);
         if value & SLEEP_ENABLE != 0 && (value >> 10 & 7) as u8 == SOFT_OFF {
             self.end(Ending::PowerOff);
         }
@@ -59,7 +60,11 @@ impl Machine {
                 data.iter_mut().for_each(|byte| *byte = serial.read((port - SERIAL) as u8));
             }
             PM1_CONTROL => fill(data, u64::from(SCI_ENABLE)),
-            PM1_EVENT..PM1_CONTROL => data.fill(0),
+            // No event ever happens: the status half is zero.
+            PM1_EVENT..PM1_CONTROL => {
+                let registers = u64::from(self.pm1_enable.load(Ordering::Relaxed)) << 16;
+                fill(data, registers >> (8 * (port - PM1_EVENT)));
+            }
             0x60..0x65 => data.fill(0),
             0xcf8..0xd00 => {
                 self.with_platform(|platform, host| platform.pio_read(port, data, host));
@@ -78,6 +83,11 @@ impl Machine {
         data.fill(0xff);
         self.with_platform(|platform, host| platform.mmio_read(address, data, host));
     }
+}
+
+/// The first two bytes.
+fn word(data: &[u8]) -> u16 {
+    data.iter().take(2).rev().fold(0, |value, &byte| value << 8 | u16::from(byte))
 }
 
 fn fill(data: &mut [u8], value: u64) {

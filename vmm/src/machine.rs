@@ -10,7 +10,7 @@ use crate::trace_queue::TraceQueue;
 use devices::platform::{Host, Platform};
 use kvm_ioctls::VmFd;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use trace::ring::{COMMAND_VECTOR, Command};
 use trace::{Event, Kind};
@@ -58,6 +58,8 @@ pub struct Machine {
     pub ready_at: AtomicU64,
     /// Counts exits that are a sign of life.
     pub exits: AtomicU64,
+    /// The PM1 enable register (ACPI 6.5, 4.8.3.1.2).
+    pub pm1_enable: AtomicU16,
     armed: Mutex<[u8; 32]>,
     answers: Mutex<VecDeque<Event>>,
     answering: Mutex<()>,
@@ -108,6 +110,7 @@ impl Machine {
             deadline: AtomicU64::new(u64::MAX),
             ready_at: AtomicU64::new(u64::MAX),
             exits: AtomicU64::new(0),
+            pm1_enable: AtomicU16::new(0),
             armed: Mutex::new([0; 32]),
             answers: Mutex::new(VecDeque::new()),
             answering: Mutex::new(()),

@@ -104,8 +104,8 @@ fn a_damaged_image_is_refused_or_runs_but_does_no_harm() {
     let good = Image::new(Code::new().power_off().0).symbol("start", CODE, 4).build();
     let mut limited = options();
     limited.limits.silence = Duration::from_millis(20);
-    // Every byte of the headers, turned over.
-    for at in 0..64 + 2 * 56 {
+    // Bytes all over the headers, turned over; the stride is prime to the sizes of all fields.
+    for at in (0..64 + 2 * 56).step_by(7) {
         let mut bad = good.clone();
         bad[at] ^= 0xff;
         // The watchdog ends what still loads and then goes astray.
@@ -152,4 +152,15 @@ fn strings_of_port_accesses_go_through() {
     let Some(outcome) = boot(&file) else { return };
     assert_eq!(outcome.ending, Ending::PowerOff, "{}", outcome.describe());
     assert!(outcome.console[0].starts_with("abc"), "{:?}", outcome.console);
+}
+
+#[test]
+fn the_power_management_registers_keep_what_they_are_to_keep() {
+    let code = Code::new().port_out(0x602, 0x0120, 2).port_in(0x602, 2).bytes(&[0x89, 0xc3]);
+    let code = code.port_in(0x600, 4).bytes(&[0x89, 0xc6]).port_in(0x604, 2).bytes(&[0x89, 0xc7]);
+    let Some(outcome) = boot(&image(code.power_off())) else { return };
+    assert_eq!(outcome.ending, Ending::PowerOff);
+    assert_eq!(register(&outcome, "rbx") as u16, 0x0120);
+    assert_eq!(register(&outcome, "rsi"), 0x0120_0000);
+    assert_eq!(register(&outcome, "rdi") as u16, 1, "ACPI mode is on");
 }

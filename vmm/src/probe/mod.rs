@@ -13,8 +13,8 @@ use measure::Samples;
 use serde::Serialize;
 use std::fmt;
 
-/// Ring-0 instructions a second below which KVM must be interpreting them.
-const EMULATED_BELOW: u64 = 50_000_000;
+/// Ring-0 instructions a second below which KVM must be interpreting them, even if none is missing.
+const EMULATED_BELOW: u64 = 10_000_000;
 /// Ring-0 instructions a second of a processor at machine time's own speed; half of it still counts as native.
 const NATIVE_RATE: u64 = 1_000_000_000;
 /// Cost of an exit on the machine that plans are written for, ns.
@@ -126,6 +126,7 @@ mod tests {
         assert_eq!(classify(3_700_000, 9_500, false), HostKind::Emulating);
         assert_eq!(classify(6_000_000_000, 1_500, true), HostKind::Emulating);
         assert_eq!(classify(300_000_000, 35_000, false), HostKind::Slow);
+        assert_eq!(classify(20_000_000, 35_000, false), HostKind::Slow);
         assert_eq!(classify(6_000_000_000, 35_000, false), HostKind::Slow);
     }
 
