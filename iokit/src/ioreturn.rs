@@ -50,6 +50,8 @@ returns! {
     NotOpen = 0xe000_02cd, "not open";
     /// Not writable.
     NotWritable = 0xe000_02cf, "not writable";
+    /// An address or length is not a multiple of what it must be.
+    NotAligned = 0xe000_02d0, "not aligned";
     /// Still open.
     StillOpen = 0xe000_02d2, "still open";
     /// Busy.
@@ -62,8 +64,14 @@ returns! {
     NotReady = 0xe000_02d8, "not ready";
     /// Not attached.
     NotAttached = 0xe000_02d9, "not attached";
+    /// More than there is room for.
+    NoSpace = 0xe000_02db, "no space";
+    /// More than fits into a message, or than a device can address.
+    MessageTooLarge = 0xe000_02e1, "message too large";
     /// Not permitted.
     NotPermitted = 0xe000_02e2, "not permitted";
+    /// Beyond the end of what there is.
+    Overrun = 0xe000_02e8, "overrun";
     /// No completion routine.
     NoCompletion = 0xe000_02ea, "no completion routine";
     /// Aborted.
@@ -72,6 +80,8 @@ returns! {
     NotResponding = 0xe000_02ed, "not responding";
     /// Not found.
     NotFound = 0xe000_02f0, "not found";
+    /// A port's queue is full and the sender does not wait (Mach's MACH_SEND_TIMED_OUT).
+    SendTimedOut = 0x1000_0004, "the port's queue is full";
     /// A call to a connection whose port is gone (Mach's MACH_SEND_INVALID_DEST, seen by clients only).
     DeadPort = 0x1000_0003, "the port is dead";
 }

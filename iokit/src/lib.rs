@@ -8,6 +8,7 @@
 //! - [`matching`]: personalities, matching threads, notifications.
 //! - [`termination`]: the three phases.
 //! - [`work_loop`]: gates and event sources.
+//! - [`io`]: memory descriptors, DMA commands, pools, queues, asynchronous results.
 //! - [`user_client`]: connections of clients.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod class;
 pub mod driver;
 pub mod family;
 pub mod interrupts;
+pub mod io;
 pub mod load;
 pub mod matching;
 pub mod registry;

@@ -2,12 +2,16 @@
 //!
 //! Tests are named after the rule of the semantics that they check.
 
+mod async_results;
 mod collections;
 mod command_gate;
+mod command_pool;
 mod counted;
+mod data_queue;
 mod interrupt;
 mod life_cycle;
 mod matching;
+mod memory;
 mod mock;
 mod order;
 mod order_again;
