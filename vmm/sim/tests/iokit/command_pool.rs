@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use iokit::{IoKit, ServiceRef, io::CommandPool, work_loop::WorkLoop};
 use mach::{Policy, band};
+use trace::Kind;
 
 use crate::{
     mock::{DRIVER, Mock},
@@ -115,4 +116,30 @@ fn cp1_many_threads_share_few_commands_and_none_is_lost_or_doubled() {
         }
         assert_eq!(pool.available(), 2);
     });
+}
+
+#[test]
+fn cp1_a_return_wakes_nobody_else() {
+    let runs = everywhere(|kit| {
+        let (_owner, _work_loop, pool) = pool(kit, 0);
+        let sleepers: Vec<_> = (0..3)
+            .map(|_| {
+                let pool = pool.clone();
+                let body = move |_: &mach::KernelRef| drop(pool.get_command(true));
+                kit.kernel().spawn("sleeper", band::DEFAULT, Policy::Fixed, body).unwrap()
+            })
+            .collect();
+        kit.kernel().sleep_until(kit.kernel().now() + 500_000);
+        for n in 0..3 {
+            pool.return_command(n).unwrap();
+            kit.kernel().sleep_until(kit.kernel().now() + 500_000);
+        }
+        sleepers.iter().for_each(|t| {
+            t.join(kit.kernel());
+        });
+    });
+    for run in runs {
+        let count = |kind| run.events.iter().filter(|e| e.kind == kind).count();
+        assert_eq!((count(Kind::CommandSleep), count(Kind::CommandResume)), (3, 3), "seed {}", run.seed);
+    }
 }
