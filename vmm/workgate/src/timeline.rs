@@ -115,16 +115,13 @@ impl Timeline {
                 }
             }
         }
-        for (time, device, word) in verdict.faults.iter().take(64) {
-            if device == name {
-                let x = LEFT + column(*time, self.run_for) * COLUMN;
-                _ = writeln!(
-                    svg,
-                    "<line class=\"fault\" x1=\"{x}\" x2=\"{x}\" y1=\"{}\" y2=\"{base}\"/>",
-                    top + 12
-                );
-                _ = writeln!(svg, "<text x=\"{}\" y=\"{}\" font-size=\"10\">{word}</text>", x + 2, top + 12);
-            }
+        let mine = verdict.faults.iter().filter(|(_, device, _)| device == name);
+        for (n, (time, _, word)) in mine.take(64).enumerate() {
+            let x = LEFT + column(*time, self.run_for) * COLUMN;
+            // Every second word stands lower, so that two that follow closely can both be read.
+            let y = top + 8 + n % 2 * 10;
+            _ = writeln!(svg, "<line class=\"fault\" x1=\"{x}\" x2=\"{x}\" y1=\"{y}\" y2=\"{base}\"/>");
+            _ = writeln!(svg, "<text x=\"{}\" y=\"{y}\" font-size=\"10\">{word}</text>", x + 2);
         }
     }
 
