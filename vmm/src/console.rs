@@ -34,7 +34,7 @@ impl Console {
 
 fn clean(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
-    text.trim_end_matches('\r')
+    text.trim_matches('\r')
         .chars()
         .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
         .collect()

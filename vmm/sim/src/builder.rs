@@ -24,7 +24,16 @@ impl<'p> Sim<'p> {
     /// The machine with nothing changed.
     pub fn builder() -> Self {
         let chooser = Box::new(Seeded::new(0));
-        Self { setup: Setup { cpus: 1, memory: MEMORY, chooser, limits: Limits::default(), plan: None } }
+        Self {
+            setup: Setup {
+                cpus: 1,
+                memory: MEMORY,
+                chooser,
+                limits: Limits::default(),
+                plan: None,
+                traced: true,
+            },
+        }
     }
 
     /// The number of virtual CPUs, 1–8.
@@ -53,6 +62,13 @@ impl<'p> Sim<'p> {
     /// The devices, rules and clock of a plan.
     pub fn plan(mut self, plan: &'p Plan) -> Self {
         self.setup.plan = Some(plan);
+        self
+    }
+
+    /// The kernel finds that nobody reads its trace, and records no events: for benchmarks. A plan cannot end like this, as its end is an
+    /// event.
+    pub fn untraced(mut self) -> Self {
+        self.setup.traced = false;
         self
     }
 

@@ -231,8 +231,9 @@ impl Machine for SimMachine {
         self.pass(cost::POINT);
     }
 
+    #[inline]
     fn traced(&self) -> bool {
-        true
+        self.hot(|h| h.traced.get())
     }
 
     fn console(&self, text: &str) {

@@ -56,6 +56,8 @@ pub struct Setup<'p> {
     pub limits: Limits,
     /// The plan whose devices, rules and clock the machine has.
     pub plan: Option<&'p Plan>,
+    /// Whether the kernel records events.
+    pub traced: bool,
 }
 
 /// Takes the run off this OS thread again, whatever happens.
@@ -91,7 +93,10 @@ pub(crate) fn run_machine(
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let cpus = setup.cpus;
-    hot(|h| h.reset(number, cpus));
+    hot(|h| {
+        h.reset(number, cpus);
+        h.traced.set(setup.traced);
+    });
     replace_cold(Some(fresh_state(setup, bus, clock)));
     let _occupied = Occupied;
     let kernel = boot(Arc::new(SimMachine::new(number, cpus)));

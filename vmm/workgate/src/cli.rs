@@ -102,6 +102,8 @@ pub struct ListArgs {
 /// `workgate bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
+    /// Figures to measure, by their names in SPECIFICATION.md; all without any
+    pub figures: Vec<String>,
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
