@@ -12,6 +12,7 @@ mod console;
 mod error;
 mod initramfs;
 mod kernel;
+mod linux;
 mod process;
 mod qemu;
 mod qmp;

@@ -4,6 +4,7 @@ use crate::Request;
 use crate::error::LabError;
 use crate::initramfs::Initramfs;
 use crate::kernel;
+use crate::linux;
 use crate::process::{self, Running};
 use crate::report::{self, MARK, Report, Reports};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ struct Case {
     arguments: Vec<String>,
     status: i32,
 }
+
+/// The name of the case that boots a Linux in our machine.
+const LINUX: &str = "linux";
 
 /// Scenarios and the exit status that each must end with.
 const SCENARIOS: [(&str, i32); 10] = [
@@ -58,6 +62,7 @@ fn cases(request: &Request) -> Result<Vec<Case>, LabError> {
         return Ok(Vec::new());
     }
     let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0 };
+    let linux = Case { name: LINUX.into(), arguments: linux::arguments(), status: 0 };
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
     let scenarios = SCENARIOS.iter().filter(|(name, _)| wanted(name)).map(|(name, status)| Case {
         name: (*name).into(),
@@ -66,10 +71,10 @@ fn cases(request: &Request) -> Result<Vec<Case>, LabError> {
             .into(),
         status: *status,
     });
-    let scenarios: Vec<Case> = scenarios.collect();
+    let scenarios: Vec<Case> = scenarios.chain(wanted(LINUX).then_some(linux)).collect();
     if scenarios.is_empty() {
         let names = SCENARIOS.map(|(name, _)| name).join(", ");
-        return Err(LabError::Failed(format!("there is no such scenario; there are {names}")));
+        return Err(LabError::Failed(format!("there is no such scenario; there are {names}, {LINUX}")));
     }
     Ok(std::iter::once(doctor).chain(scenarios).collect())
 }
@@ -103,13 +108,15 @@ fn archive(
     for folder in ["dev", "proc", "sys", "tmp"] {
         archive.folder(folder);
     }
-    archive.file("/bin/busybox", true, &read(busybox)?);
+    let shell = read(busybox)?;
+    archive.file("/bin/busybox", true, &shell);
     archive.link("/bin/sh", "busybox");
     for (n, module) in kernel.modules.iter().enumerate() {
         archive.file(&format!("/modules/{n:02}.ko"), false, &read(module)?);
     }
     if let Some(workgate) = workgate {
         archive.file("/bin/workgate", true, &read(workgate)?);
+        linux::add(&mut archive, &read(&kernel.image)?, &shell);
         for library in libraries(workgate)? {
             archive.file(&library.to_string_lossy(), true, &read(&library)?);
         }

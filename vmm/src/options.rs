@@ -17,7 +17,8 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// Limits of the watchdog of [`crate::run`], in host time. They make a run end; no verdict depends on their length.
+/// Limits of the watchdog of [`crate::run`], in host time. They make a run end; no verdict depends on their length. A slow-down above
+/// [`Limits::STRETCHED_FROM`] stretches them: what a guest waits for then takes it longer, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Without any sign of life for this long, a guest that boots or finishes hangs.
@@ -26,8 +27,37 @@ pub struct Limits {
     pub finish: Duration,
 }
 
+impl Limits {
+    /// Host seconds to a machine second up to which the limits hold as they are.
+    pub const STRETCHED_FROM: u64 = 80;
+
+    /// The limits on a host with this slow-down.
+    pub(crate) fn stretched(self, slow_down: u64) -> Self {
+        let stretch = |limit: Duration| {
+            let nanos = limit.as_nanos() * u128::from(slow_down.max(Self::STRETCHED_FROM));
+            let nanos = nanos / u128::from(Self::STRETCHED_FROM);
+            Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        };
+        Self { silence: stretch(self.silence), finish: stretch(self.finish) }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { silence: Duration::from_secs(20), finish: Duration::from_secs(120) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_stretch_with_the_slow_down() {
+        let limits = Limits { silence: Duration::from_secs(20), finish: Duration::from_secs(120) };
+        assert_eq!(limits.stretched(1), limits);
+        assert_eq!(limits.stretched(17), limits);
+        assert_eq!(limits.stretched(800).silence, Duration::from_secs(200));
+        assert_eq!(limits.stretched(u64::MAX).finish, Duration::from_nanos(u64::MAX));
     }
 }

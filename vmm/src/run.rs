@@ -36,7 +36,7 @@ pub fn run(
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, &Guest::Image(image), options, true)?;
-    let watch = Watch::plan(plan.run_for, options.limits);
+    let watch = Watch::plan(plan.run_for, options.limits.stretched(machine.clock.slow_down()));
     let mut outcome = drive(&machine, cpus, watch, false, sink)?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
