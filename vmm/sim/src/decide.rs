@@ -39,7 +39,10 @@ pub(crate) fn slow() {
         }
         match hot(|h| cold(|c| c.step(h))) {
             Step::Run => return,
-            Step::Yield => suspend(Suspend::Next),
+            Step::Yield => {
+                suspend(Suspend::Next);
+                hot(|h| cold(|c| c.resumed(h)));
+            }
             Step::Take(vector) => take(vector),
             Step::Again => {}
             Step::End(ended) => end(ended),
@@ -97,6 +100,12 @@ fn take(vector: u8) {
 }
 
 impl Cold {
+    /// This CPU runs again: by a decision, so it passes at least one point before the next. (Two CPUs that spin, and a chooser that
+    /// always changes, would otherwise send the turn back and forth between them for ever.)
+    fn resumed(&mut self, h: &Hot) {
+        self.decide_at = self.decide_at.max(h.now.get().saturating_add(cost::POINT));
+    }
+
     fn step(&mut self, h: &Hot) -> Step {
         if h.now.get() >= self.due
             && let Some(ended) = self.expire(h)
@@ -142,7 +151,7 @@ impl Cold {
             return Step::End(Ended::Stuck { reason: format!("CPU {cpu}, thread {thread}, spins{masked}") });
         }
         let others = self.runnable(h) & !h.bit();
-        let busy = (0..self.cpus).any(|other| others >> other & 1 != 0 && h.spins[other].get() < 8);
+        let busy = (0..self.cpus).any(|other| others >> other & 1 != 0 && !h.is_spinning(other));
         let price = if busy || spins < 8 { cost::RELAX } else { cost::RELAX_ALL };
         let price = price.min(self.due.saturating_sub(h.now.get())).max(cost::RELAX);
         h.now.set(h.now.get() + price);

@@ -120,6 +120,12 @@ impl Hot {
         1 << self.cpu.get()
     }
 
+    /// Whether `cpu` has done nothing but spin for a while.
+    pub fn is_spinning(&self, cpu: usize) -> bool {
+        let points_since = self.points[cpu].get().wrapping_sub(self.relaxed[cpu].get());
+        self.spins[cpu].get() >= 8 && points_since <= 1
+    }
+
     /// Makes the next point at or after `time` a slow one, if the run still goes on.
     #[inline]
     pub fn hurry(&self, time: u64) {
