@@ -1,6 +1,11 @@
 //! Thread calls (S8): functions that run later, on threads of the kernel's own, in groups by priority.
+//!
+//! A delayed call sits in the deadline queue of the CPU where it was entered; when it is due, the timer's interrupt hands it to its group's
+//! threads. They are made when they are first needed, and more of them while others are busy, up to four a group.
+//!
+//! Locks are taken in this order: the groups, a call's state, the scheduler.
 
-use crate::kernel::{Kernel, KernelRef};
+use crate::kernel::{Due, Kernel, KernelRef};
 use crate::seam::{OutOfMemory, ThreadId};
 use crate::spin_lock::SpinLock;
 use crate::thread::Policy;
@@ -14,24 +19,27 @@ const MAX_THREADS: usize = 4;
 
 type Function = dyn Fn(&KernelRef) + Send + Sync;
 
+/// Where a call is. At most one of the first three; the function may be running besides.
 #[derive(Default)]
 struct CallState {
-    /// Key in the group's delayed queue.
-    delayed: Option<(u64, u64)>,
+    /// CPU and key in its deadline queue.
+    delayed: Option<(usize, (u64, u64))>,
     pending: bool,
-    /// Threads that are inside the function.
-    running: u32,
+    /// Entered while it runs: it is pending again when the run ends.
+    again: bool,
+    /// The thread inside the function; 0 = none.
     runner: ThreadId,
 }
 
-/// A function that can be entered again and again; at most once pending.
+/// A function that can be entered again and again. At most once pending, and at most one thread inside it: entered while it runs, it runs
+/// again afterwards. An entry keeps the call alive, whatever becomes of the handles.
 #[derive(Clone)]
 pub struct ThreadCall {
     kernel: KernelRef,
     call: Arc<Call>,
 }
 
-struct Call {
+pub(crate) struct Call {
     priority: u8,
     function: Arc<Function>,
     state: SpinLock<CallState>,
@@ -47,10 +55,10 @@ impl fmt::Debug for ThreadCall {
 #[derive(Default)]
 struct Group {
     pending: VecDeque<Arc<Call>>,
-    delayed: BTreeMap<(u64, u64), Arc<Call>>,
+    /// Calls that are pending or delayed.
+    outstanding: usize,
     threads: usize,
     idle: usize,
-    sequence: u64,
     work: Option<WaitEvent>,
 }
 
@@ -89,34 +97,29 @@ impl ThreadCall {
     /// Lets the function run as soon as a thread is free. True if it was pending or delayed already. Legal at interrupt level, where
     /// it counts on the group having a thread ([`ThreadCall::prepare`]).
     pub fn enter(&self) -> bool {
-        self.queue(|group, state, call| {
-            state.pending = true;
-            group.pending.push_back(call.clone());
-            true
-        })
+        self.enter_by(None)
     }
 
     /// Lets the function run at machine time `deadline`. Replaces an earlier entry; true if there was one.
     pub fn enter_at(&self, deadline: u64) -> bool {
-        self.queue(|group, state, call| {
-            group.sequence += 1;
-            let key = (deadline, group.sequence);
-            state.delayed = Some(key);
-            group.delayed.insert(key, call.clone());
-            group.delayed.keys().next() == Some(&key)
-        })
+        self.enter_by(Some(deadline))
     }
 
-    /// Queues the call anew by `put`, which tells whether a thread must look.
-    fn queue(&self, put: impl FnOnce(&mut Group, &mut CallState, &Arc<Call>) -> bool) -> bool {
+    fn enter_by(&self, deadline: Option<u64>) -> bool {
         self.prepare_if_possible();
-        let kernel = &self.kernel;
+        let Self { kernel, call } = self;
         let mut groups = kernel.calls.groups.lock(kernel);
-        let group = groups.entry(self.call.priority).or_default();
-        let mut state = self.call.state.lock(kernel);
-        let was = self.call.dequeue(group, &mut state);
-        let look = put(group, &mut state, &self.call);
-        let work = group.work.filter(|_| look);
+        let group = groups.entry(call.priority).or_default();
+        let mut state = call.state.lock(kernel);
+        let was = call.dequeue(kernel, group, &mut state);
+        group.outstanding += 1;
+        let work = match deadline {
+            None => call.make_pending(group, &mut state),
+            Some(deadline) => {
+                state.delayed = Some(kernel.set_deadline(deadline, Due::Call(call.clone())));
+                None
+            }
+        };
         drop(state);
         drop(groups);
         if let Some(work) = work {
@@ -145,7 +148,7 @@ impl ThreadCall {
         let mut groups = self.kernel.calls.groups.lock(&self.kernel);
         let group = groups.entry(self.call.priority).or_default();
         let mut state = self.call.state.lock(&self.kernel);
-        self.call.dequeue(group, &mut state)
+        self.call.dequeue(&self.kernel, group, &mut state)
     }
 
     /// Like [`ThreadCall::cancel`], and waits until no thread is inside the function. Panics when called from the function itself.
@@ -154,11 +157,8 @@ impl ThreadCall {
         let was = self.cancel();
         loop {
             kernel.assert_wait(self.call.done, WaitMode::Uninterruptible, None);
-            let (running, runner) = {
-                let state = self.call.state.lock(kernel);
-                (state.running, state.runner)
-            };
-            if running == 0 {
+            let runner = self.call.state.lock(kernel).runner;
+            if runner == 0 {
                 kernel.clear_own_wait();
                 return was;
             }
@@ -169,29 +169,63 @@ impl ThreadCall {
 }
 
 impl Call {
-    fn dequeue(&self, group: &mut Group, state: &mut CallState) -> bool {
-        let mut was = false;
-        if let Some(key) = state.delayed.take() {
-            group.delayed.remove(&key);
-            was = true;
+    fn dequeue(&self, kernel: &Kernel, group: &mut Group, state: &mut CallState) -> bool {
+        let delayed = state.delayed.take();
+        if let Some(place) = delayed {
+            kernel.clear_deadline(place);
         }
-        if core::mem::take(&mut state.pending) {
+        let pending = core::mem::take(&mut state.pending);
+        if pending {
             group.pending.retain(|call| !core::ptr::eq(&raw const **call, self));
-            was = true;
         }
+        let was = core::mem::take(&mut state.again) || pending || delayed.is_some();
+        group.outstanding -= usize::from(was);
         was
     }
 
-    fn run(self: Arc<Self>, kernel: &KernelRef) {
-        (self.function)(kernel);
-        let last = {
-            let mut state = self.state.lock(kernel);
-            state.running -= 1;
-            state.running == 0
-        };
-        if last {
-            kernel.wakeup(self.done);
+    /// The call can run now. The answer is what to wake.
+    fn make_pending(self: &Arc<Self>, group: &mut Group, state: &mut CallState) -> Option<WaitEvent> {
+        if state.runner != 0 {
+            state.again = true;
+            return None;
         }
+        state.pending = true;
+        group.pending.push_back(self.clone());
+        group.work
+    }
+
+    /// The deadline `key` has come. At interrupt level; the call may have been cancelled or entered anew meanwhile.
+    pub(crate) fn due(self: &Arc<Self>, kernel: &Kernel, key: (u64, u64)) {
+        let work = {
+            let mut groups = kernel.calls.groups.lock(kernel);
+            let Some(group) = groups.get_mut(&self.priority) else { return };
+            let mut state = self.state.lock(kernel);
+            if state.delayed.is_none_or(|(_, other)| other != key) {
+                return;
+            }
+            state.delayed = None;
+            self.make_pending(group, &mut state)
+        };
+        if let Some(work) = work {
+            kernel.wakeup_one(work);
+        }
+    }
+
+    /// A run has ended.
+    fn ended(self: &Arc<Self>, kernel: &Kernel) {
+        {
+            let mut groups = kernel.calls.groups.lock(kernel);
+            let mut state = self.state.lock(kernel);
+            state.runner = 0;
+            if let Some(group) = groups.get_mut(&self.priority) {
+                group.idle += 1;
+                if core::mem::take(&mut state.again) {
+                    // This thread looks for work next: nobody need be woken.
+                    self.make_pending(group, &mut state);
+                }
+            }
+        }
+        kernel.wakeup(self.done);
     }
 }
 
@@ -217,43 +251,33 @@ fn add_thread(kernel: &KernelRef, priority: u8) -> Result<(), OutOfMemory> {
     spawned.map(drop)
 }
 
-/// A thread of a group: runs what is pending, then what is due, else waits for work or the next deadline.
+/// A thread of a group: runs what is pending, else waits for work.
 fn serve(kernel: &KernelRef, priority: u8) {
-    loop {
+    while !kernel.is_stopped() {
         let mut groups = kernel.calls.groups.lock(kernel);
         let Some(group) = groups.get_mut(&priority) else { return };
         let Some(work) = group.work else { return };
-        let now = kernel.now();
-        if let Some(call) = take_due(kernel, group, now) {
-            group.idle -= 1;
+        let Some(call) = group.pending.pop_front() else {
+            // Asserted before the lock is dropped: whoever enters work from now on finds this thread waiting.
+            kernel.assert_wait(work, WaitMode::Uninterruptible, None);
             drop(groups);
-            call.run(kernel);
-            if let Some(group) = kernel.calls.groups.lock(kernel).get_mut(&priority) {
-                group.idle += 1;
-            }
+            kernel.block();
             continue;
+        };
+        {
+            let mut state = call.state.lock(kernel);
+            state.pending = false;
+            state.runner = kernel.thread_id();
         }
-        let next = group.delayed.keys().next().map(|&(time, _)| time);
-        // Asserted before the lock is dropped: whoever enters work from now on finds this thread waiting.
-        kernel.assert_wait(work, WaitMode::Uninterruptible, next);
+        group.outstanding -= 1;
+        group.idle -= 1;
+        let wants_thread = group.outstanding > 0 && group.idle == 0;
         drop(groups);
-        kernel.block();
+        if wants_thread {
+            // Without memory for one more, calls wait for their turn.
+            _ = add_thread(kernel, priority);
+        }
+        (call.function)(kernel);
+        call.ended(kernel);
     }
-}
-
-fn take_due(kernel: &KernelRef, group: &mut Group, now: u64) -> Option<Arc<Call>> {
-    let call = match group.pending.pop_front() {
-        Some(call) => call,
-        None => match group.delayed.first_entry() {
-            Some(entry) if entry.key().0 <= now => entry.remove(),
-            _ => return None,
-        },
-    };
-    let mut state = call.state.lock(kernel);
-    state.pending = false;
-    state.delayed = None;
-    state.running += 1;
-    state.runner = kernel.thread_id();
-    drop(state);
-    Some(call)
 }

@@ -1,6 +1,6 @@
 //! The blocking lock around a value.
 
-use crate::kernel::{Kernel, KernelRef};
+use crate::kernel::Kernel;
 use crate::recursive::RecursiveLock;
 use core::ops::{Deref, DerefMut};
 use spin::MutexGuard;
@@ -14,7 +14,7 @@ pub struct Mutex<T: ?Sized> {
 
 /// The value, locked until this is dropped.
 pub struct MutexRef<'a, T: ?Sized> {
-    kernel: &'a KernelRef,
+    kernel: &'a Kernel,
     lock: &'a RecursiveLock,
     guard: Option<MutexGuard<'a, T>>,
 }
@@ -28,7 +28,7 @@ impl<T> Mutex<T> {
 
 impl<T: ?Sized> Mutex<T> {
     /// Takes the lock. Blocks. Taking it twice on one thread is a self-deadlock, which panics.
-    pub fn lock<'a>(&'a self, kernel: &'a KernelRef) -> MutexRef<'a, T> {
+    pub fn lock<'a>(&'a self, kernel: &'a Kernel) -> MutexRef<'a, T> {
         self.lock.lock(kernel);
         // The outer lock lets one thread in; only the same thread can find the value taken.
         let guard = self.value.try_lock();

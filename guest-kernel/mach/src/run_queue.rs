@@ -27,6 +27,14 @@ impl<T> RunQueues<T> {
         self.occupied |= 1 << level;
     }
 
+    /// Puts an item before the first one of its level for which `is_after` holds, else at the tail.
+    pub fn insert(&mut self, level: u8, item: T, is_after: impl Fn(&T) -> bool) {
+        let queue = &mut self.levels[usize::from(level)];
+        let at = queue.iter().position(is_after).unwrap_or(queue.len());
+        queue.insert(at, item);
+        self.occupied |= 1 << level;
+    }
+
     /// The highest level that holds somebody.
     pub fn highest(&self) -> Option<u8> {
         (self.occupied != 0).then(|| 127 - self.occupied.leading_zeros() as u8)

@@ -1,6 +1,7 @@
 //! Spin locks: held with interrupts masked.
 
-use crate::kernel::{Kernel, Masked};
+use crate::kernel::Kernel;
+use crate::masking::Masked;
 use crate::seam::Point;
 use core::ops::{Deref, DerefMut};
 use spin::{Mutex, MutexGuard};

@@ -1,10 +1,12 @@
 //! Threads.
 
 use crate::kernel::{Kernel, KernelRef};
+use crate::push::LockId;
 use crate::seam::{ContextId, ThreadId};
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,28 @@ pub enum RunState {
     Dead,
 }
 
+/// Who asked a thread to give up waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Abort {
+    /// Nobody.
+    No,
+    /// A signal: ends waits of mode `AbortSafe`.
+    Signal,
+    /// The end of the thread's task: ends `Interruptible` waits too.
+    Kill,
+}
+
+impl Abort {
+    /// Whether it ends a wait of `mode`.
+    pub(crate) fn ends(self, mode: WaitMode) -> bool {
+        match mode {
+            WaitMode::Uninterruptible => false,
+            WaitMode::Interruptible => self == Self::Kill,
+            WaitMode::AbortSafe => self != Self::No,
+        }
+    }
+}
+
 /// What a thread runs.
 pub(crate) type Body = Box<dyn FnOnce(&KernelRef) + Send>;
 
@@ -48,16 +72,18 @@ pub(crate) struct Sched {
     /// Priority that holds: the base, or what waiters for the thread's locks push.
     pub priority: u8,
     pub policy: Policy,
+    /// Rest of a quantum that a preemption cut short, in ns; 0 = a fresh one is due.
+    pub quantum_left: u64,
     pub wait: Option<WaitEvent>,
     pub mode: WaitMode,
     pub result: WaitResult,
     /// (CPU, key) of the deadline that ends the wait.
     pub deadline: Option<(usize, (u64, u64))>,
-    pub abort: bool,
-    /// Owner of the lock that the thread waits for: the next in a chain of pushes.
-    pub blocked_on: Option<ThreadId>,
-    /// Priorities pushed by waiters, by the lock's event.
-    pub pushes: Vec<(WaitEvent, u8)>,
+    pub abort: Abort,
+    /// The lock that the thread waits for. Apart from `wait`: a thread may have to wait for a lock between asserting a wait and blocking.
+    pub lock: Option<LockId>,
+    /// Locks of the thread for which others wait.
+    pub contended: Vec<LockId>,
     pub last_cpu: usize,
 }
 
@@ -93,13 +119,14 @@ impl Thread {
                 base,
                 priority: base,
                 policy,
+                quantum_left: 0,
                 wait: None,
                 mode: WaitMode::Uninterruptible,
                 result: WaitResult::Awakened,
                 deadline: None,
-                abort: false,
-                blocked_on: None,
-                pushes: Vec::new(),
+                abort: Abort::No,
+                lock: None,
+                contended: Vec::new(),
                 last_cpu: 0,
             }),
             on_cpu: AtomicBool::new(false),
@@ -121,7 +148,14 @@ impl Thread {
     /// The priority that holds now, pushes included.
     pub fn priority(&self, kernel: &Kernel) -> u8 {
         let _sched = kernel.sched_lock();
-        self.sched.lock().priority
+        kernel.lock_raw(&self.sched).priority
+    }
+
+    /// Sets the base priority, 0–127. What waiters for the thread's locks push still counts.
+    pub fn set_priority(self: &Arc<Self>, kernel: &Kernel, priority: u8) {
+        let mut sched = kernel.sched_lock();
+        kernel.lock_raw(&self.sched).base = priority.min(127);
+        kernel.settle_priority(&mut sched, self);
     }
 
     /// Whether it has ended.

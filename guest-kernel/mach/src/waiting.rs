@@ -3,8 +3,8 @@
 //! Saying and blocking are two steps, so that a condition can be tested between them: a wake-up that comes in the gap takes the
 //! thread off the hash, and the block returns at once. Nothing is lost.
 
-use crate::kernel::{Due, Kernel, KernelRef, Scheduler, WAIT_BUCKETS};
-use crate::thread::{RunState, Thread};
+use crate::kernel::{Due, Kernel, Scheduler, WAIT_BUCKETS};
+use crate::thread::{Abort, RunState, Thread};
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
 use alloc::sync::Arc;
 use trace::{Event, Kind};
@@ -16,13 +16,23 @@ fn bucket(event: WaitEvent) -> usize {
 impl Kernel {
     /// The running thread waits for `event` from now on, until machine time `deadline` if there is one. Then either [`Kernel::block`] or
     /// [`Kernel::clear_own_wait`]. An interruptible wait of an aborted thread is over at once: `Interrupted` (WL10).
+    ///
+    /// Asserting a second wait on top of the first is a fatal error.
     pub fn assert_wait(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
+        if self.is_stopped() {
+            return WaitResult::Waiting;
+        }
         let mut sched = self.sched_lock();
         let cpu = self.machine().cpu();
         let Some(thread) = sched.cpus[cpu].current.clone() else { return WaitResult::Restart };
         let mut t = self.lock_raw(&thread.sched);
-        if mode != WaitMode::Uninterruptible && t.abort {
-            t.abort = false;
+        if let Some(WaitEvent(other)) = t.wait {
+            let (id, event) = (thread.id(), event.0);
+            self.machine().fatal(format_args!(
+                "thread #{id} asserts a wait for {event:#x} while it waits for {other:#x}"
+            ));
+        }
+        if t.abort.ends(mode) {
             t.result = WaitResult::Interrupted;
             return WaitResult::Interrupted;
         }
@@ -43,13 +53,20 @@ impl Kernel {
         WaitResult::Waiting
     }
 
-    /// Blocks until the wait that was asserted is over. At once if it is already.
+    /// Blocks until the wait that was asserted is over. At once if it is already. Not with interrupts masked.
     pub fn block(&self) -> WaitResult {
+        if self.is_stopped() {
+            self.machine().relax();
+            return WaitResult::Interrupted;
+        }
         let sched = self.sched_lock();
         let cpu = self.machine().cpu();
         let Some(thread) = sched.cpus[cpu].current.clone() else { return WaitResult::Restart };
         let mut t = self.lock_raw(&thread.sched);
         if t.wait.is_some() {
+            if !sched.was_unmasked() {
+                self.blocked_while_masked("blocks");
+            }
             t.state = RunState::Waiting;
             drop(t);
             self.switch_away(sched, thread.clone());
@@ -91,7 +108,7 @@ impl Kernel {
         sched.waits[bucket(event)].iter().find(|t| self.lock_raw(&t.sched).wait == Some(event)).cloned()
     }
 
-    pub(crate) fn best_waiter(&self, sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
+    fn best_waiter(&self, sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
         let mut best: Option<(u8, &Arc<Thread>)> = None;
         for thread in &sched.waits[bucket(event)] {
             let t = self.lock_raw(&thread.sched);
@@ -110,7 +127,12 @@ impl Kernel {
         if self.traced() {
             self.trace(Event::new(Kind::Wake).object(thread.id()).arg(result as u64));
         }
-        if self.lock_raw(&thread.sched).state == RunState::Waiting {
+        // One that has not blocked yet, or waits for a lock before it does, finds the result when it gets there.
+        let blocked = {
+            let t = self.lock_raw(&thread.sched);
+            t.state == RunState::Waiting && t.lock.is_none()
+        };
+        if blocked {
             self.make_runnable(sched, thread);
         }
         true
@@ -137,23 +159,28 @@ impl Kernel {
         self.end_wait(&mut sched, thread, result)
     }
 
-    /// Aborts `thread`: an interruptible wait ends with `Interrupted`, now or when the next one begins (WL10).
-    pub fn abort(&self, thread: &Arc<Thread>) {
+    fn set_abort(&self, thread: &Arc<Thread>, abort: Abort) {
         let mut sched = self.sched_lock();
-        let interruptible = {
+        let ends = {
             let mut t = self.lock_raw(&thread.sched);
-            let waits = t.wait.is_some() && t.mode != WaitMode::Uninterruptible;
-            t.abort = !waits;
-            waits
+            t.abort = if abort == Abort::No { abort } else { t.abort.max(abort) };
+            t.wait.is_some() && t.abort.ends(t.mode)
         };
-        if interruptible {
+        if ends {
             self.end_wait(&mut sched, thread, WaitResult::Interrupted);
         }
     }
 
+    /// The running thread was about to block where nobody could wake it.
+    pub(crate) fn blocked_while_masked(&self, what: &str) -> ! {
+        let (id, level) = (self.thread_id(), self.at_interrupt(self.machine().cpu()));
+        let place = if level { "at interrupt level" } else { "with interrupts masked" };
+        self.machine().fatal(format_args!("thread #{id} {what} {place}"))
+    }
+
     /// Sleeps until machine time `deadline`.
     pub fn sleep_until(&self, deadline: u64) {
-        while self.now() < deadline {
+        while self.now() < deadline && !self.is_stopped() {
             self.assert_wait(self.new_event(), WaitMode::Uninterruptible, Some(deadline));
             self.block();
         }
@@ -166,8 +193,19 @@ impl Kernel {
 }
 
 impl Thread {
-    /// See [`Kernel::abort`].
-    pub fn abort(self: &Arc<Self>, kernel: &KernelRef) {
-        kernel.abort(self);
+    /// Ends the thread's interruptible waits, the present one and all later ones, with `Interrupted`, until [`Thread::clear_abort`]: the
+    /// thread's task is being killed. A loop that sleeps again without looking at the result spins (WL10).
+    pub fn abort(self: &Arc<Self>, kernel: &Kernel) {
+        kernel.set_abort(self, Abort::Kill);
+    }
+
+    /// Like [`Thread::abort`] for any signal: ends waits of mode [`WaitMode::AbortSafe`] only.
+    pub fn abort_safely(self: &Arc<Self>, kernel: &Kernel) {
+        kernel.set_abort(self, Abort::Signal);
+    }
+
+    /// The abort has been noticed: later waits are as usual.
+    pub fn clear_abort(self: &Arc<Self>, kernel: &Kernel) {
+        kernel.set_abort(self, Abort::No);
     }
 }

@@ -1,0 +1,50 @@
+//! `showallstacks`: what every thread is doing.
+
+use crate::kernel::{Kernel, Scheduler};
+use crate::thread::{RunState, Thread};
+use alloc::string::String;
+use core::fmt::Write;
+
+/// Return addresses of the calling thread that are shown.
+const FRAMES: usize = 32;
+
+impl Kernel {
+    /// Every thread with its state, priority and what it waits for, a line each, and the backtrace of the calling thread where the machine
+    /// can give one. Legal at interrupt level, where the calling thread is the interrupted one.
+    pub fn show_all_threads(&self) -> String {
+        let mut text = String::new();
+        let sched = self.sched_lock();
+        for thread in sched.threads.values() {
+            self.show_thread(&sched, thread, &mut text);
+            if thread.id() == self.thread_id() {
+                self.show_backtrace(&mut text);
+            }
+        }
+        text
+    }
+
+    fn show_thread(&self, sched: &Scheduler, thread: &Thread, text: &mut String) {
+        let t = self.lock_raw(&thread.sched);
+        let (state, priority, base, policy) = (t.state, t.priority, t.base, t.policy);
+        _ = write!(text, "{thread:?} {state:?} priority {priority} (base {base}, {policy:?})");
+        if state == RunState::Running {
+            _ = write!(text, " on CPU {}", t.last_cpu);
+        }
+        if let Some(event) = t.wait {
+            _ = write!(text, ", waits for event {:#x} ({:?})", event.0, t.mode);
+        }
+        drop(t);
+        if let Some(owner) = self.next_in_chain(sched, thread) {
+            _ = write!(text, ", waits for a lock of {owner:?}");
+        }
+        text.push('\n');
+    }
+
+    fn show_backtrace(&self, text: &mut String) {
+        let mut frames = [0; FRAMES];
+        let found = self.machine().backtrace(&mut frames).min(FRAMES);
+        for frame in &frames[..found] {
+            _ = writeln!(text, "    {frame:#018x}");
+        }
+    }
+}
