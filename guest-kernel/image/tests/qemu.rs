@@ -90,7 +90,7 @@ fn a_panic_names_the_functions_of_its_thread() {
     assert_eq!(run.status, Some(PANICKED), "{}", run.console);
     assert!(run.console.contains(": as asked on the command line ("), "{}", run.console);
     for name in
-        ["workgate_guest::x86::crash::crash+0x", "mach::kernel::Kernel::thread_entry+0x", "context_start+0x"]
+        ["workgate_guest::x86::crash::crash+0x", "mach::kernel::Kernel>::thread_entry+0x", "context_start+0x"]
     {
         assert!(run.console.contains(name), "{name} is missing:\n{}", run.console);
     }
