@@ -57,6 +57,9 @@ impl IoKit {
             hook(self);
         }
         self.terminate_all();
+        for bundle in self.bundles().unload_all(self) {
+            self.kernel().log(format_args!("iokit: {bundle} stays loaded"));
+        }
         for bundle in self.catalogue().bundles(self) {
             if self.catalogue().unload(self, bundle).is_err() {
                 self.kernel().log(format_args!("iokit: {bundle} still has instances and stays loaded"));

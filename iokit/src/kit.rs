@@ -9,6 +9,7 @@ use crate::{
     bootargs::BootArgs,
     class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
     matching::{Catalogue, Matcher, Notifications},
+    registry::bundle::Bundles,
     service::{Plain, ServiceBuilder, ServiceRef, WaitGraph},
     termination::Terminator,
 };
@@ -39,6 +40,7 @@ struct Kit {
     matcher: Matcher,
     terminator: Terminator,
     waits: WaitGraph,
+    bundles: Bundles,
     /// Era ≤ 10.4: one property lock for all entries (R2).
     property_lock: RecursiveLock,
     /// Held while links of planes other than the service plane change.
@@ -62,6 +64,7 @@ impl IoKit {
             matcher: Matcher::new(kernel),
             terminator: Terminator::new(kernel),
             waits: WaitGraph::new(),
+            bundles: Bundles::new(kernel),
             property_lock: RecursiveLock::new(kernel),
             planes: SpinLock::new(()),
         }));
@@ -88,6 +91,11 @@ impl IoKit {
     /// The personalities.
     pub fn catalogue(&self) -> &Catalogue {
         &self.0.catalogue
+    }
+
+    /// The driver bundles.
+    pub fn bundles(&self) -> &Bundles {
+        &self.0.bundles
     }
 
     /// The notification requests.
@@ -173,6 +181,7 @@ impl IoKit {
         }
         drop(self.take_finish_hooks());
         self.0.catalogue.clear(self);
+        self.0.bundles.clear(self);
         self.0.notifications.clear(self);
         self.0.matcher.clear(self);
         self.0.terminator.clear(self);

@@ -8,6 +8,7 @@ use mach::SpinLock;
 use crate::{
     IoKit,
     ioreturn::{IOResult, IOReturn},
+    registry::bundle::{BundleGate, Making},
     service::{Driver, ServiceRef},
     value::Properties,
 };
@@ -35,6 +36,8 @@ pub struct Personality {
     pub category: &'static str,
     /// Properties that the driver's service starts with.
     pub properties: Properties,
+    /// What drivers in the making hold, if a loaded bundle brings it (O2).
+    pub gate: Option<Arc<BundleGate>>,
     /// Makes the driver.
     pub make: MakeDriver,
 }
@@ -55,6 +58,7 @@ impl Personality {
             score: 0,
             category: DEFAULT_CATEGORY,
             properties: Properties::new(),
+            gate: None,
             make: Arc::new(make),
         }
     }
@@ -80,7 +84,15 @@ impl Personality {
         self
     }
 
-    fn fits(&self, nub: &ServiceRef) -> bool {
+    /// Holds its bundle, if it has one, while a driver is made. `None`: the bundle is gone, make none.
+    pub(crate) fn begin_making(&self) -> Option<Option<Making>> {
+        match &self.gate {
+            Some(gate) => gate.enter().map(Some),
+            None => Some(None),
+        }
+    }
+
+    pub(crate) fn fits(&self, nub: &ServiceRef) -> bool {
         nub.class().is_a(self.provider_class) && nub.matches(&self.wanted)
     }
 }

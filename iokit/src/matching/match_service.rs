@@ -125,10 +125,13 @@ impl Service {
 
     /// Makes a driver, attaches it, lets it look, detaches it.
     fn probe_driver(self: &ServiceRef, personality: &Arc<Personality>) -> Option<Candidate> {
+        // Until the service counts as an instance of its class.
+        let making = personality.begin_making()?;
         let driver = (personality.make)(self, personality)?;
         let mut properties = personality.properties.clone();
         properties.set(CATEGORY, personality.category);
         let service = ServiceBuilder::under(self, driver).properties(properties).build();
+        drop(making);
         if !service.attach(self) {
             return None;
         }

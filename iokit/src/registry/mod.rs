@@ -5,8 +5,10 @@
 //! - [`plane`]: parents and children in planes other than the service plane; paths.
 //! - `property`: the property lock and what is done under it.
 //! - [`collection`]: dictionaries and arrays that entries share, and that become immutable when the registry shares them.
+//! - [`bundle`]: driver bundles that load and unload.
 //! - [`counted`]: objects with an explicit retain count.
 
+pub mod bundle;
 pub mod collection;
 pub mod counted;
 pub mod plane;

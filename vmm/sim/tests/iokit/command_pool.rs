@@ -125,7 +125,7 @@ fn cp1_a_return_wakes_nobody_else() {
         let sleepers: Vec<_> = (0..3)
             .map(|_| {
                 let pool = pool.clone();
-                let body = move |_: &mach::KernelRef| drop(pool.get_command(true));
+                let body = move |_: &mach::KernelRef| assert!(pool.get_command(true).is_some());
                 kit.kernel().spawn("sleeper", band::DEFAULT, Policy::Fixed, body).unwrap()
             })
             .collect();

@@ -3,6 +3,7 @@
 //! Tests are named after the rule of the semantics that they check.
 
 mod async_results;
+mod bundles;
 mod collections;
 mod command_gate;
 mod command_pool;
