@@ -152,8 +152,9 @@ impl Machine {
             doorbells.renew(&self.vm, generation, &platform.doorbells());
         }
         drop(doorbells);
-        drop(platform);
+        // Published before the next caller has the platform: a deadline that overtook a newer one would lose it for ever.
         let earlier = deadline < self.deadline.swap(deadline, Ordering::AcqRel);
+        drop(platform);
         if earlier || moved {
             let _ = self.wake.write(1);
         }
