@@ -1,6 +1,7 @@
 //! External method dispatch with checked sizes (UC1).
 
 use crate::{
+    io::AsyncReference,
     ioreturn::{IOResult, IOReturn},
     service::ServiceRef,
 };
@@ -16,6 +17,8 @@ pub struct Arguments<'a> {
     pub scalar_output: &'a mut [u64],
     /// Room for bytes out.
     pub struct_output: &'a mut [u8],
+    /// Where the result of an asynchronous call goes later (UC2); nowhere for any other call.
+    pub async_reference: AsyncReference,
 }
 
 /// How many a method takes.

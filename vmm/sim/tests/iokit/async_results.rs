@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use iokit::{
-    IOReturn,
+    IOReturn, Options,
     io::{ARGUMENTS_MAX, AsyncReference, NotificationPort},
+    user_client::Arguments,
 };
 use mach::{Policy, WaitMode, band};
 
-use crate::world::everywhere;
+use crate::{
+    mock::{DRIVER, Mock, bus_and_nub, user},
+    world::{Run, everywhere, shared},
+};
 
 fn to(port: &Arc<NotificationPort>, reference: u64) -> AsyncReference {
     AsyncReference { port: Some(port.clone()), reference }
@@ -76,4 +80,46 @@ fn uc2_a_waiting_client_gets_every_result_in_order_until_the_port_dies() {
         client.join(kit.kernel());
         assert_eq!(to(&port, 11).send_result(Ok(()), &[]), Err(IOReturn::DeadPort));
     });
+}
+
+#[test]
+fn uc2_a_call_leaves_its_reference_with_the_driver_and_the_result_comes_later() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let pending = shared(Vec::new());
+        let kept = pending.clone();
+        let driver = Mock::new(&DRIVER).new_user(move || {
+            let kept = kept.clone();
+            user().call(move |_, _, arguments| {
+                kept.lock().unwrap().push(std::mem::take(&mut arguments.async_reference));
+                Ok(())
+            })
+        });
+        let driver = driver.under(&nub, "D");
+        let connection = driver.open_connection(0).unwrap();
+        let port = NotificationPort::new(kit.kernel(), NotificationPort::LIMIT_DEFAULT);
+        for n in 0..2 {
+            let mut arguments = Arguments { async_reference: to(&port, n), ..Arguments::default() };
+            assert_eq!(connection.call(0, &mut arguments), Ok(()));
+        }
+        assert_eq!(
+            connection.call(0, &mut Arguments::default()),
+            Ok(()),
+            "a client that does not want to be told"
+        );
+        assert_eq!(port.try_receive(), None, "not yet");
+        let references = std::mem::take(&mut *pending.lock().unwrap());
+        let answer = move |_: &mach::KernelRef| {
+            for reference in references {
+                assert_eq!(reference.send_result(Err(IOReturn::Offline), &[reference.reference]), Ok(()));
+            }
+        };
+        kit.kernel().spawn("device", band::KERNEL, Policy::Fixed, answer).unwrap();
+        for n in 0..2 {
+            let result = port.receive(WaitMode::Interruptible, None).unwrap();
+            assert_eq!((result.reference, result.arguments()), (n, &[n][..]));
+        }
+        nub.terminate(Options::SYNCHRONOUS);
+    });
+    runs.iter().for_each(Run::assert_all_freed);
 }

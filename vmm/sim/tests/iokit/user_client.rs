@@ -49,6 +49,7 @@ fn uc1_each_of_the_four_sizes_must_fit() {
                 struct_input: bytes,
                 scalar_output: &mut output,
                 struct_output: &mut room,
+                ..Arguments::default()
             };
             dispatch(&methods, &target, &nub, selector, &mut arguments).map(|()| output)
         };
