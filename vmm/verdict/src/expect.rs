@@ -97,7 +97,7 @@ mod tests {
 
     fn removal(offline: Option<u64>) -> Removal {
         let event = Event::new(Kind::Fault).slot(1).text("unplug");
-        let mut removal = Removal::new(&event, 0, "edu0".to_owned(), 1, BTreeSet::new());
+        let mut removal = Removal::new(&event, 0, "edu0".to_owned(), (1, 1), BTreeSet::new());
         removal.offline_after = offline;
         removal
     }

@@ -37,8 +37,8 @@ impl Counts {
 
 /// A request that came back.
 pub struct Returned {
-    /// When it was issued, machine ns.
-    pub issued_at: u64,
+    /// Which one it was of all that were issued, from 0.
+    pub number: u64,
 }
 
 /// What the ledger has to say about one event.
@@ -55,6 +55,7 @@ pub enum Entry {
 #[derive(Default)]
 pub struct Ledger {
     in_flight: HashMap<u64, (u32, u64)>,
+    issued: u64,
     counts: BTreeMap<u32, Counts>,
 }
 
@@ -73,14 +74,16 @@ impl Ledger {
             return Entry::Broken(Rule::Flood, format!("more than {MAX_IN_FLIGHT} requests in flight"));
         }
         self.counts.entry(event.slot).or_default().issued += 1;
-        match self.in_flight.insert(event.arg, (event.slot, event.time)) {
+        let number = self.issued;
+        self.issued += 1;
+        match self.in_flight.insert(event.arg, (event.slot, number)) {
             None => Entry::None,
             Some(_) => Entry::Broken(Rule::IoTwice, format!("request {:#x} was issued twice", event.arg)),
         }
     }
 
     fn come_back(&mut self, event: &Event) -> Entry {
-        let Some((slot, issued_at)) = self.in_flight.remove(&event.arg) else {
+        let Some((slot, number)) = self.in_flight.remove(&event.arg) else {
             self.counts.entry(event.slot).or_default().twice += 1;
             let message = format!("request {:#x} came back, but it was not in flight", event.arg);
             return Entry::Broken(Rule::IoTwice, message);
@@ -100,7 +103,12 @@ impl Ledger {
                 return Entry::Broken(Rule::IoError, message);
             }
         }
-        Entry::Returned(Returned { issued_at })
+        Entry::Returned(Returned { number })
+    }
+
+    /// Requests issued so far, to all devices.
+    pub fn issued(&self) -> u64 {
+        self.issued
     }
 
     /// Requests in flight to the device in `slot`.

@@ -31,6 +31,10 @@ pub struct Removal {
     pub order: Vec<String>,
     #[serde(skip)]
     machine_time: u64,
+    /// Requests issued before, to all devices. By number, not by time: the guest stamps its events, the host this one, and
+    /// between the stamp and its place in the trace the guest goes on.
+    #[serde(skip)]
+    issued: u64,
     #[serde(skip)]
     outstanding: usize,
     #[serde(skip)]
@@ -38,13 +42,13 @@ pub struct Removal {
 }
 
 impl Removal {
-    /// A removal at `event` (a [`Kind::Fault`]), `plan_time` ns into the plan, with `in_flight` requests outstanding and the services of
-    /// `stack` attached.
+    /// A removal at `event` (a [`Kind::Fault`]), `plan_time` ns into the plan, with `issued` requests behind it, `in_flight` of
+    /// them outstanding, and the services of `stack` attached.
     pub fn new(
         event: &Event,
         plan_time: u64,
         device: String,
-        in_flight: usize,
+        (issued, in_flight): (u64, usize),
         stack: BTreeSet<u32>,
     ) -> Self {
         Self {
@@ -57,14 +61,15 @@ impl Removal {
             offline_after: (in_flight == 0).then_some(0),
             quiet_after: stack.is_empty().then_some(0),
             order: Vec::new(),
+            issued,
             outstanding: in_flight,
             stack,
         }
     }
 
-    /// A request to this slot, issued at `issued_at`, came back.
-    pub fn returned(&mut self, issued_at: u64, now: u64) {
-        if issued_at > self.machine_time || self.outstanding == 0 {
+    /// A request to this slot came back: the one with this `number` of all that were issued.
+    pub fn returned(&mut self, number: u64, now: u64) {
+        if number >= self.issued || self.outstanding == 0 {
             return;
         }
         self.outstanding -= 1;

@@ -78,7 +78,7 @@ impl Verifier {
             Entry::Broken(rule, message) => self.broken(event, rule.name(), message),
             Entry::Returned(request) => {
                 for removal in self.removals.iter_mut().filter(|r| r.slot == event.slot) {
-                    removal.returned(request.issued_at, event.time);
+                    removal.returned(request.number, event.time);
                 }
             }
         }
@@ -123,10 +123,10 @@ impl Verifier {
             self.faults.push((self.names.plan_time(event.time), device.clone(), word.to_owned()));
         }
         if matches!(word, "unplug" | "eject") && self.removals.len() < MAX_REMOVALS {
-            let in_flight = self.ledger.in_flight(event.slot);
+            let requests = (self.ledger.issued(), self.ledger.in_flight(event.slot));
             let stack = self.order.attached(event.slot);
             let at = self.names.plan_time(event.time);
-            self.removals.push(Removal::new(event, at, device, in_flight, stack));
+            self.removals.push(Removal::new(event, at, device, requests, stack));
         }
     }
 
@@ -339,6 +339,16 @@ mod tests {
         let told = &verdict.removals[0];
         assert_eq!((told.in_flight, told.offline_after, told.quiet_after), (2, Some(50), Some(62)));
         assert!(told.order.contains(&"edu0@2.finalize()".to_owned()), "{:?}", told.order);
+    }
+
+    #[test]
+    fn a_request_whose_stamp_is_behind_the_removals_counts_by_its_place() {
+        let mut events = removal();
+        // The guest went on between the host's stamp and the event's place in the trace.
+        events[3].0 = 25;
+        let verdict = verify(&events, Ended::Done);
+        assert!(verdict.passed, "{}", crate::render(&verdict));
+        assert_eq!(verdict.removals[0].offline_after, Some(50));
     }
 
     #[test]
