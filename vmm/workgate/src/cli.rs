@@ -61,6 +61,9 @@ pub struct RunArgs {
     /// Seed of the simulator's chooser
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
+    /// Host seconds to a second of machine time on KVM, instead of what was measured: more where other work takes the processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub slow_down: Option<u64>,
     /// Write the result and the trace into this folder
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,

@@ -19,7 +19,7 @@ pub fn doctor(args: &ListArgs) -> Result<Exit, Failure> {
         Ok(report) => (Some(report), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let diagnosis = Diagnosis { kvm, kvm_problem, auto: crate::machine::auto().why };
+    let diagnosis = Diagnosis { kvm, kvm_problem, auto: crate::machine::auto(None).why };
     match args.json {
         true => crate::output::println(&crate::run::to_json(&diagnosis)?),
         false => crate::output::print(&text(&diagnosis)),

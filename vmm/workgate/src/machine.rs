@@ -22,29 +22,32 @@ pub struct Chosen {
     pub why: String,
 }
 
-/// Chooses the machine. `image`: the user brought a guest image, which only KVM can run.
-pub fn choose(choice: MachineChoice, image: bool) -> Result<Chosen, Failure> {
+/// Chooses the machine. `image`: the user brought a guest image, which only KVM can run. `slow_down`: host seconds to a machine second
+/// on KVM, in place of the measured ones.
+pub fn choose(choice: MachineChoice, image: bool, slow_down: Option<u64>) -> Result<Chosen, Failure> {
+    let probe = || {
+        let mut host = vmm::probe::quick().map_err(kvm_failure)?;
+        host.slow_down = slow_down.unwrap_or(host.slow_down);
+        Ok(host)
+    };
     match choice {
         MachineChoice::Sim if image => Err(Failure::request(
             "--image needs --machine kvm: the simulator has its own build of the kernel",
         )),
         MachineChoice::Sim => Ok(Chosen { machine: Machine::Sim, why: "machine: sim, as asked".to_owned() }),
-        MachineChoice::Kvm => {
-            let host = vmm::probe::quick().map_err(kvm_failure)?;
-            Ok(on_kvm(host, "as asked"))
-        }
-        MachineChoice::Auto if image => {
-            let host = vmm::probe::quick().map_err(kvm_failure)?;
-            Ok(on_kvm(host, "because --image needs it"))
-        }
-        MachineChoice::Auto => Ok(auto()),
+        MachineChoice::Kvm => Ok(on_kvm(probe()?, "as asked")),
+        MachineChoice::Auto if image => Ok(on_kvm(probe()?, "because --image needs it")),
+        MachineChoice::Auto => Ok(auto(slow_down)),
     }
 }
 
 /// KVM where ring 0 runs natively, else the simulator.
-pub fn auto() -> Chosen {
+pub fn auto(slow_down: Option<u64>) -> Chosen {
     match vmm::probe::quick() {
-        Ok(host) if host.kind != HostKind::Emulating => on_kvm(host, "ring 0 runs natively here"),
+        Ok(mut host) if host.kind != HostKind::Emulating => {
+            host.slow_down = slow_down.unwrap_or(host.slow_down);
+            on_kvm(host, "ring 0 runs natively here")
+        }
         Ok(host) => sim(&format!("{}; `--machine kvm` works too, slower", host.kind)),
         Err(error) => sim(&error.to_string()),
     }

@@ -40,7 +40,7 @@ pub struct Report {
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let plan = crate::load::plan(&args.plan)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
-    let chosen = machine::choose(args.machine, image.is_some())?;
+    let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
     if !args.json {
         crate::output::print(&preface(&plan, &chosen, args.seed));
     }
