@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use mach::{KernelRef, Policy, ThreadCall, band};
+use mach::{KernelRef, Policy, ThreadCall, WaitEvent, WaitMode, band};
 use trace::{Event, Kind, ring::Command};
 
 use crate::{
@@ -20,10 +20,24 @@ const SETTLE_STEP: u64 = 50_000;
 
 impl IoKit {
     /// Installs the command handler, and arms the timer of `finish=`.
+    ///
+    /// The run ends on a thread of its own, because that blocks for long, which a thread call should not. It is made here:
+    /// at the end, the workload may have taken all memory for threads.
     pub(crate) fn watch_for_finish(&self) {
+        let asked = self.kernel().new_event();
         let kit = self.clone();
-        let call =
-            ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |_: &KernelRef| kit.begin_finish());
+        let finish = move |_: &KernelRef| {
+            kit.wait_for_finish(asked);
+            kit.finish();
+        };
+        if self.kernel().spawn("finish", band::KERNEL, Policy::Fixed, finish).is_err() {
+            panic!("no memory for the thread that ends the run");
+        }
+        let kit = self.clone();
+        let call = ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |kernel: &KernelRef| {
+            kit.ask_to_finish();
+            kernel.wakeup(asked);
+        });
         if call.prepare().is_err() {
             panic!("no memory for the thread-call threads");
         }
@@ -39,14 +53,14 @@ impl IoKit {
         }));
     }
 
-    /// Ends the run on a thread of its own: it blocks for long, which a thread call should not.
-    fn begin_finish(&self) {
-        if self.finishing() {
-            return;
-        }
-        let kit = self.clone();
-        if self.kernel().spawn("finish", band::KERNEL, Policy::Fixed, move |_| kit.finish()).is_err() {
-            panic!("no memory for the thread that ends the run");
+    fn wait_for_finish(&self, asked: WaitEvent) {
+        while !self.finish_is_asked() {
+            self.kernel().assert_wait(asked, WaitMode::Uninterruptible, None);
+            // Asked between the first look and the wait: nobody else would end it.
+            if self.finish_is_asked() {
+                self.kernel().wakeup(asked);
+            }
+            self.kernel().block();
         }
     }
 

@@ -163,9 +163,14 @@ impl IoKit {
         self.0.finish_hooks.lock(self.kernel()).push(Box::new(hook));
     }
 
-    /// Notes that the run ends; true if that was noted before.
-    pub(crate) fn finishing(&self) -> bool {
-        self.0.finishing.swap(true, Ordering::AcqRel)
+    /// Notes that the run is to end.
+    pub(crate) fn ask_to_finish(&self) {
+        self.0.finishing.store(true, Ordering::Release);
+    }
+
+    /// Whether the run is to end.
+    pub(crate) fn finish_is_asked(&self) -> bool {
+        self.0.finishing.load(Ordering::Acquire)
     }
 
     pub(crate) fn take_finish_hooks(&self) -> Vec<FinishHook> {

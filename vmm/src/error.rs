@@ -14,6 +14,11 @@ pub enum VmmError {
         "no permission to open /dev/kvm: join the group that owns it (often `kvm`), or use `--machine sim`"
     )]
     NoPermission,
+    /// Something else in its place.
+    #[error(
+        "/dev/kvm is not the KVM device here (a sandbox may have put something else there): use `--machine sim`"
+    )]
+    NotKvm,
     /// KVM lacks something.
     #[error("KVM on this host lacks {0}, which the machine needs")]
     Missing(&'static str),
@@ -73,6 +78,9 @@ impl VmmError {
 
     /// True if the host is at fault, false if the request is.
     pub fn is_host(&self) -> bool {
-        matches!(self, Self::NoKvm | Self::NoPermission | Self::Missing(_) | Self::System { .. })
+        matches!(
+            self,
+            Self::NoKvm | Self::NoPermission | Self::NotKvm | Self::Missing(_) | Self::System { .. }
+        )
     }
 }

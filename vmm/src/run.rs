@@ -55,16 +55,24 @@ pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, Vmm
     Ok(outcome)
 }
 
+/// The version of KVM's interface, the same since Linux 2.6.22.
+const API_VERSION: i32 = kvm_bindings::KVM_API_VERSION as i32;
+
 /// Opens the KVM device.
 ///
 /// # Errors
 /// It is not there, or not for us.
 pub fn open() -> Result<Kvm, VmmError> {
-    Kvm::new().map_err(|error| match error.errno() {
+    let kvm = Kvm::new().map_err(|error| match error.errno() {
         libc::ENOENT | libc::ENXIO | libc::ENODEV => VmmError::NoKvm,
         libc::EACCES | libc::EPERM => VmmError::NoPermission,
         _ => VmmError::System { what: "cannot open /dev/kvm", error: error.into() },
-    })
+    })?;
+    // Something else may stand there, such as /dev/null in a sandbox.
+    match kvm.get_api_version() {
+        API_VERSION => Ok(kvm),
+        _ => Err(VmmError::NotKvm),
+    }
 }
 
 fn event() -> Result<EventFd, VmmError> {

@@ -78,7 +78,9 @@ impl Platform {
     /// # Errors
     /// A model, option or slot that does not exist, and `file=`, which needs [`Platform::with_stores`].
     pub fn new(plan: &Plan) -> Result<Self, PlatformError> {
-        Self::with_stores(plan, &mut |_| Err("this machine keeps disks in memory only".into()))
+        Self::with_stores(plan, &mut |_| {
+            Err("`file=` needs `--machine kvm`: this machine keeps disks in memory only".into())
+        })
     }
 
     /// The same, with storage that the machine provides.

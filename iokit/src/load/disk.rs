@@ -20,8 +20,8 @@ pub(super) struct DiskWorker {
     number: u32,
     threads: u32,
     turn: u32,
-    /// Where, once the size is known: first block, bytes.
-    part: Option<(u64, usize)>,
+    /// Where, once the size is known: first block, bytes; or nowhere.
+    part: Option<Option<(u64, usize)>>,
     /// The seed of what stands there.
     written: Option<u64>,
 }
@@ -34,12 +34,13 @@ impl DiskWorker {
     /// One request: a write, a read of it, now and then a flush.
     pub(super) fn request(&mut self, connection: &Connection, id: u64) -> Outcome {
         let (block, bytes) = match self.part(connection) {
-            Ok(part) => part,
+            Ok(Some(part)) => part,
+            Ok(None) => return flush(connection),
             Err(why) => return Outcome::of(Err(why), false),
         };
         self.turn = self.turn.wrapping_add(1);
         if self.turn.is_multiple_of(FLUSH_EVERY) {
-            return Outcome::of(connection.call(media::FLUSH, &mut Arguments::default()), true);
+            return flush(connection);
         }
         match self.written.take() {
             None => {
@@ -57,8 +58,8 @@ impl DiskWorker {
         }
     }
 
-    /// Parts do not overlap; threads that find no room on a small disk have nothing to do.
-    fn part(&mut self, connection: &Connection) -> IOResult<(u64, usize)> {
+    /// Parts do not overlap; a thread that finds no room on a small disk has none, and only flushes.
+    fn part(&mut self, connection: &Connection) -> IOResult<Option<(u64, usize)>> {
         if let Some(part) = self.part {
             return Ok(part);
         }
@@ -66,14 +67,24 @@ impl DiskWorker {
         let mut arguments = Arguments { scalar_output: &mut size, ..Arguments::default() };
         connection.call(media::SIZE, &mut arguments)?;
         let [blocks, block_bytes] = size;
-        let each = (blocks / u64::from(self.threads).max(1)).min(BLOCKS_MAX);
-        if each == 0 || block_bytes > BLOCK_BYTES_MAX {
+        if block_bytes > BLOCK_BYTES_MAX {
             return Err(IOReturn::NoResources);
         }
-        let part = (u64::from(self.number) * each, (each * block_bytes) as usize);
+        let part = share(u64::from(self.number), u64::from(self.threads), blocks)
+            .map(|(first, count)| (first, (count * block_bytes) as usize));
         self.part = Some(part);
         Ok(part)
     }
+}
+
+/// First block and number of blocks of thread `number` of `threads`; `None` = the disk has no room for it.
+fn share(number: u64, threads: u64, blocks: u64) -> Option<(u64, u64)> {
+    let each = (blocks / threads.max(1)).clamp(1, BLOCKS_MAX);
+    (number < blocks / each).then_some((number * each, each))
+}
+
+fn flush(connection: &Connection) -> Outcome {
+    Outcome::of(connection.call(media::FLUSH, &mut Arguments::default()), true)
 }
 
 fn write(connection: &Connection, block: u64, data: &[u8]) -> IOResult {
@@ -85,4 +96,23 @@ fn data(bytes: usize, seed: u64) -> Vec<u8> {
     let mut data = vec![0; bytes];
     pattern::fill(&mut data, seed);
     data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn parts_fit_on_any_disk_and_do_not_overlap() {
+        for (threads, blocks) in
+            [(1, 0), (1, 1), (4, 1), (4, 3), (4, 4), (4, 7), (16_384, 1), (16_384, 16_385), (3, 1 << 27)]
+        {
+            let mut end = 0;
+            for (first, count) in (0..threads).filter_map(|number| share(number, threads, blocks)) {
+                assert!(first >= end && count > 0 && first + count <= blocks, "{threads} {blocks}");
+                end = first + count;
+            }
+            assert_eq!(end > 0, blocks > 0);
+        }
+    }
 }

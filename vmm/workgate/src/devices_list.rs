@@ -37,8 +37,8 @@ pub fn devices(args: &ListArgs) -> Result<Exit, Failure> {
         guest_sites: guest_sites().collect(),
     };
     match args.json {
-        true => crate::output::println(&crate::run::to_json(&listing)?),
-        false => crate::output::print(&text(&listing)),
+        true => crate::output::println(&crate::run::to_json(&listing)?)?,
+        false => crate::output::print(&text(&listing))?,
     }
     Ok(Exit::Held)
 }

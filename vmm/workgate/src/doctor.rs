@@ -21,8 +21,8 @@ pub fn doctor(args: &ListArgs) -> Result<Exit, Failure> {
     };
     let diagnosis = Diagnosis { kvm, kvm_problem, auto: crate::machine::auto(None).why };
     match args.json {
-        true => crate::output::println(&crate::run::to_json(&diagnosis)?),
-        false => crate::output::print(&text(&diagnosis)),
+        true => crate::output::println(&crate::run::to_json(&diagnosis)?)?,
+        false => crate::output::print(&text(&diagnosis))?,
     }
     Ok(Exit::Held)
 }

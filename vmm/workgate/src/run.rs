@@ -42,15 +42,15 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
     let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
     if !args.json {
-        crate::output::print(&preface(&plan, &chosen, args.seed));
+        crate::output::print(&preface(&plan, &chosen, args.seed))?;
     }
     let mut recorder = Recorder::new(args.report.as_deref())?;
     let report = on_machine(&plan, &chosen, image.as_deref(), args, &mut recorder)?;
     recorder.finish(&report)?;
     if args.json {
-        crate::output::println(&to_json(&report)?);
+        crate::output::println(&to_json(&report)?)?;
     } else {
-        crate::output::print(&summary(&report));
+        crate::output::print(&summary(&report))?;
     }
     Ok(if report.verdict.passed { Exit::Held } else { Exit::Found })
 }

@@ -87,6 +87,7 @@ fn mistakes_in_a_plan_exit_2_with_line_column_and_what_was_expected() {
         ("plug edu0 edu slot=1\non edu0.mmio.wrte #3 unplug edu0\n", ":2:", "mmio.write"),
         ("plug edu0 edu slot=1\nat 5ms unplug edu0\nrun for=1ms\n", ":2:", ""),
         ("plug edu0 edu slot=1 nosuch=1\n", ":1:", "nosuch"),
+        ("plug edu0 edu slot=1 driver=close-erly\n", ":1:22", "expected close-early"),
         ("machine cpus=9\n", ":1:", "8"),
     ];
     for (n, (text, place, hint)) in cases.iter().enumerate() {
@@ -158,6 +159,33 @@ fn a_report_folder_has_result_trace_and_plan() {
     let again = run(&folder.join("run.plan"), &["--machine", "sim"]);
     assert_eq!(again.status.code(), Some(0), "{}", err(&again));
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+/// More requests than there is memory for threads, on a disk of one block: what there is must still end in order.
+#[test]
+fn a_crowd_of_requests_on_a_tiny_disk_ends_in_order() {
+    let text = "plug disk0 virtio-blk slot=1 size=512\nload disk0 clients=64 depth=256\nexpect no-leaks\nrun for=2ms\n";
+    let draft = Draft::new("crowd.plan", text);
+    let output = run(&draft.0, &["--machine", "sim"]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
+fn a_full_disk_behind_the_output_is_told() {
+    let plan = scenario("smallest.plan");
+    let plan = plan.to_str().expect("a path in UTF-8");
+    for arguments in [&["run", plan, "--machine", "sim", "--json"][..], &["devices"], &["devices", "--json"]]
+    {
+        // Other systems have no such file.
+        let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+        let output = Command::new(env!("CARGO_BIN_EXE_workgate"))
+            .args(arguments)
+            .stdout(full)
+            .output()
+            .expect("the command starts");
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert!(err(&output).contains("cannot write to the standard output"), "{}", err(&output));
+    }
 }
 
 #[test]
