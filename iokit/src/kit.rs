@@ -74,6 +74,7 @@ impl IoKit {
     }
 
     /// The kernel.
+    #[inline]
     pub fn kernel(&self) -> &KernelRef {
         &self.0.kernel
     }

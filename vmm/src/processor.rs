@@ -4,7 +4,7 @@ use crate::VmmError;
 use crate::ending::{CpuReport, Ending};
 use crate::machine::Machine;
 use crate::memory::{BOOT_GDT, BOOT_PARAMS, PAGE_TABLES, START_INFO};
-use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, kvm_segment};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, kvm_cpuid_entry2, kvm_segment};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use std::sync::Arc;
 use vm_memory::{Bytes, GuestAddress};
@@ -13,6 +13,12 @@ use vm_memory::{Bytes, GuestAddress};
 const CPUID_TSC_DEADLINE: u32 = 1 << 24;
 /// A hypervisor is present, leaf 1 ECX.
 const CPUID_HYPERVISOR: u32 = 1 << 31;
+/// A hypervisor's signature and highest leaf.
+const CPUID_SIGNATURE: u32 = 0x4000_0000;
+/// A hypervisor's leaf of frequencies: EAX = kHz of the time-stamp counter, EBX = kHz of the local APIC's timer.
+const CPUID_FREQUENCIES: u32 = 0x4000_0010;
+/// KVM's local APIC timer counts nanoseconds.
+const APIC_BUS_KHZ: u32 = 1_000_000;
 /// Bytes shown at the instruction pointer.
 const CODE_BYTES: u64 = 16;
 /// Callers shown.
@@ -29,8 +35,26 @@ pub fn create(kvm: &Kvm, vm: &VmFd, cpu: usize, cpus: usize) -> Result<VcpuFd, V
         .map_err(VmmError::system("cannot read the processor's features"))?;
     let deadline = kvm.check_extension(kvm_ioctls::Cap::TscDeadlineTimer);
     describe(&mut features, cpu as u32, cpus as u32, deadline);
+    if let Ok(khz) = vcpu.get_tsc_khz() {
+        announce_frequency(&mut features, khz);
+    }
     vcpu.set_cpuid2(&features).map_err(VmmError::system("cannot set the processor's features"))?;
     Ok(vcpu)
+}
+
+/// Tells the time-stamp counter's frequency in the leaf that hypervisors use for it, so that no guest spends its first moments measuring
+/// it against a timer, each look at which is an exit.
+fn announce_frequency(features: &mut CpuId, khz: u32) {
+    let leaf =
+        kvm_cpuid_entry2 { function: CPUID_FREQUENCIES, eax: khz, ebx: APIC_BUS_KHZ, ..Default::default() };
+    let highest = features.as_mut_slice().iter_mut().find(|entry| entry.function == CPUID_SIGNATURE);
+    if let Some(signature) = highest
+        && signature.eax < CPUID_FREQUENCIES
+    {
+        signature.eax = CPUID_FREQUENCIES;
+        // Without room for it the leaf reads as zero, and the guest measures.
+        let _ = features.push(leaf);
+    }
 }
 
 /// Fills in what depends on the processor's number.

@@ -135,6 +135,7 @@ impl Kernel {
     }
 
     /// The machine below.
+    #[inline]
     pub fn machine(&self) -> &dyn Machine {
         &*self.machine
     }
@@ -150,6 +151,7 @@ impl Kernel {
     }
 
     /// The running thread's number; cheap.
+    #[inline]
     pub fn thread_id(&self) -> ThreadId {
         self.machine.thread()
     }
@@ -164,6 +166,7 @@ impl Kernel {
     }
 
     /// Records an event, if somebody reads the trace.
+    #[inline]
     pub fn trace(&self, event: Event) {
         if self.machine.traced() {
             self.machine.trace(event);
@@ -171,6 +174,7 @@ impl Kernel {
     }
 
     /// Whether trace events are worth building.
+    #[inline]
     pub fn traced(&self) -> bool {
         self.machine.traced()
     }

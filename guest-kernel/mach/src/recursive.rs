@@ -40,11 +40,13 @@ impl RecursiveLock {
     }
 
     /// Whether the running thread owns it.
+    #[inline]
     pub fn is_mine(&self, kernel: &Kernel) -> bool {
         self.owner() == kernel.thread_id()
     }
 
     /// The thread that owns it, at this moment; 0 = none.
+    #[inline]
     pub fn owner(&self) -> ThreadId {
         self.owner.load(Ordering::Relaxed) & !WAITERS
     }
@@ -55,16 +57,29 @@ impl RecursiveLock {
     }
 
     /// Takes the lock, or one more level of it. Blocks: not at interrupt level, nor masked, unless the lock is free.
+    #[inline]
     pub fn lock(&self, kernel: &Kernel) {
+        self.take(kernel);
+    }
+
+    /// As [`RecursiveLock::lock`]; answers the running thread, which is the owner now.
+    #[inline]
+    pub fn take(&self, kernel: &Kernel) -> ThreadId {
         kernel.machine().point(Point::Lock);
-        if !self.try_lock(kernel) {
-            self.lock_slow(kernel, kernel.thread_id());
+        let me = kernel.thread_id();
+        if !self.try_lock_as(me) {
+            self.lock_slow(kernel, me);
         }
+        me
     }
 
     /// Takes the lock, or one more level of it, if that needs no waiting; whether it did.
     pub fn try_lock(&self, kernel: &Kernel) -> bool {
-        let me = kernel.thread_id();
+        self.try_lock_as(kernel.thread_id())
+    }
+
+    #[inline]
+    fn try_lock_as(&self, me: ThreadId) -> bool {
         match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => true,
             Err(owner) if owner & !WAITERS == me => {
@@ -76,6 +91,7 @@ impl RecursiveLock {
     }
 
     /// Drops one level; true if it was the last. The caller owns the lock.
+    #[inline]
     pub fn unlock(&self, kernel: &Kernel) -> bool {
         let depth = self.depth.load(Ordering::Relaxed);
         if depth > 0 {
@@ -87,22 +103,23 @@ impl RecursiveLock {
         true
     }
 
+    #[inline]
     fn release(&self, kernel: &Kernel) {
         let me = kernel.thread_id();
-        match self.owner.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => {}
-            Err(owner) if kernel.is_stopped() || owner == me | WAITERS => self.release_slow(kernel),
-            Err(owner) => kernel
-                .machine()
-                .fatal(format_args!("thread #{me} unlocks a lock that belongs to #{}", owner & !WAITERS)),
+        if let Err(owner) = self.owner.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed) {
+            self.release_slow(kernel, me, owner);
         }
     }
 
-    /// Hands the lock to its first waiter.
+    /// Hands the lock to its first waiter; `owner` is what the owner word was found to be.
     #[cold]
-    fn release_slow(&self, kernel: &Kernel) {
+    fn release_slow(&self, kernel: &Kernel, me: ThreadId, owner: ThreadId) {
         if kernel.is_stopped() {
             return self.owner.store(0, Ordering::Release);
+        }
+        if owner != me | WAITERS {
+            let owner = owner & !WAITERS;
+            kernel.machine().fatal(format_args!("thread #{me} unlocks a lock that belongs to #{owner}"));
         }
         let mut sched = kernel.sched_lock();
         let handed = kernel.hand_over(&mut sched, self.id);

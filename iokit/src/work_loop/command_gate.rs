@@ -64,7 +64,7 @@ impl CommandGate {
     /// CG1: `action` in the gate. NotReady without a loop; stalls while disabled, unless on the loop's thread; Aborted if that
     /// sleep is interrupted or the gate removed; else the action's result. CG3: era ≤ 10.4 answers NotPermitted instead of stalling.
     pub fn run_action<R>(&self, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
-        let core = self.base.core().ok_or(NO_LOOP)?;
+        let core = self.base.core_ref().ok_or(NO_LOOP)?;
         let _gate = core.enter();
         if !self.base.is_enabled() && !core.on_thread() {
             self.stall(&core)?;
@@ -81,7 +81,7 @@ impl CommandGate {
 
     /// CG4: as `run_action`, but never blocks: CannotLock if the gate is held by another, NotPermitted if disabled.
     pub fn attempt_action<R>(&self, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
-        let core = self.base.core().ok_or(NO_LOOP)?;
+        let core = self.base.core_ref().ok_or(NO_LOOP)?;
         let _gate = core.try_enter().ok_or(IOReturn::CannotLock)?;
         if !self.base.is_enabled() && !core.on_thread() {
             return Err(IOReturn::NotPermitted);
@@ -155,10 +155,15 @@ impl CommandGate {
     }
 
     fn run<R>(&self, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
-        self.running.fetch_add(1, Ordering::AcqRel);
+        // Changed in the gate only: a read and a write do, and cost less than an atomic addition.
+        self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let result = action();
-        let last = self.running.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && self.deferred.swap(false, Ordering::AcqRel) {
+        let running = self.running.load(Ordering::Relaxed).saturating_sub(1);
+        self.running.store(running, Ordering::Relaxed);
+        if running == 0
+            && self.deferred.load(Ordering::Acquire)
+            && self.deferred.swap(false, Ordering::AcqRel)
+        {
             drop(self.base.unlink());
         }
         result

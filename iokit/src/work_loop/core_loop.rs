@@ -75,13 +75,18 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(crate) fn kernel(&self) -> &KernelRef {
         self.kit.kernel()
     }
 
     /// Records an event about this loop.
+    #[inline]
     pub(crate) fn trace(&self, kind: Kind, arg: u64) {
-        self.kernel().trace(Event::new(kind).object(self.owner).slot(self.slot).arg(arg));
+        let kernel = self.kernel();
+        if kernel.traced() {
+            kernel.machine().trace(Event::new(kind).object(self.owner).slot(self.slot).arg(arg));
+        }
     }
 
     /// Reports the violation of `rule`.

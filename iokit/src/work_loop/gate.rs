@@ -2,26 +2,33 @@
 
 use core::sync::atomic::Ordering;
 
+use mach::seam::ThreadId;
 use mach::{WaitEvent, WaitMode, WaitResult};
 use trace::Kind;
 
 use super::Core;
 
 /// The gate is closed, one level, until this is dropped.
-pub(crate) struct Gate<'a>(&'a Core);
+pub(crate) struct Gate<'a> {
+    core: &'a Core,
+    /// The thread that closed it.
+    thread: ThreadId,
+}
 
 impl Drop for Gate<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.0.leave();
+        self.core.leave(self.thread);
     }
 }
 
 impl Core {
     /// Closes the gate, one level more.
+    #[inline]
     pub(crate) fn enter(&self) -> Gate<'_> {
-        self.gate.lock(self.kernel());
+        let thread = self.gate.take(self.kernel());
         // The guard first: a thread may be dropped (a simulated machine that ends) at any point from here on.
-        let gate = Gate(self);
+        let gate = Gate { core: self, thread };
         self.entered();
         gate
     }
@@ -31,11 +38,13 @@ impl Core {
         if !self.gate.try_lock(self.kernel()) {
             return None;
         }
-        let gate = Gate(self);
+        let thread = self.kernel().thread_id();
+        let gate = Gate { core: self, thread };
         self.entered();
         Some(gate)
     }
 
+    #[inline]
     fn entered(&self) {
         let depth = self.depth.load(Ordering::Relaxed);
         self.depth.store(depth + 1, Ordering::Relaxed);
@@ -47,10 +56,11 @@ impl Core {
         }
     }
 
-    fn leave(&self) {
+    #[inline]
+    fn leave(&self, thread: ThreadId) {
         // A thread that is dropped in its sleep (a simulated machine that ends) has no gate to open; one that is dropped half-way
         // into it has set the depth to 0 already.
-        if !self.in_gate() {
+        if self.gate.owner() != thread {
             return;
         }
         let depth = self.depth.load(Ordering::Relaxed).saturating_sub(1);
@@ -62,6 +72,7 @@ impl Core {
         self.gate.unlock(self.kernel());
     }
 
+    #[inline]
     fn check_maximum(&self) {
         let maximum = self.maximum.load(Ordering::Relaxed);
         if maximum == 0 {
@@ -85,6 +96,7 @@ impl Core {
     }
 
     /// Whether the caller is the loop's thread.
+    #[inline]
     pub(crate) fn on_thread(&self) -> bool {
         let thread = self.thread.load(Ordering::Acquire);
         thread != 0 && thread == self.kernel().thread_id()

@@ -60,6 +60,29 @@ pub struct SourceBase {
     slot: u32,
     enabled: AtomicBool,
     link: SpinLock<Option<Link>>,
+    /// The first loop that it was attached to: nearly always the only one, so that who needs the loop in a hurry finds it without a lock.
+    first: spin::Once<Arc<Core>>,
+    /// Whether it is attached to `first` at this moment.
+    on_first: AtomicBool,
+}
+
+/// The loop of a source, for as long as the source is borrowed.
+pub(super) enum CoreRef<'a> {
+    /// The first loop, which the source keeps.
+    Kept(&'a Core),
+    /// A later one.
+    Shared(Arc<Core>),
+}
+
+impl core::ops::Deref for CoreRef<'_> {
+    type Target = Core;
+    #[inline]
+    fn deref(&self) -> &Core {
+        match self {
+            Self::Kept(core) => core,
+            Self::Shared(core) => core,
+        }
+    }
 }
 
 /// From a source to its loop: not a handle, so that sources do not keep the loop's thread alive.
@@ -78,9 +101,12 @@ impl SourceBase {
             slot: owner.slot(),
             enabled: AtomicBool::new(true),
             link: SpinLock::new(None),
+            first: spin::Once::new(),
+            on_first: AtomicBool::new(false),
         }
     }
 
+    #[inline]
     pub(super) fn kernel(&self) -> &KernelRef {
         self.kit.kernel()
     }
@@ -105,6 +131,7 @@ impl SourceBase {
     }
 
     /// The enabled flag.
+    #[inline]
     pub fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Acquire)
     }
@@ -118,6 +145,15 @@ impl SourceBase {
         self.link.lock(self.kernel()).as_ref().map(|l| l.core.clone())
     }
 
+    /// The loop that it is attached to, without a lock if it is the first one.
+    #[inline]
+    pub(super) fn core_ref(&self) -> Option<CoreRef<'_>> {
+        match self.first.get() {
+            Some(core) if self.on_first.load(Ordering::Acquire) => Some(CoreRef::Kept(core)),
+            _ => self.core().map(CoreRef::Shared),
+        }
+    }
+
     /// A handle that keeps the loop alive.
     pub(super) fn handle(&self) -> Option<Arc<WorkLoop>> {
         let handle = self.link.lock(self.kernel()).as_ref().map(|l| l.handle.clone());
@@ -126,9 +162,12 @@ impl SourceBase {
 
     pub(super) fn link(&self, core: &Arc<Core>, handle: &Arc<WorkLoop>) {
         *self.link.lock(self.kernel()) = Some(Link { core: core.clone(), handle: Arc::downgrade(handle) });
+        let first = self.first.call_once(|| core.clone());
+        self.on_first.store(Arc::ptr_eq(first, core), Ordering::Release);
     }
 
     pub(super) fn unlink(&self) -> Option<Link> {
+        self.on_first.store(false, Ordering::Release);
         self.link.lock(self.kernel()).take()
     }
 

@@ -19,11 +19,12 @@ use crate::{
 pub struct SimMachine {
     number: u64,
     cpus: usize,
+    traced: bool,
 }
 
 impl SimMachine {
-    pub(crate) fn new(number: u64, cpus: usize) -> Self {
-        Self { number, cpus }
+    pub(crate) fn new(number: u64, cpus: usize, traced: bool) -> Self {
+        Self { number, cpus, traced }
     }
 
     #[inline(always)]
@@ -233,7 +234,7 @@ impl Machine for SimMachine {
 
     #[inline]
     fn traced(&self) -> bool {
-        self.hot(|h| h.traced.get())
+        self.traced
     }
 
     fn console(&self, text: &str) {

@@ -93,13 +93,11 @@ pub(crate) fn run_machine(
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let cpus = setup.cpus;
-    hot(|h| {
-        h.reset(number, cpus);
-        h.traced.set(setup.traced);
-    });
+    let traced = setup.traced;
+    hot(|h| h.reset(number, cpus));
     replace_cold(Some(fresh_state(setup, bus, clock)));
     let _occupied = Occupied;
-    let kernel = boot(Arc::new(SimMachine::new(number, cpus)));
+    let kernel = boot(Arc::new(SimMachine::new(number, cpus, traced)));
     let totals = Hub::new(&*kernel, sink).run();
     let trouble = hub::close(kernel);
     let mut outcome = collect(totals);

@@ -52,8 +52,6 @@ pub(crate) struct Hot {
     pub pending: Cell<u8>,
     /// What the run is doing.
     pub mode: Cell<Mode>,
-    /// Whether the kernel is to record events.
-    pub traced: Cell<bool>,
     /// The thread of each CPU.
     pub thread: [Cell<ThreadId>; MAX_CPUS],
     /// The context (fibre) that each CPU runs.
@@ -81,7 +79,6 @@ impl Hot {
             halted: Cell::new(0),
             pending: Cell::new(0),
             mode: Cell::new(Mode::Off),
-            traced: Cell::new(true),
             thread: [const { Cell::new(0) }; MAX_CPUS],
             current: [const { Cell::new(0) }; MAX_CPUS],
             points: [const { Cell::new(0) }; MAX_CPUS],
@@ -102,7 +99,6 @@ impl Hot {
         self.halted.set(0);
         self.pending.set(0);
         self.mode.set(if machine == 0 { Mode::Off } else { Mode::Running });
-        self.traced.set(true);
         for cpu in 0..MAX_CPUS {
             self.thread[cpu].set(0);
             self.current[cpu].set(cpu);

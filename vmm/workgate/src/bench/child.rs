@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// A child that has said nothing for this long never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A child that has said nothing for this long never will: firmware that is interpreted on a busy host takes half a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// How often Ctrl-C is looked for.
 const TURN: Duration = Duration::from_millis(100);
 /// Output that is kept at the most.

@@ -28,8 +28,6 @@ pub fn version() -> Result<String, String> {
 pub enum Accelerator {
     /// `/dev/kvm`.
     Kvm,
-    /// Translation.
-    Tcg,
     /// Translation with a clock that counts one nanosecond for each instruction.
     Counting,
 }
@@ -38,16 +36,7 @@ impl Accelerator {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Kvm => &["-accel", "kvm"],
-            Self::Tcg => &["-accel", "tcg"],
             Self::Counting => &["-accel", "tcg", "-icount", "shift=0,sleep=off"],
-        }
-    }
-
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kvm => "QEMU q35 (kvm)",
-            Self::Tcg | Self::Counting => "QEMU q35 (tcg)",
         }
     }
 }
