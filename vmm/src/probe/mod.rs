@@ -1,7 +1,7 @@
 //! What this host's KVM is, found out by measuring.
 //!
 //! `/dev/kvm` that opens says little: there are hosts where guest ring 0 is interpreted instruction by instruction, and hosts
-//! where every exit goes through another hypervisor. A tiny machine in long mode ([`cell::Cell`]) runs counted loops and single
+//! where every exit goes through another hypervisor. A tiny machine in long mode (`cell::Cell`) runs counted loops and single
 //! instructions, and [`HostReport`] says what came of it.
 
 mod cell;

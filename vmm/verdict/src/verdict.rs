@@ -36,7 +36,7 @@ pub struct Verdict {
     pub removals: Vec<Removal>,
     /// The plan's expectations.
     pub expectations: Vec<Held>,
-    /// Broken rules, in the order in which they were seen; at most [`crate::verifier::MAX_FINDINGS`] are kept.
+    /// Broken rules, in the order in which they were seen; at most 64 are kept.
     pub findings: Vec<Finding>,
     /// Broken rules seen in all.
     pub findings_total: u64,
