@@ -19,7 +19,6 @@ use devices::platform::Platform;
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use trace::Event;
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vm_superio::Serial;
@@ -179,7 +178,6 @@ fn drive(
     let mut garbled = 0;
     machine.trace.with_ring(|ring| garbled = ring.garbled);
     let console = crate::machine::lock(&machine.serial).writer().lines();
-    machine.deadline.store(u64::MAX, Ordering::Release);
     Ok(Outcome {
         ending: machine.ending().unwrap_or(Ending::Stopped),
         cpus,
