@@ -20,7 +20,7 @@ use vm_superio::serial::NoEvents;
 use vmm_sys_util::eventfd::EventFd;
 
 /// Kinds that the host must hear of at once, whatever the plan waits for.
-const ALWAYS_ARMED: [Kind; 3] = [Kind::Ready, Kind::Done, Kind::Panic];
+const ALWAYS_ARMED: [Kind; 4] = [Kind::Ready, Kind::Done, Kind::Panic, Kind::HostDefect];
 
 /// The serial port's interrupt.
 pub struct SerialInterrupt(pub EventFd);

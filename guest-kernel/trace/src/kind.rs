@@ -52,6 +52,9 @@ kinds! {
     Violation = 7, "oracle.violation";
     /// A class has `arg` instances left at the end of the run; `text` = class.
     ClassCount = 8, "class.count";
+    /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what
+    /// (`masked interrupt`), `arg` a detail. The run ends.
+    HostDefect = 9, "host.defect";
 
     /// Thread `object` was created with name `text`; `arg` = priority.
     ThreadStart = 16, "thread.start";

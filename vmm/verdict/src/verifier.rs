@@ -36,6 +36,7 @@ pub struct Verifier {
     classes: Vec<(String, u64)>,
     recent: VecDeque<Event>,
     panicked: Option<String>,
+    defect: Option<String>,
     done: bool,
 }
 
@@ -57,6 +58,7 @@ impl Verifier {
             classes: Vec::new(),
             recent: VecDeque::with_capacity(CONTEXT),
             panicked: None,
+            defect: None,
             done: false,
         }
     }
@@ -100,6 +102,10 @@ impl Verifier {
             }
             Kind::Panic => {
                 self.panicked.get_or_insert_with(|| event.text_str().to_owned());
+            }
+            Kind::HostDefect => {
+                let what = format!("{} {:#x}", event.text_str(), event.arg);
+                self.defect.get_or_insert(what);
             }
             Kind::ClassCount if self.classes.len() < MAX_CLASSES => {
                 self.classes.push((event.text_str().to_owned(), event.arg));
@@ -208,8 +214,12 @@ impl Verifier {
         }
     }
 
-    /// A machine that powered off without `run.done`, or after a panic, did not end well.
+    /// A machine that powered off without `run.done`, or after a panic, did not end well. Whatever a defective processor led to is not
+    /// the guest's.
     fn settle(&self, ended: Ended) -> Ended {
+        if let Some(what) = &self.defect {
+            return Ended::HostDefect(what.clone());
+        }
         match (ended, &self.panicked, self.done) {
             (Ended::Done, Some(message), _) => Ended::Panic(message.clone()),
             (Ended::Done, None, false) => {
@@ -227,6 +237,7 @@ impl Verifier {
             Ended::Panic(what) => self.broken(&at_end, Rule::Panic.name(), what.clone()),
             Ended::Hang(what) => self.broken(&at_end, Rule::Hang.name(), what.clone()),
             Ended::Bad(what) => self.broken(&at_end, Rule::BadEnd.name(), what.clone()),
+            Ended::HostDefect(_) => return,
         }
         for (slot, left) in self.order.all_unfinished() {
             let stuck: Vec<String> = left.iter().map(|&id| self.names.object(id)).collect();
@@ -362,6 +373,17 @@ mod tests {
         assert_eq!(without(Kind::IoOffline), ["io-lost"]);
         assert_eq!(without(Kind::Done), ["bad-end"]);
         assert_eq!(without(Kind::Fault), Vec::<String>::new(), "but the expectation fails");
+    }
+
+    #[test]
+    fn a_defective_processor_is_no_finding_and_no_pass() {
+        let mut events: Vec<_> = removal().into_iter().take(5).collect();
+        events.push((30, Event::new(Kind::HostDefect).text("masked interrupt").arg(0x31)));
+        for ended in [Ended::Done, Ended::Hang("its processor is defective".to_owned())] {
+            let verdict = verify(&events, ended);
+            assert!(!verdict.passed && verdict.findings.is_empty(), "{}", crate::render(&verdict));
+            assert_eq!(verdict.ended, Ended::HostDefect("masked interrupt 0x31".to_owned()));
+        }
     }
 
     #[test]

@@ -52,7 +52,16 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     } else {
         crate::output::print(&summary(&report))?;
     }
-    Ok(if report.verdict.passed { Exit::Held } else { Exit::Found })
+    Ok(exit(&report.verdict))
+}
+
+/// A run that the host's defect ended is neither held nor a bug found.
+fn exit(verdict: &Verdict) -> Exit {
+    match (verdict.passed, &verdict.ended) {
+        (true, _) => Exit::Held,
+        (false, Ended::HostDefect(_)) => Exit::Host,
+        (false, _) => Exit::Found,
+    }
 }
 
 pub fn to_json(report: &impl Serialize) -> Result<String, Failure> {
