@@ -116,9 +116,9 @@ impl Cold {
             if let Some(ended) = self.exceeded(h) {
                 return Step::End(ended);
             }
-            let stride = u64::from(self.chooser.stride().max(1));
             self.elapse(h);
-            self.decide_at = h.now.get().saturating_add(stride * cost::POINT);
+            let pause = self.chooser.pause(h.now.get()).max(cost::POINT);
+            self.decide_at = h.now.get().saturating_add(pause);
             if self.choose_cpu(h, self.runnable(h) | h.bit()) {
                 return Step::Yield;
             }
@@ -240,7 +240,7 @@ impl Cold {
     }
 
     fn ask(&mut self, h: &Hot, kind: Kind, alternatives: u32, cpus: u8) -> u32 {
-        let decision = Decision { kind, alternatives, cpus, cpu: h.cpu.get() as u8 };
+        let decision = Decision { now: h.now.get(), kind, alternatives, cpus, cpu: h.cpu.get() as u8 };
         self.chooser.choose(decision).min(alternatives - 1)
     }
 
