@@ -97,6 +97,9 @@ fn line(deviation: &Deviation) -> String {
         // Writing into a string cannot fail.
         _ = write!(text, "/{alternatives}");
     }
+    if deviation.skip > 0 {
+        _ = write!(text, "+{}", deviation.skip);
+    }
     _ = write!(text, " answer={}", deviation.answer);
     text
 }
@@ -175,7 +178,7 @@ impl<'t> Reader<'t> {
     }
 
     fn list(&mut self, count: usize) -> Result<Schedule, CapsuleError> {
-        const EXPECTED: &str = "`TIME KIND cpu=N of=MASK[/N] answer=N`, in order of time";
+        const EXPECTED: &str = "`TIME KIND cpu=N of=MASK[/N][+N] answer=N`, in order of time";
         let mut list: Vec<Deviation> = Vec::new();
         for _ in 0..count {
             let line = self.next(EXPECTED)?;
@@ -194,6 +197,10 @@ fn deviation(line: &str) -> Option<Deviation> {
     let [now, kind, cpu, of, answer] = words.as_slice() else { return None };
     let kind = KINDS.iter().find(|(_, word)| word == kind)?.0;
     let of = of.strip_prefix("of=0b")?;
+    let (of, skip) = match of.split_once('+') {
+        Some((of, skip)) => (of, skip.parse().ok()?),
+        None => (of, 0),
+    };
     let (mask, alternatives) = match of.split_once('/') {
         Some((mask, alternatives)) => (mask, Some(alternatives.parse::<u32>().ok()?)),
         None => (of, None),
@@ -203,7 +210,7 @@ fn deviation(line: &str) -> Option<Deviation> {
     let answer = answer.strip_prefix("answer=")?.parse::<u32>().ok()?;
     let cpu = cpu.strip_prefix("cpu=")?.parse::<u8>().ok()?;
     let decision = Decision { now: now.parse().ok()?, kind, alternatives, cpus, cpu };
-    (1..alternatives).contains(&answer).then_some(Deviation { decision, answer })
+    (1..alternatives).contains(&answer).then_some(Deviation { decision, skip, answer })
 }
 
 #[cfg(test)]
@@ -223,11 +230,12 @@ mod tests {
     }
 
     fn deviations() -> impl Strategy<Value = Vec<Deviation>> {
-        let one = (any::<u32>(), 0..4_usize, 2..9_u32, any::<u8>(), 0..8_u8, any::<u32>());
+        let one = (any::<u32>(), 0..4_usize, 2..9_u32, any::<u8>(), 0..8_u8, any::<u32>(), 0..3_u32);
         prop::collection::vec(one, 0..20).prop_map(|mut list| {
             list.sort_by_key(|one| one.0);
-            let make = |(now, kind, alternatives, cpus, cpu, answer): (u32, usize, u32, u8, u8, u32)| Deviation {
+            let make = |(now, kind, alternatives, cpus, cpu, answer, skip): (u32, usize, u32, u8, u8, u32, u32)| Deviation {
                 decision: Decision { now: now.into(), kind: KINDS[kind].0, alternatives, cpus, cpu },
+                skip,
                 answer: 1 + answer % (alternatives - 1),
             };
             list.into_iter().map(make).collect()

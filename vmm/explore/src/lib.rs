@@ -17,13 +17,14 @@ pub mod execute;
 mod list;
 mod pct;
 mod schedule;
+pub mod shrink;
 
 pub use capsule::Capsule;
 pub use cause::Cause;
 pub use execute::{Run, run};
 pub use list::{ListChooser, Record, Recording};
 pub use pct::Pct;
-pub use schedule::{Deviation, Schedule};
+pub use schedule::{Deviation, Schedule, Twins};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! Choosers that record a list of deviations, and that follow one.
 
-use crate::schedule::Deviation;
+use crate::schedule::{Deviation, Twins};
 use sim::Chooser;
 use sim::chooser::{Decision, Kind, POINT};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Deviations kept of one run: a run of a second of machine time has fewer than a tenth.
@@ -20,6 +21,7 @@ struct Inner {
     deviations: Vec<Deviation>,
     decisions: Option<Vec<Decision>>,
     overflow: bool,
+    twins: Twins,
 }
 
 impl Record {
@@ -49,11 +51,12 @@ impl Record {
         {
             decisions.push(decision);
         }
+        let skip = inner.twins.count(decision);
         if answer == 0 {
             return;
         }
         if room(inner.deviations.len()) {
-            inner.deviations.push(Deviation { decision, answer });
+            inner.deviations.push(Deviation { decision, skip, answer });
         } else {
             inner.overflow = true;
         }
@@ -86,44 +89,49 @@ impl Chooser for Recording {
     }
 }
 
+/// How long after its time a deviation may still happen, in nanoseconds of machine time.
+const LATE: u64 = 5_000;
+
 /// Follows a list: first answers, but for the decisions in it.
+///
+/// In the run that the list was recorded from, each comes exactly then. In another one (a shrinker has taken deviations before it away) things
+/// shift a little: a deviation whose decision did not come at its time goes to the next of its kind on its CPU, if there is one soon.
 pub struct ListChooser {
-    list: Vec<Deviation>,
-    next: usize,
+    list: VecDeque<Deviation>,
+    twins: Twins,
 }
 
 impl ListChooser {
     /// `list` is in order of time.
     pub fn new(list: Vec<Deviation>) -> Self {
-        Self { list, next: 0 }
+        Self { list: list.into(), twins: Twins::default() }
     }
 
-    /// Forgets what the run has passed: in another run than the recorded one some decisions never come.
-    fn skip(&mut self, now: u64) {
-        while self.list.get(self.next).is_some_and(|deviation| deviation.decision.now < now) {
-            self.next += 1;
+    fn forget(&mut self, now: u64) {
+        while self.list.front().is_some_and(|deviation| deviation.decision.now.saturating_add(LATE) < now) {
+            self.list.pop_front();
         }
     }
 }
 
 impl Chooser for ListChooser {
     fn pause(&mut self, now: u64) -> u64 {
-        self.skip(now);
-        let asked = |d: &&Deviation| matches!(d.decision.kind, Kind::Cpu | Kind::Elapse) && d.decision.now > now;
-        let next = self.list[self.next..].iter().find(asked);
-        next.map_or(LONGEST, |deviation| (deviation.decision.now - now).min(LONGEST))
+        self.forget(now);
+        let asked = |d: &&Deviation| matches!(d.decision.kind, Kind::Cpu | Kind::Elapse);
+        let next = self.list.iter().find(asked);
+        next.map_or(LONGEST, |deviation| deviation.decision.now.saturating_sub(now).min(LONGEST))
     }
 
     fn choose(&mut self, decision: Decision) -> u32 {
-        self.skip(decision.now);
-        let same_time = |d: &&Deviation| d.decision.now == decision.now;
-        let found = self.list[self.next..].iter().take_while(same_time).position(|d| d.is_about(decision));
-        match found {
-            Some(offset) => {
-                self.next += offset + 1;
-                self.list[self.next - 1].answer
-            }
-            None => 0,
-        }
+        let now = decision.now;
+        self.forget(now);
+        let skip = self.twins.count(decision);
+        let due = self.list.iter().take_while(|deviation| deviation.decision.now <= now);
+        let meant = |deviation: &Deviation| match deviation.decision.now == now {
+            true => deviation.decision == decision && deviation.skip == skip,
+            false => deviation.decision.kind == decision.kind && deviation.decision.cpu == decision.cpu,
+        };
+        let found = due.enumerate().find(|(_, deviation)| meant(deviation)).map(|(index, _)| index);
+        found.and_then(|index| self.list.remove(index)).map_or(0, |deviation| deviation.answer)
     }
 }

@@ -8,16 +8,27 @@ use sim::chooser::{Decision, Kind, Plain, Seeded};
 /// An answer other than the first to a decision of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Deviation {
-    /// The decision. Its time and its kind make it the one that is meant.
+    /// The decision.
     pub decision: Decision,
+    /// How many decisions that look the same came before it at the same time.
+    pub skip: u32,
     /// The alternative that was taken; at least 1.
     pub answer: u32,
 }
 
-impl Deviation {
-    /// True if this is the decision that the deviation is about.
-    pub fn is_about(&self, decision: Decision) -> bool {
-        self.decision == decision
+/// Counts decisions that look the same and come at the same time.
+#[derive(Clone, Debug, Default)]
+pub struct Twins(Vec<Decision>);
+
+impl Twins {
+    /// How many like `decision` came before it at its time.
+    pub fn count(&mut self, decision: Decision) -> u32 {
+        if self.0.first().is_some_and(|first| first.now != decision.now) {
+            self.0.clear();
+        }
+        let before = self.0.iter().filter(|other| **other == decision).count();
+        self.0.push(decision);
+        before as u32
     }
 }
 

@@ -1,6 +1,7 @@
 //! Schedules as lists give the same run.
 
-use crate::{Schedule, execute};
+use crate::shrink::{Budget, Failing, shrink};
+use crate::{Capsule, Schedule, execute};
 use devices::fault::plan::Plan;
 
 fn plan() -> Plan {
@@ -32,4 +33,24 @@ fn correct_drivers_show_no_cause() {
         let run = execute::run(&plan(), &Schedule::Seed(seed), &mut |_| {}).expect("it starts");
         assert_eq!(run.cause, None, "{}", verdict::render(&run.verdict));
     }
+}
+
+#[test]
+fn a_bug_becomes_small() {
+    let text = include_str!("../../../tests/scenarios/close-early.plan");
+    let plan = Plan::parse("close-early.plan", text).expect("a good plan");
+    let schedule = Schedule::Seed(1);
+    let run = execute::run(&plan, &schedule, &mut |_| {}).expect("it starts");
+    let cause = run.cause.expect("a bug");
+    assert_eq!(cause.rule, "close-before-return");
+    let failing = Failing { plan, schedule, cause: cause.clone() };
+    let mut never = || false;
+    let small = shrink(&failing, &mut Budget { runs: 3_000, stop: &mut never }).expect("it fails");
+    println!("{}", small.capsule);
+    assert!(small.statements <= 3 && small.preemptions <= 3 && small.runs < 3_000, "{small:?}");
+    assert_eq!(small.verified, crate::shrink::VERIFIED);
+    let capsule = Capsule::parse(&small.capsule.to_string()).expect("it is read again");
+    let plan = Plan::parse(&capsule.name, &capsule.plan).expect("a good plan");
+    let again = execute::run(&plan, &capsule.schedule, &mut |_| {}).expect("it starts");
+    assert_eq!((again.cause, again.outcome.trace_hash), (Some(cause), capsule.hash));
 }
