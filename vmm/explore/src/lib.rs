@@ -11,11 +11,15 @@
 //! Nothing here knows KVM, a clock or a terminal.
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod capsule;
 mod cause;
+pub mod coverage;
 pub mod execute;
 mod list;
 mod pct;
+pub mod phase;
+pub mod removal;
 mod schedule;
 pub mod shrink;
 
