@@ -5,6 +5,7 @@
 use crate::cause::Cause;
 use crate::coverage::Coverage;
 use crate::execute;
+use crate::phase::Phase;
 use crate::schedule::Schedule;
 use devices::fault::plan::Plan;
 use std::collections::{BTreeMap, HashSet};
@@ -94,6 +95,8 @@ pub struct Result {
     pub cause: Option<Cause>,
     /// States that its OS thread had not seen before.
     pub fresh: Vec<u64>,
+    /// What the stack did when the first surprise removal hit it.
+    pub removed_in: Option<Phase>,
 }
 
 /// A campaign so far.
@@ -172,6 +175,7 @@ fn work(tasks: &dyn Tasks, next: &dyn Fn() -> Option<u64>, sender: &Sender) {
             events: run.outcome.events,
             cause: run.cause,
             fresh: coverage.take_fresh(),
+            removed_in: coverage.removed_in(),
         });
         // The campaign has ended if nobody listens.
         if sender.send(result).is_err() {

@@ -14,6 +14,7 @@ pub struct Coverage {
     phases: Phases,
     last: BTreeMap<u32, Kind>,
     fresh: Vec<u64>,
+    removed_in: Option<Phase>,
 }
 
 impl Coverage {
@@ -21,6 +22,7 @@ impl Coverage {
     pub fn begin(&mut self) {
         self.phases = Phases::default();
         self.last.clear();
+        self.removed_in = None;
     }
 
     /// Looks at the next event.
@@ -29,6 +31,9 @@ impl Coverage {
             return;
         }
         let phase = self.phases.of(event.slot);
+        if event.kind == Kind::Fault && event.text_str() == "unplug" {
+            self.removed_in.get_or_insert(phase);
+        }
         self.phases.event(event);
         let before = self.last.insert(event.slot.min(255), event.kind);
         let state = pack(event, phase, before, self.phases.in_flight(event.slot));
@@ -40,6 +45,11 @@ impl Coverage {
     /// The states that no run before had reached, since the last call.
     pub fn take_fresh(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.fresh)
+    }
+
+    /// What the stack did when the run's first surprise removal hit it.
+    pub fn removed_in(&self) -> Option<Phase> {
+        self.removed_in
     }
 
     /// What the stacks do now.

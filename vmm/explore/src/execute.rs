@@ -59,7 +59,7 @@ pub fn recorded(
     Ok((run, record.deviations()))
 }
 
-/// [`run`] with every decision that the machine asked for.
+/// [`run`] with every decision that the machine asked for, as [`Record::decisions`] has them.
 ///
 /// # Errors
 /// The machine cannot be started.
@@ -67,7 +67,7 @@ pub fn with_decisions(
     plan: &Plan,
     chooser: Box<dyn Chooser>,
     sink: &mut dyn FnMut(&Event),
-) -> Result<(Run, Vec<Decision>), StartError> {
+) -> Result<(Run, Vec<(Decision, u32)>), StartError> {
     let record = Record::with_decisions();
     let run = run_with(plan, Box::new(Recording::new(chooser, record.clone())), sink)?;
     Ok((run, record.decisions()))

@@ -16,7 +16,9 @@ pub mod capsule;
 mod cause;
 pub mod coverage;
 pub mod execute;
+pub mod exhaustive;
 mod list;
+pub mod matrix;
 mod pct;
 pub mod phase;
 pub mod removal;
@@ -26,7 +28,7 @@ pub mod shrink;
 pub use capsule::Capsule;
 pub use cause::Cause;
 pub use execute::{Run, run};
-pub use list::{ListChooser, Record, Recording};
+pub use list::{Fine, ListChooser, Record, Recording};
 pub use pct::Pct;
 pub use schedule::{Deviation, Schedule, Twins};
 

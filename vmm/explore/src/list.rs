@@ -19,7 +19,7 @@ pub struct Record(Rc<RefCell<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     deviations: Vec<Deviation>,
-    decisions: Option<Vec<Decision>>,
+    decisions: Option<Vec<(Decision, u32)>>,
     overflow: bool,
     twins: Twins,
 }
@@ -38,20 +38,20 @@ impl Record {
         (!inner.overflow).then(|| std::mem::take(&mut inner.deviations))
     }
 
-    /// Every decision, if they were kept.
-    pub fn decisions(&self) -> Vec<Decision> {
+    /// Every decision, if they were kept, each with the number of those like it that came before it at its time.
+    pub fn decisions(&self) -> Vec<(Decision, u32)> {
         self.0.borrow_mut().decisions.take().unwrap_or_default()
     }
 
     fn note(&self, decision: Decision, answer: u32) {
         let mut inner = self.0.borrow_mut();
         let room = |kept: usize| kept < MAX_DEVIATIONS;
+        let skip = inner.twins.count(decision);
         if let Some(decisions) = &mut inner.decisions
             && room(decisions.len())
         {
-            decisions.push(decision);
+            decisions.push((decision, skip));
         }
-        let skip = inner.twins.count(decision);
         if answer == 0 {
             return;
         }
@@ -133,5 +133,19 @@ impl Chooser for ListChooser {
         };
         let found = due.enumerate().find(|(_, deviation)| meant(deviation)).map(|(index, _)| index);
         found.and_then(|index| self.list.remove(index)).map_or(0, |deviation| deviation.answer)
+    }
+}
+
+/// Asked at every point, and never does anything unexpected: for a record of all decisions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fine;
+
+impl Chooser for Fine {
+    fn pause(&mut self, _now: u64) -> u64 {
+        POINT
+    }
+
+    fn choose(&mut self, _decision: Decision) -> u32 {
+        0
     }
 }
