@@ -162,11 +162,7 @@ impl<'t> Reader<'t> {
             ["seed", seed] => number(seed).map(Schedule::Seed),
             ["pct", seed, depth, horizon] => (|| {
                 let depth = u32::try_from(keyed(depth, "depth")?).ok().filter(|depth| *depth <= 1024)?;
-                Some(Schedule::Pct {
-                    seed: keyed(seed, "seed")?,
-                    depth,
-                    horizon: keyed(horizon, "horizon")?,
-                })
+                Some(Schedule::Pct { seed: keyed(seed, "seed")?, depth, horizon: keyed(horizon, "horizon")? })
             })(),
             ["list", count] => match number(count) {
                 Some(count) if count <= MAX_DEVIATIONS as u64 => Some(self.list(count as usize)?),
@@ -233,11 +229,14 @@ mod tests {
         let one = (any::<u32>(), 0..4_usize, 2..9_u32, any::<u8>(), 0..8_u8, any::<u32>(), 0..3_u32);
         prop::collection::vec(one, 0..20).prop_map(|mut list| {
             list.sort_by_key(|one| one.0);
-            let make = |(now, kind, alternatives, cpus, cpu, answer, skip): (u32, usize, u32, u8, u8, u32, u32)| Deviation {
-                decision: Decision { now: now.into(), kind: KINDS[kind].0, alternatives, cpus, cpu },
-                skip,
-                answer: 1 + answer % (alternatives - 1),
-            };
+            let make =
+                |(now, kind, alternatives, cpus, cpu, answer, skip): (u32, usize, u32, u8, u8, u32, u32)| {
+                    Deviation {
+                        decision: Decision { now: now.into(), kind: KINDS[kind].0, alternatives, cpus, cpu },
+                        skip,
+                        answer: 1 + answer % (alternatives - 1),
+                    }
+                };
             list.into_iter().map(make).collect()
         })
     }

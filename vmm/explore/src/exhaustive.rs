@@ -56,7 +56,10 @@ impl Exhaustive {
         for size in 0..=u64::from(self.depth) {
             let count = choose(n, size);
             if left < count {
-                return combination(left, n, size).iter().map(|&index| self.singles[index as usize]).collect();
+                return combination(left, n, size)
+                    .iter()
+                    .map(|&index| self.singles[index as usize])
+                    .collect();
             }
             left -= count;
         }

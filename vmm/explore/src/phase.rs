@@ -117,7 +117,9 @@ impl Stack {
             Kind::Terminate | Kind::Inactive | Kind::RequestTerminate | Kind::TermNotify => {
                 self.teardown = Some(Phase::Phase1);
             }
-            Kind::WillNotify | Kind::WillTerminate | Kind::DidTerminate => self.teardown = Some(Phase::Phase2),
+            Kind::WillNotify | Kind::WillTerminate | Kind::DidTerminate => {
+                self.teardown = Some(Phase::Phase2)
+            }
             Kind::Finalize | Kind::Stop => self.teardown = Some(Phase::Phase3),
             Kind::IoIssue => self.in_flight += 1,
             Kind::IoDone | Kind::IoOffline | Kind::IoError | Kind::IoCorrupt => {

@@ -313,11 +313,7 @@ impl Reference {
             slot: event.slot,
             kind: event.kind,
             count: *count,
-            when: When {
-                plan: event.time.saturating_sub(self.zero),
-                machine: event.time,
-                cpu: event.cpu,
-            },
+            when: When { plan: event.time.saturating_sub(self.zero), machine: event.time, cpu: event.cpu },
             phase,
             state: (*history, phase),
         });
@@ -352,7 +348,8 @@ mod tests {
     fn a_correct_driver_bears_removal_at_every_event() {
         let removals = removals("", WANTED);
         let sites: HashSet<&str> = removals.injections.iter().map(|i| i.site.as_str()).collect();
-        for site in ["start", "gate.close", "mmio.read", "dma.write", "config.write", "irq.raise", "io.issue"] {
+        for site in ["start", "gate.close", "mmio.read", "dma.write", "config.write", "irq.raise", "io.issue"]
+        {
             assert!(sites.contains(site), "{site}: {sites:?}");
         }
         assert!(removals.injections.len() > 100 && removals.events > removals.injections.len() as u64);

@@ -48,6 +48,9 @@ fn a_bug_becomes_small() {
     let small = shrink(&failing, &mut Budget { runs: 3_000, stop: &mut never }).expect("it fails");
     println!("{}", small.capsule);
     assert!(small.statements <= 3 && small.preemptions <= 3 && small.runs < 3_000, "{small:?}");
+    let (load, end) = (&Plan::parse("t", &small.capsule.plan).expect("a plan"), 1_000_000);
+    assert!(load.loads.iter().all(|load| load.clients * load.depth <= 4), "{}", small.capsule.plan);
+    assert!(load.run_for < end && load.expects.is_empty() && load.cpus == 1, "{}", small.capsule.plan);
     assert_eq!(small.verified, crate::shrink::VERIFIED);
     let capsule = Capsule::parse(&small.capsule.to_string()).expect("it is read again");
     let plan = Plan::parse(&capsule.name, &capsule.plan).expect("a good plan");

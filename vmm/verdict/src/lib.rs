@@ -18,6 +18,7 @@ mod verifier;
 pub use expect::{Held, time};
 pub use finding::{Finding, Rule};
 pub use ledger::Counts;
+pub use names::Names;
 pub use removal::Removal;
 pub use text::render;
 pub use verdict::{Ended, Verdict};

@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use devices::fault::plan::{Plan, PlanError};
+use explore::Capsule;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
@@ -25,15 +26,38 @@ pub fn parse(name: &str, text: &str) -> Result<Plan, Failure> {
     }
 }
 
+/// A plan, or a capsule with the plan in it.
+pub enum Bug {
+    /// A plan.
+    Plan(Plan),
+    /// A capsule.
+    Capsule(Plan, Capsule),
+}
+
+/// Reads a plan or a capsule, parses and checks it.
+pub fn plan_or_capsule(path: &Path) -> Result<Bug, Failure> {
+    let name = path.display().to_string();
+    let text = text_of(path, explore::capsule::MAX_BYTES as u64)?;
+    if !Capsule::is_one(&text) {
+        return parse(&name, &text).map(Bug::Plan);
+    }
+    let capsule = Capsule::parse(&text).map_err(|error| Failure::request(format_args!("{name}: {error}")))?;
+    let plan = parse(&capsule.name, &capsule.plan)?;
+    Ok(Bug::Capsule(plan, capsule))
+}
+
 fn text(path: &Path) -> Result<String, Failure> {
+    text_of(path, MAX_PLAN_BYTES)
+}
+
+fn text_of(path: &Path, most: u64) -> Result<String, Failure> {
     let unreadable =
         |error: std::io::Error| Failure::request(format_args!("cannot read {}: {error}", path.display()));
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MAX_PLAN_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_PLAN_BYTES {
-        let message =
-            format_args!("{} is longer than a plan may be ({MAX_PLAN_BYTES} bytes)", path.display());
+    file.take(most + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > most {
+        let message = format_args!("{} is longer than such a file may be ({most} bytes)", path.display());
         return Err(Failure::request(message));
     }
     Ok(text)

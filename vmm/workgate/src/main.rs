@@ -10,6 +10,7 @@ mod cli;
 mod devices_list;
 mod doctor;
 mod exit;
+mod find;
 mod load;
 mod machine;
 mod output;
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Boot(args) => boot::boot(&args),
+        cli::Command::Explore(args) => find::explore(&args),
+        cli::Command::Shrink(args) => find::shrink(&args),
+        cli::Command::Replay(args) => find::replay(&args),
         cli::Command::Devices(args) => devices_list::devices(&args),
         cli::Command::Doctor(args) => doctor::doctor(&args),
         cli::Command::Bench(args) => bench::bench(&args),

@@ -134,7 +134,7 @@ impl Ran {
             trace_hash: Some(format!("{:016x}", outcome.trace_hash)),
             slow_down: None,
             machine_time: outcome.virtual_time,
-            ended: machine::sim_ended(&outcome),
+            ended: explore::execute::ended(&outcome),
             console: outcome.console,
         })
     }

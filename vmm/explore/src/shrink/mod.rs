@@ -82,7 +82,8 @@ fn breaks(plan: &Plan, schedule: &Schedule, cause: &Cause, budget: &mut Budget<'
 fn finish(small: &Failing, runs: u64) -> Shrunk {
     let run = || execute::run(&small.plan, &small.schedule, &mut |_| {}).ok();
     let hash = run().map_or(0, |run| run.outcome.trace_hash);
-    let same = |run: &execute::Run| run.cause.as_ref() == Some(&small.cause) && run.outcome.trace_hash == hash;
+    let same =
+        |run: &execute::Run| run.cause.as_ref() == Some(&small.cause) && run.outcome.trace_hash == hash;
     let verified = (0..VERIFIED).filter(|_| run().is_some_and(|run| same(&run))).count() as u32;
     let deviations: &[_] = match &small.schedule {
         Schedule::List(list) => list,

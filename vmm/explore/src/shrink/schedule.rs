@@ -6,9 +6,8 @@ use crate::schedule::{Deviation, Schedule};
 
 /// The schedule with the fewest deviations found.
 pub fn shrink(failing: &Failing, budget: &mut Budget<'_>) -> Schedule {
-    let mut fails = |list: &[Deviation]| {
-        breaks(&failing.plan, &Schedule::List(list.to_vec()), &failing.cause, budget)
-    };
+    let mut fails =
+        |list: &[Deviation]| breaks(&failing.plan, &Schedule::List(list.to_vec()), &failing.cause, budget);
     if fails(&[]) {
         return Schedule::List(Vec::new());
     }
