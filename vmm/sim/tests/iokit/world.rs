@@ -14,7 +14,7 @@ use sim::{Ended, Limits, Outcome, Sim};
 use trace::{Event, Kind};
 
 /// Schedules that each rule is tried under.
-pub const SEEDS: u64 = 60;
+pub const SEEDS: u64 = 1_000;
 
 /// Machine time, ns, in which everything that is under way comes to an end.
 const SETTLE: u64 = 20_000_000;
