@@ -11,6 +11,9 @@ const DEPTH_MAX: u32 = 256;
 /// Unknown words that are kept for the log.
 const UNKNOWN_MAX: usize = 64;
 
+/// How long an action may take, machine ns, unless the command line says otherwise.
+const OVERSTAY: u64 = 1_000_000;
+
 /// `io=` bit: changes to collections that the registry shares are logged, not fatal (kOSRegistryModsMode).
 const REGISTRY_MODS_MODE: u64 = 0x4_0000;
 
@@ -64,7 +67,7 @@ pub struct LoadArgs {
 }
 
 /// The parsed command line. Everything has a default; what is not understood is kept in `unknown`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootArgs {
     /// `bench=0xADDR,0xPORT`: physical address of the bench page and doorbell port.
     pub bench: Option<(u64, u16)>,
@@ -82,10 +85,30 @@ pub struct BootArgs {
     pub seed: u64,
     /// `io=0xBITS`: IOKit's debugging bits, with the numbers of macOS.
     pub io: u64,
+    /// `overstay=NS`: how long an action or a filter may take, machine ns (OV1); 0 = as long as it likes.
+    pub overstay: u64,
     /// `finish=NS`: end the run at this machine time.
     pub finish: Option<u64>,
     /// Words that were not understood (the first few), for a log line.
     pub unknown: Vec<String>,
+}
+
+impl Default for BootArgs {
+    fn default() -> Self {
+        Self {
+            bench: None,
+            tsc_hz: None,
+            aperture: None,
+            slots: Vec::new(),
+            loads: Vec::new(),
+            era: Era::default(),
+            seed: 0,
+            io: 0,
+            overstay: OVERSTAY,
+            finish: None,
+            unknown: Vec::new(),
+        }
+    }
 }
 
 impl BootArgs {
@@ -126,6 +149,7 @@ impl BootArgs {
             "aperture" => self.aperture = Some(pair(value)?),
             "era" => self.era = era(value)?,
             "io" => self.io = number(value)?,
+            "overstay" => self.overstay = number(value)?,
             "seed" => self.seed = number(value)?,
             "finish" => self.finish = Some(number(value)?),
             _ => return self.indexed(key, value),
@@ -214,8 +238,9 @@ mod tests {
     #[test]
     fn a_whole_line() {
         let a = BootArgs::parse(
-            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8 era=10.4 seed=7 finish=100 quiet x=1",
+            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8 era=10.4 seed=7 overstay=5 finish=100 quiet x=1",
         );
+        assert_eq!(a.overstay, 5);
         assert_eq!(a.bench, Some((0x3ff_0000, 0x5b0)));
         assert_eq!(a.tsc_hz, Some(3_700_000));
         let slot = a.slot(1).unwrap();

@@ -18,6 +18,20 @@ const MAX_CHAIN: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LockId(pub u64);
 
+/// Set in the number of a lock that is handed over in the order of arrival, whatever the waiters' priorities.
+const IN_ORDER: u64 = 1 << 63;
+
+impl LockId {
+    /// The same lock, handed over in the order of arrival.
+    pub(crate) const fn in_order(self) -> Self {
+        Self(self.0 | IN_ORDER)
+    }
+
+    const fn is_in_order(self) -> bool {
+        self.0 & IN_ORDER != 0
+    }
+}
+
 /// Owner and waiters, in the order in which they came, of a lock that somebody waits for.
 pub(crate) struct Contended {
     pub owner: ThreadId,
@@ -56,10 +70,14 @@ impl Kernel {
         self.settle_priority(sched, owner);
     }
 
-    /// `owner` lets go of `lock`: the most important waiter, the longest waiting of its level, has it now, and runs.
+    /// The owner lets go of `lock`: the most important waiter, the longest waiting of its level, has it now, and runs; of a lock that goes
+    /// in order, the longest waiting of all.
     pub(crate) fn hand_over(&self, sched: &mut Scheduler, lock: LockId) -> Option<Handed> {
         let contended = sched.locks.get_mut(&lock)?;
-        let next = self.take_best(&mut contended.waiters)?;
+        let next = match lock.is_in_order() {
+            true => contended.waiters.pop_front()?,
+            false => self.take_best(&mut contended.waiters)?,
+        };
         let before = core::mem::replace(&mut contended.owner, next.id());
         let more = !contended.waiters.is_empty();
         if !more {

@@ -39,6 +39,11 @@ impl RecursiveLock {
         Self { owner: AtomicU32::new(0), depth: AtomicU32::new(0), id: kernel.new_lock() }
     }
 
+    /// A free lock that its waiters get in the order in which they came, whatever their priorities. They lend them to the owner all the same.
+    pub fn first_come(kernel: &Kernel) -> Self {
+        Self { id: kernel.new_lock().in_order(), ..Self::new(kernel) }
+    }
+
     /// Whether the running thread owns it.
     #[inline]
     pub fn is_mine(&self, kernel: &Kernel) -> bool {

@@ -94,6 +94,9 @@ kinds! {
     /// An event source of `object` was removed from its work loop (timers off, filter unregistered).
     SourceRemoved = 43, "source.removed";
 
+    /// An action of `object` took `arg` ns, longer than it may (OV1); `text` = what it was: action, timer, filter, gated action.
+    Overstay = 48, "overstay";
+
     /// `object` (client) attached to `other` (provider).
     Attach = 64, "attach";
     /// `object` detached from `other`.

@@ -24,3 +24,4 @@ pub use handles::{Array, Dictionary, Key};
 pub(crate) use plane::PlaneLinks;
 pub use plane::{DEVICE_TREE_PLANE, POWER_PLANE, Plane, SERVICE_PLANE};
 pub(crate) use property::PropertyTable;
+pub(crate) use report::report_with_backtrace;

@@ -59,7 +59,7 @@ impl WaitGraph {
 
 impl Arbitration {
     pub(crate) fn new(kit: &IoKit) -> Self {
-        Self { lock: RecursiveLock::new(kit.kernel()), owner: Arc::new(AtomicU32::new(0)) }
+        Self { lock: RecursiveLock::first_come(kit.kernel()), owner: Arc::new(AtomicU32::new(0)) }
     }
 }
 

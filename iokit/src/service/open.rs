@@ -46,7 +46,8 @@ impl Service {
         let owner = self.owner.load(Ordering::Acquire);
         if owner != 0 && options.contains(Options::SEIZE) {
             let owner = self.clients().into_iter().find(|c| c.id() == owner);
-            if owner.is_some_and(|o| self.message_client(Message::RequestingClose, &o, 0).is_err()) {
+            let ask = |o| self.message_client(Message::RequestingClose, &o, u64::from(options.bits()));
+            if owner.is_some_and(|o| ask(o).is_err()) {
                 return false;
             }
         }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mach::{WaitEvent, WaitMode, WaitResult};
 
-use super::{Core, EventSource, NO_LOOP, SourceBase};
+use super::{Core, EventSource, NO_LOOP, SourceBase, overstay::Watched};
 use crate::{
     bootargs::Era,
     ioreturn::{IOResult, IOReturn},
@@ -69,7 +69,7 @@ impl CommandGate {
         if !self.base.is_enabled() && !core.on_thread() {
             self.stall(&core)?;
         }
-        self.run(action)
+        self.run(&core, action)
     }
 
     /// CG1 with the default action; BadArgument if there is none.
@@ -86,7 +86,7 @@ impl CommandGate {
         if !self.base.is_enabled() && !core.on_thread() {
             return Err(IOReturn::NotPermitted);
         }
-        self.run(action)
+        self.run(&core, action)
     }
 
     /// CG4 with the default action; BadArgument if there is none.
@@ -108,10 +108,25 @@ impl CommandGate {
     }
 
     /// CG6: sleeps on `event` with the gate dropped; call it in the gate and in a loop around a predicate that the gate
-    /// protects. `deadline` is a machine time in ns. Off-gate it panics.
+    /// protects. `deadline` is a machine time in ns. Off-gate it panics; in the older eras it reports the violation and does not sleep,
+    /// and [`CommandGate::try_command_sleep`] tells so.
     pub fn command_sleep(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
+        self.try_command_sleep(event, mode, deadline).unwrap_or(WaitResult::Interrupted)
+    }
+
+    /// As [`CommandGate::command_sleep`], with the answer of the eras before 10.13 to a sleep off the gate: NotPermitted.
+    pub fn try_command_sleep(
+        &self,
+        event: WaitEvent,
+        mode: WaitMode,
+        deadline: Option<u64>,
+    ) -> IOResult<WaitResult> {
         match self.base.core() {
-            Some(core) if core.in_gate() => core.sleep_gate(event, mode, deadline),
+            Some(core) if core.in_gate() => Ok(core.sleep_gate(event, mode, deadline)),
+            _ if self.base.kit().args().era < Era::Modern => {
+                self.base.violation("CG6");
+                Err(IOReturn::NotPermitted)
+            }
             _ => panic!("CG6: commandSleep of #{} off the gate", self.base.owner_id()),
         }
     }
@@ -129,6 +144,11 @@ impl CommandGate {
         }
     }
 
+    /// A removal is under way, or waits for the actions in progress.
+    fn is_going(&self) -> bool {
+        self.removing.load(Ordering::Acquire) || self.deferred.load(Ordering::Acquire)
+    }
+
     /// Waits until the flag is set; in the gate, which is dropped meanwhile.
     fn stall(&self, core: &Core) -> IOResult {
         if self.base.kit().args().era <= Era::E104 {
@@ -136,7 +156,8 @@ impl CommandGate {
         }
         self.stalled.fetch_add(1, Ordering::AcqRel);
         let result = loop {
-            if self.removing.load(Ordering::Acquire) || self.base.core().is_none() {
+            // Also when the actions in progress still have to finish the removal: nobody would wake this caller.
+            if self.is_going() || self.base.core().is_none() {
                 break Err(IOReturn::Aborted);
             }
             if self.base.is_enabled() {
@@ -154,10 +175,12 @@ impl CommandGate {
         result
     }
 
-    fn run<R>(&self, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
+    fn run<R>(&self, core: &Core, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
         // Changed in the gate only: a read and a write do, and cost less than an atomic addition.
         self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let begun = self.base.begin(Some(core));
         let result = action();
+        self.base.end(begun, Some(core), Watched::Gated);
         let running = self.running.load(Ordering::Relaxed).saturating_sub(1);
         self.running.store(running, Ordering::Relaxed);
         if running == 0

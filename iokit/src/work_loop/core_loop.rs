@@ -27,6 +27,10 @@ pub(crate) struct Core {
     pub(super) closed_at: AtomicU64,
     /// WL14, ns; 0 = none.
     pub(super) maximum: AtomicU64,
+    /// WL14: panic instead of reporting.
+    pub(super) maximum_is_fatal: AtomicBool,
+    /// How long the gate's owner has slept in it so far, machine ns: only differences count. Written by the owner.
+    pub(super) slept: AtomicU64,
     pub(super) work: SpinLock<Work>,
     pub(super) event: WaitEvent,
     /// The loop's thread; 0 = none yet.
@@ -67,6 +71,8 @@ impl Core {
             depth: AtomicU32::new(0),
             closed_at: AtomicU64::new(0),
             maximum: AtomicU64::new(0),
+            maximum_is_fatal: AtomicBool::new(false),
+            slept: AtomicU64::new(0),
             work: SpinLock::new(Work::default()),
             event: kernel.new_event(),
             thread: AtomicU32::new(0),

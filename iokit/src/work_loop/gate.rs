@@ -7,6 +7,7 @@ use mach::{WaitEvent, WaitMode, WaitResult};
 use trace::Kind;
 
 use super::Core;
+use crate::registry::report_with_backtrace;
 
 /// The gate is closed, one level, until this is dropped.
 pub(crate) struct Gate<'a> {
@@ -80,13 +81,25 @@ impl Core {
         }
         let held = self.kernel().now().saturating_sub(self.closed_at.load(Ordering::Relaxed));
         if held > maximum {
-            self.violation("WL14", held);
+            self.held_too_long(held);
         }
     }
 
+    #[cold]
+    fn held_too_long(&self, held: u64) {
+        let (kernel, owner) = (self.kernel(), self.owner);
+        self.violation("WL14", held);
+        if self.maximum_is_fatal.load(Ordering::Relaxed) {
+            // Not a panic: the gate also opens while a stack is unwound.
+            kernel.machine().fatal(format_args!("WL14: the gate of #{owner} was held for {held} ns"));
+        }
+        report_with_backtrace(kernel, format_args!("WL14: the gate of #{owner} was held for {held} ns"));
+    }
+
     /// WL14.
-    pub(super) fn set_maximum_lock_time(&self, ns: Option<u64>) {
+    pub(super) fn set_maximum_lock_time(&self, ns: Option<u64>, fatal: bool) {
         self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
+        self.maximum_is_fatal.store(fatal, Ordering::Relaxed);
         self.maximum.store(ns.unwrap_or(0), Ordering::Relaxed);
     }
 
@@ -106,10 +119,13 @@ impl Core {
     /// whoever takes the gate next is not lost.
     pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
         let depth = self.depth.load(Ordering::Relaxed);
+        let (slept, began) = (self.slept.load(Ordering::Relaxed), self.kernel().now());
+        self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
         self.depth.store(0, Ordering::Relaxed);
         let result = self.gate.sleep(self.kernel(), event, mode, deadline);
         self.depth.store(depth, Ordering::Relaxed);
+        self.slept.store(slept + self.kernel().now().saturating_sub(began), Ordering::Relaxed);
         if self.maximum.load(Ordering::Relaxed) != 0 {
             self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
         }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use trace::Kind;
 
-use super::{EventSource, SourceBase};
+use super::{EventSource, SourceBase, overstay::Watched};
 use crate::{
     interrupts::{InterruptHandler, InterruptProvider, InterruptType},
     ioreturn::{IOResult, IOReturn},
@@ -171,7 +171,9 @@ impl Shared {
             None => true,
             Some(filter) => match self.base.owner() {
                 Some(owner) => {
+                    let begun = self.base.begin(None);
                     let mine = filter(&owner, &Signal(self));
+                    self.base.end(begun, None, Watched::Filter);
                     self.base.trace(Kind::Filter, u64::from(mine));
                     mine
                 }
@@ -209,7 +211,10 @@ impl Shared {
         match self.base.owner() {
             Some(owner) => {
                 self.base.trace(Kind::ActionStart, u64::from(count.unsigned_abs()));
+                let core = self.base.core_ref();
+                let begun = self.base.begin(core.as_deref());
                 (self.action)(&owner, count);
+                self.base.end(begun, core.as_deref(), Watched::Action);
                 self.base.trace(Kind::ActionEnd, 0);
             }
             None => self.base.violation("action of a dead owner"),
@@ -246,11 +251,6 @@ impl EventSource for InterruptSource {
     fn attached(&self) {
         if self.shared.register().is_err() {
             self.shared.base.violation("IE4");
-        }
-        if self.shared.producer.load(Ordering::Acquire) != self.shared.consumer.load(Ordering::Relaxed)
-            && let Some(core) = self.shared.base.core()
-        {
-            core.signal_work_available();
         }
     }
 

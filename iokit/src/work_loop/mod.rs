@@ -13,6 +13,7 @@ mod core_loop;
 mod gate;
 mod gated;
 mod interrupt;
+mod overstay;
 mod pass;
 mod source;
 mod timer;
@@ -107,9 +108,14 @@ impl WorkLoop {
         self.core.sources().iter().filter(|s| s.is_interrupt()).for_each(|s| s.disable());
     }
 
-    /// Reports a violation of WL14 whenever the gate was held for longer than `ns`; `None` = never.
+    /// Reports a violation of WL14, with a backtrace on the console, whenever the gate was held for longer than `ns`; `None` = never.
     pub fn set_maximum_lock_time(&self, ns: Option<u64>) {
-        self.core.set_maximum_lock_time(ns);
+        self.core.set_maximum_lock_time(ns, false);
+    }
+
+    /// Stops the machine with a panic as soon as the gate opens after it was held for longer than `ns` (WL14).
+    pub fn panic_beyond_lock_time(&self, ns: u64) {
+        self.core.set_maximum_lock_time(Some(ns), true);
     }
 
     /// The number of event sources.

@@ -41,10 +41,7 @@ pub trait EventSource: Send + Sync + 'static {
     }
     /// Sets the flag and causes a pass (WL13).
     fn enable(&self) {
-        self.base().set_enabled(true);
-        if let Some(core) = self.base().core() {
-            core.signal_work_available();
-        }
+        self.base().enable();
     }
     /// Clears the flag.
     fn disable(&self) {
@@ -134,6 +131,14 @@ impl SourceBase {
     #[inline]
     pub fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Acquire)
+    }
+
+    /// IOEventSource's own enable: sets the flag and causes a pass (WL13).
+    pub(super) fn enable(&self) {
+        self.set_enabled(true);
+        if let Some(core) = self.core_ref() {
+            core.signal_work_available();
+        }
     }
 
     pub(super) fn set_enabled(&self, enabled: bool) -> bool {

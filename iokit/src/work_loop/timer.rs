@@ -8,7 +8,7 @@ use alloc::{
 use mach::{KernelRef, SpinLock, ThreadCall, band};
 use trace::Kind;
 
-use super::{EventSource, SourceBase, WorkLoop};
+use super::{EventSource, SourceBase, WorkLoop, overstay::Watched};
 use crate::{
     bootargs::Era,
     ioreturn::{IOResult, IOReturn},
@@ -128,9 +128,9 @@ impl TimerSource {
         drop(released);
     }
 
-    /// Sets the flag and arms if there is a deadline (T1).
+    /// Sets the flag, causes a pass (WL13), and arms if there is a deadline (T1).
     pub fn enable(&self) {
-        self.base.set_enabled(true);
+        self.base.enable();
         self.arm();
     }
 
@@ -202,6 +202,15 @@ impl TimerSource {
 
     /// The thread call is due.
     fn callout(self: &Arc<Self>, kernel: &KernelRef) {
+        let Some(core) = self.base.core() else { return };
+        if self.era() == Era::E103 && self.priority == TimerPriority::ThreadCall {
+            // T3: the flag is tested here, outside the gate, and nothing else, neither here nor after it.
+            if self.base.is_enabled() {
+                let _gate = core.enter();
+                self.fire(None);
+            }
+            return;
+        }
         let generation = {
             let state = self.state.lock(kernel);
             match state.deadline {
@@ -210,20 +219,12 @@ impl TimerSource {
                 _ => return,
             }
         };
-        let Some(core) = self.base.core() else { return };
-        match (self.era(), self.priority) {
-            (Era::E103, _) => {
-                // T3: the flag is tested here, outside the gate, and nothing after it.
-                if self.base.is_enabled() {
-                    let _gate = core.enter();
-                    self.fire(None);
-                }
-            }
-            (_, TimerPriority::ThreadCall) => {
+        match self.priority {
+            TimerPriority::ThreadCall => {
                 let _gate = core.enter();
                 self.fire(Some(generation));
             }
-            (_, TimerPriority::WorkLoop) => {
+            TimerPriority::WorkLoop => {
                 self.state.lock(kernel).fired = Some(generation);
                 core.signal_work_available();
             }
@@ -237,13 +238,21 @@ impl TimerSource {
             if generation.is_some_and(|g| g != state.generation || state.deadline.is_none()) {
                 return;
             }
-            state.deadline = None;
-            state.hold.take()
+            // In 10.3 it may have been armed again since: that entry has its own callout, and keeps what it holds.
+            if generation.is_some() || state.deadline.is_none_or(|d| d <= self.base.kernel().now()) {
+                state.deadline = None;
+                state.hold.take()
+            } else {
+                None
+            }
         };
         match (self.base.owner(), &self.action) {
             (Some(owner), Some(action)) => {
                 self.base.trace(Kind::TimerFire, 0);
+                let core = self.base.core_ref();
+                let begun = self.base.begin(core.as_deref());
                 action(&owner, self);
+                self.base.end(begun, core.as_deref(), Watched::Timer);
             }
             (None, _) => self.base.violation("T7"),
             (_, None) => {}

@@ -150,3 +150,42 @@ fn opening_while_the_provider_terminates_gives_a_connection_that_dies_or_none() 
         run.assert_all_freed();
     }
 }
+
+#[test]
+fn up2_the_default_client_close_is_unsupported_and_terminates_nothing() {
+    let runs = everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let driver = Mock::new(&DRIVER).new_user(|| user().call(|_, _, _| Ok(()))).under(&nub, "D");
+        let connection = driver.open_connection(0).unwrap();
+        let client = driver.clients().pop().unwrap();
+        assert_eq!(connection.close(), Err(IOReturn::Unsupported));
+        assert!(!client.is_inactive() && client.is_client_of(&driver));
+        drop((client, driver));
+        nub.terminate(Options::SYNCHRONOUS);
+    });
+    runs.iter().for_each(Run::assert_all_freed);
+}
+
+#[test]
+fn up2_closing_calls_client_close_once_and_so_does_a_death_after_it() {
+    everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let closed = Arc::new(AtomicU32::new(0));
+        let counted = closed.clone();
+        let driver = Mock::new(&DRIVER).new_user(move || {
+            let counted = counted.clone();
+            user().close(move |me| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                me.terminate(Options::empty());
+                Ok(())
+            })
+        });
+        let driver = driver.under(&nub, "D");
+        let connection = driver.open_connection(0).unwrap();
+        assert_eq!(connection.close(), Ok(()));
+        driver.wait_quiet(None).unwrap();
+        assert_eq!(closed.load(Ordering::SeqCst), 1);
+        assert!(!driver.has_clients());
+        nub.terminate(Options::SYNCHRONOUS);
+    });
+}

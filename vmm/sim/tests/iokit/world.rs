@@ -2,16 +2,19 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use iokit::{BootArgs, IoKit};
-use mach::seam::ThreadId;
-use sim::{Ended, Outcome, Sim};
+use mach::{KernelRef, Policy, Thread, band, seam::ThreadId};
+use sim::{Ended, Limits, Outcome, Sim};
 use trace::{Event, Kind};
 
 /// Schedules that each rule is tried under.
-pub const SEEDS: u64 = 250;
+pub const SEEDS: u64 = 1_000;
 
 /// Machine time, ns, in which everything that is under way comes to an end.
 const SETTLE: u64 = 20_000_000;
@@ -25,8 +28,13 @@ pub struct Run {
 
 /// Runs `body` on the first thread of a machine with IOKit started; the machine is off when it returns.
 pub fn run(seed: u64, args: &str, body: impl FnOnce(&IoKit) + Send + 'static) -> Run {
+    run_within(Limits::default(), seed, args, body)
+}
+
+/// The same on a machine that is given up sooner: for bodies that hang.
+pub fn run_within(limits: Limits, seed: u64, args: &str, body: impl FnOnce(&IoKit) + Send + 'static) -> Run {
     let args = BootArgs::parse(args);
-    let sim = Sim::builder().cpus(1 + (seed as usize % 3)).seed(seed);
+    let sim = Sim::builder().cpus(1 + (seed as usize % 3)).seed(seed).limits(limits);
     let (outcome, events) = sim::harness::traced(sim, move |kernel| {
         let kit = iokit::start(kernel, &args);
         body(&kit);
@@ -112,6 +120,12 @@ impl Run {
         self.events.iter().filter(about).map(|e| e.thread).collect()
     }
 
+    /// Threads called `name`, with the priorities that they began with.
+    pub fn threads_called(&self, name: &str) -> Vec<(ThreadId, u64)> {
+        let started = |e: &&Event| e.kind == Kind::ThreadStart && e.text_str() == name;
+        self.events.iter().filter(started).map(|e| (e.object, e.arg)).collect()
+    }
+
     /// Position of the first event that reads as `line`.
     pub fn position(&self, line: &str) -> usize {
         let lines = self.lines(&[]);
@@ -153,6 +167,32 @@ fn message(code: u64) -> &'static str {
         0xe000_0101 => "attemptingOpen",
         0xe000_0110 => "wasClosed",
         _ => "message",
+    }
+}
+
+/// Lets `ns` of machine time pass. The chooser may stall a CPU for half a millisecond at any point.
+pub fn pause(kit: &IoKit, ns: u64) {
+    kit.kernel().sleep_until(kit.kernel().now() + ns);
+}
+
+/// Runs `body` on a thread of user priority.
+pub fn thread(kit: &IoKit, body: impl FnOnce(&KernelRef) + Send + 'static) -> Arc<Thread> {
+    kit.kernel().spawn("test", band::DEFAULT, Policy::Fixed, body).expect("memory for a thread")
+}
+
+/// Delivers `vector` here, as the machine does: masked, then gives way if asked.
+pub fn interrupt(kernel: &KernelRef, vector: u8) {
+    let masked = kernel.masked();
+    if kernel.interrupt(vector) {
+        kernel.preempt();
+    }
+    drop(masked);
+}
+
+/// Waits until `flag` is set.
+pub fn until(kit: &IoKit, flag: &AtomicBool) {
+    while !flag.load(Ordering::SeqCst) {
+        kit.kernel().sleep_until(kit.kernel().now() + 1_000);
     }
 }
 

@@ -1,0 +1,124 @@
+//! The table of rules cannot rot: it has every rule, and every test that it names exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every rule, in the order of the table.
+const RULES: [&str; 87] = [
+    "WL1", "WL2", "WL3", "WL4", "WL5", "WL6", "WL7", "WL8", "WL9", "WL10", "WL11", "WL12", "WL13", "WL14",
+    "OV1", "ES1", "IE1", "IE2", "IE3", "IE4", "FI1", "IC1", "IC2", "IC3", "T1", "T2", "T3", "T4", "T5", "T6",
+    "T7", "CG1", "CG2", "CG3", "CG4", "CG5", "CG6", "ST1", "AL1", "MA1", "MA2", "MA3", "MA4", "NO1", "NO2",
+    "BU1", "BU2", "OC1", "OC2", "OC3", "OC4", "TP1", "TP2", "TP3", "TP4", "(a)", "(a′)", "(b)", "(c)", "(d)",
+    "(e)", "(f)", "(g)", "UP1", "UP2", "UC1", "UC2", "R1", "R2", "R3", "R4", "R5", "O1", "O2", "MD1", "DC1",
+    "CP1", "DQ1", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9",
+];
+
+/// Rules that no test holds yet. One that gets its test leaves this list.
+const WITHOUT_TEST: [&str; 3] = ["S4", "S6", "S9"];
+
+/// A row of the table.
+struct Row {
+    rule: String,
+    demand: String,
+    tests: Vec<String>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests crate is in a folder of the workspace")
+        .to_owned()
+}
+
+fn table() -> Vec<Row> {
+    let text = fs::read_to_string(root().join("docs/rules.md")).expect("docs/rules.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    rows.filter(|row| !row.starts_with("rule |"))
+        .map(|row| {
+            let cells: Vec<_> = row.split(" | ").collect();
+            let [rule, demand, tests] = cells[..] else { panic!("a row has three cells: {row}") };
+            let tests = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            Row { rule: rule.to_owned(), demand: demand.to_owned(), tests }
+        })
+        .collect()
+}
+
+/// Test functions below `folder` of the workspace, by name, with the files that have them.
+fn tests_below(folder: &str) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).expect("a readable source");
+                for name in test_functions(&text) {
+                    found.entry(name).or_default().push(path.clone());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Names of the functions that follow a `#[test]`, other attributes between left out.
+fn test_functions(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut marked = false;
+    for line in text.lines().map(str::trim) {
+        if line == "#[test]" {
+            marked = true;
+        } else if let Some(rest) = line.strip_prefix("fn ").filter(|_| marked) {
+            names.extend(rest.split('(').next().map(str::to_owned));
+            marked = false;
+        } else if !line.starts_with("#[") {
+            marked = false;
+        }
+    }
+    names
+}
+
+#[test]
+fn every_rule_is_in_the_table_once_and_in_order() {
+    let rules: Vec<_> = table().into_iter().map(|row| row.rule).collect();
+    assert_eq!(rules, RULES);
+}
+
+#[test]
+fn every_rule_says_what_it_demands_and_has_a_test() {
+    let mut without = Vec::new();
+    for Row { rule, demand, tests } in table() {
+        assert!(demand.len() > 20 && demand.ends_with('.'), "{rule} demands {demand:?}");
+        if tests.is_empty() {
+            without.push(rule);
+        }
+    }
+    assert_eq!(without, WITHOUT_TEST);
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let tests = tests_below("vmm/sim/tests");
+    for row in table() {
+        for name in &row.tests {
+            assert!(tests.contains_key(name), "{}: there is no test {name}", row.rule);
+        }
+    }
+}
+
+#[test]
+fn every_test_of_iokit_is_named() {
+    let named: BTreeSet<String> = table().into_iter().flat_map(|row| row.tests).collect();
+    for (name, files) in tests_below("vmm/sim/tests/iokit") {
+        assert!(named.contains(&name), "{name} ({}) is missing in docs/rules.md", files[0].display());
+    }
+}
+
+#[test]
+fn test_functions_are_recognised() {
+    let text = "#[test]\n#[cfg(unix)]\nfn one() {}\nfn no() {}\n    #[test]\n    fn two() {}\n#[test]\nconst X: u8 = 0;\nfn not_this() {}\n";
+    assert_eq!(test_functions(text), ["one", "two"]);
+}
