@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use mach::{KernelRef, RecursiveLock, SpinGuard, SpinLock, WaitEvent};
 
 use crate::{
-    bootargs::BootArgs,
+    bootargs::{BootArgs, Era},
     class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
     matching::{Catalogue, Matcher, Notifications},
     registry::bundle::Bundles,
@@ -50,6 +50,9 @@ struct Kit {
 impl IoKit {
     /// An empty registry with its root, and no threads yet: see [`crate::boot`].
     pub fn new(kernel: &KernelRef, args: &BootArgs) -> Self {
+        if args.era <= Era::E105 {
+            kernel.set_fail_safe(mach::FAIL_SAFE_800_QUANTA);
+        }
         let kit = Self(Arc::new(Kit {
             kernel: kernel.clone(),
             args: args.clone(),

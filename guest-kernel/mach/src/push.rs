@@ -1,6 +1,6 @@
 //! Contended locks, and priority push (S7): whoever waits for a lock lends its priority to the lock's owner, along chains, capped at 95.
 //!
-//! A thread's priority is computed, never remembered: the highest of its base and of all that wait for its locks. So pushes undo themselves
+//! A thread's priority is computed, never remembered: the highest of its own and of all that wait for its locks. So pushes undo themselves
 //! in whatever order locks are released.
 
 use crate::band;
@@ -135,7 +135,7 @@ impl Kernel {
         let t = self.lock_raw(&thread.sched);
         let waiters = t.contended.iter().filter_map(|lock| sched.locks.get(lock)).flat_map(|c| &c.waiters);
         let pushed = waiters.map(|waiter| self.lock_raw(&waiter.sched).priority.min(band::KERNEL_MAX)).max();
-        t.base.max(pushed.unwrap_or(0))
+        t.own.max(pushed.unwrap_or(0))
     }
 
     /// The owner of the lock that `thread` waits for.

@@ -2,8 +2,9 @@
 
 use crate::band;
 use crate::kernel::Kernel;
+use crate::policy::Policy;
 use crate::seam::{RESCHEDULE_VECTOR, TIMER_VECTOR};
-use crate::thread::{Policy, RunState};
+use crate::thread::RunState;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use trace::{Event, Kind};
@@ -33,7 +34,7 @@ impl Kernel {
     fn idle_loop(&self, cpu: usize) {
         while !self.is_stopped() {
             self.machine.mask();
-            let someone_waits = self.sched_lock().queues.highest().is_some();
+            let someone_waits = !self.sched_lock().queues.is_empty();
             if someone_waits || self.cpus[cpu].reschedule.load(Ordering::Relaxed) {
                 self.reschedule(false);
                 self.machine.unmask();
