@@ -1,5 +1,6 @@
 //! Drivers.
 
+mod common;
 pub mod edu;
 pub mod virtio_blk;
 
