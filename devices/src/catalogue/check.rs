@@ -210,7 +210,10 @@ mod tests {
 
     #[test]
     fn words_that_do_not_exist() {
-        only("plug edu0 eud slot=1\n", "no model `eud`; expected edu or virtio-blk; did you mean `edu`?");
+        only(
+            "plug edu0 eud slot=1\n",
+            "no model `eud`; expected edu or virtio-blk or daq; did you mean `edu`?",
+        );
         only("plug edu0 edu slot=1 irk=msi\n", "no option `irk`");
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");
         only("plug disk0 virtio-blk slot=1 size=513\n", "multiple of 512");

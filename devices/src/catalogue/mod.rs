@@ -8,6 +8,7 @@ mod settings;
 pub use check::check;
 pub use settings::{Settings, parse_size, parse_time};
 
+use crate::daq;
 use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::Plug;
@@ -131,6 +132,18 @@ pub const COMMON_OPTIONS: &[OptionSpec] = &[OptionSpec {
     description: "the slot is empty until a `plug` action",
 }];
 
+/// The sites of a card that has no doorbells.
+const CARD_SITES: &[Site] = &[
+    Site::MmioRead,
+    Site::MmioWrite,
+    Site::ConfigRead,
+    Site::ConfigWrite,
+    Site::IrqRaise,
+    Site::DmaRead,
+    Site::DmaWrite,
+    Site::TimerFire,
+];
+
 const EDU: Model = Model {
     word: "edu",
     description: "QEMU's educational device: factorial and DMA engines (1234:11e8)",
@@ -167,16 +180,7 @@ const EDU: Model = Model {
             description: "a variant of the guest's driver that is broken on purpose",
         },
     ],
-    sites: &[
-        Site::MmioRead,
-        Site::MmioWrite,
-        Site::ConfigRead,
-        Site::ConfigWrite,
-        Site::IrqRaise,
-        Site::DmaRead,
-        Site::DmaWrite,
-        Site::TimerFire,
-    ],
+    sites: CARD_SITES,
     build: |settings, _| Box::new(edu::Edu::new(edu_settings(settings))),
 };
 
@@ -230,6 +234,44 @@ const VIRTIO_BLK: Model = Model {
     },
 };
 
+const DAQ: Model = Model {
+    word: "daq",
+    description: "data-acquisition card: samples at a set rate, by DMA into a ring (1af4:10f3)",
+    options: &[
+        OptionSpec {
+            name: "irq",
+            default: "msix",
+            accepts: Accepts::Words(&["msix", "intx"]),
+            description: "how it interrupts",
+        },
+        OptionSpec {
+            name: "period",
+            default: "20us",
+            accepts: Accepts::Time,
+            description: "time from one sample to the next, 1us to 1s",
+        },
+        OptionSpec {
+            name: "ring",
+            default: "1024",
+            accepts: Accepts::Words(&["8", "16", "32", "64", "128", "256", "512", "1024", "4096", "65536"]),
+            description: "entries that its ring can have",
+        },
+    ],
+    sites: CARD_SITES,
+    build: |settings, _| Box::new(daq::Daq::new(daq_settings(settings))),
+};
+
+fn daq_settings(settings: &Settings<'_>) -> daq::Settings {
+    daq::Settings {
+        signalling: match settings.word("irq") {
+            "intx" => daq::Signalling::Intx,
+            _ => daq::Signalling::Msix,
+        },
+        period: settings.time("period"),
+        ring_max: settings.word("ring").parse().unwrap_or(daq::RING_MAX),
+    }
+}
+
 /// What the guest does with a device, as words of a trigger: the trace's words about a nub and its stack. `timer.fire` is not among
 /// them: in plans, that is the device's own timer.
 pub fn guest_sites() -> impl Iterator<Item = &'static str> {
@@ -240,7 +282,7 @@ pub fn guest_sites() -> impl Iterator<Item = &'static str> {
 
 /// Every model.
 pub fn catalogue() -> &'static [Model] {
-    const MODELS: &[Model] = &[EDU, VIRTIO_BLK];
+    const MODELS: &[Model] = &[EDU, VIRTIO_BLK, DAQ];
     MODELS
 }
 

@@ -1,5 +1,7 @@
 //! Drivers.
 
+mod common;
+pub mod daq;
 pub mod edu;
 pub mod virtio_blk;
 
@@ -9,5 +11,6 @@ use crate::IoKit;
 pub fn register(kit: &IoKit) {
     edu::register(kit);
     virtio_blk::register(kit);
+    daq::register(kit);
     crate::family::storage::register(kit);
 }

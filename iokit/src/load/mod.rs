@@ -5,12 +5,15 @@
 //! device goes, or with the run; then it prints its counts.
 
 mod client;
+mod coverage;
+mod daq;
 mod disk;
 mod exercise;
 mod pattern;
 mod session;
 
 use crate::IoKit;
+use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
@@ -51,7 +54,9 @@ pub fn start(kit: &IoKit) {
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
     });
-    for (class, exercise) in [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk)] {
+    let exercises =
+        [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
+    for (class, exercise) in exercises {
         let load = load.clone();
         let wanted = (class, Properties::new());
         kit.notifications().add(kit, NotificationKind::FirstPublish, wanted, 0, move |service| {
