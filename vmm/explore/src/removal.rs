@@ -182,7 +182,7 @@ impl Removals {
         }
     }
 
-    /// How often the reference run passes `site`: the largest n for which a removal at the n-th happens.
+    /// How often the reference run passes `site` within the horizon: the largest n for which a removal at the n-th happens.
     fn occurrences(&self, device: &str, site: Site) -> u64 {
         let happens = |count: u64| {
             let injection = Injection {
@@ -193,7 +193,7 @@ impl Removals {
                 when: None,
                 company: Company::Alone,
             };
-            let plan = self.plan(&injection);
+            let plan = Plan { run_for: self.horizon, ..self.plan(&injection) };
             let run = execute::run(&plan, &self.schedule(&injection), &mut |_| {});
             run.is_ok_and(|run| !run.verdict.removals.is_empty())
         };
