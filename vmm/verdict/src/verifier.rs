@@ -38,6 +38,8 @@ pub struct Verifier {
     panicked: Option<String>,
     defect: Option<String>,
     done: bool,
+    /// The machine's time passes while the host does other things.
+    time_is_shared: bool,
 }
 
 impl Verifier {
@@ -60,7 +62,16 @@ impl Verifier {
             panicked: None,
             defect: None,
             done: false,
+            time_is_shared: false,
         }
+    }
+
+    /// The same for a machine whose time passes while its host runs something else: what takes long there may be the host's doing. It is in
+    /// the trace, and no finding.
+    #[must_use]
+    pub fn of_shared_time(mut self) -> Self {
+        self.time_is_shared = true;
+        self
     }
 
     /// Looks at the next event.
@@ -94,6 +105,11 @@ impl Verifier {
             Kind::Violation => {
                 let message = format!("{} (detail {:#x})", self.names.object(event.object), event.arg);
                 self.broken(event, event.text_str(), message);
+            }
+            Kind::Overstay if !self.time_is_shared => {
+                let who = self.names.object(event.object);
+                let message = format!("{who}: its {} took {} ns", event.text_str(), event.arg);
+                self.broken(event, Rule::Overstay.name(), message);
             }
             Kind::TouchAfterRemoval => {
                 let message =
@@ -404,6 +420,25 @@ mod tests {
         let rules: Vec<_> = verdict.findings.iter().map(|f| f.rule.as_str()).collect();
         assert_eq!(rules, ["close-before-return", "leak"]);
         assert_eq!(verdict.findings[0].device.as_deref(), Some("edu0"));
+    }
+
+    #[test]
+    fn an_overstay_is_a_finding_unless_the_host_may_have_taken_the_time() {
+        let events = || {
+            let mut events = removal();
+            events.insert(2, (5, on(Kind::Overstay, 2).arg(2_000_000).text("timer")));
+            events
+        };
+        let verdict = verify(&events(), Ended::Done);
+        assert_eq!(verdict.findings[0].rule, "overstay");
+        assert!(
+            verdict.findings[0].message.contains("timer took 2000000 ns"),
+            "{}",
+            verdict.findings[0].message
+        );
+        let mut verifier = Verifier::new(&plan()).of_shared_time();
+        events().iter().for_each(|(time, event)| verifier.event(&Event { time: *time, ..*event }));
+        assert!(verifier.finish(Ended::Done).passed);
     }
 
     #[test]

@@ -85,7 +85,10 @@ fn on_machine(
     args: &RunArgs,
     recorder: &mut Recorder,
 ) -> Result<Report, Failure> {
-    let mut verifier = Verifier::new(plan);
+    let mut verifier = match chosen.machine {
+        Machine::Sim => Verifier::new(plan),
+        Machine::Kvm(_) => Verifier::new(plan).of_shared_time(),
+    };
     let mut progress = Progress::new(plan.run_for, args.json);
     let mut timeline = Timeline::new(plan);
     let mut failed = None;
