@@ -4,6 +4,7 @@ use crate::account::{FAIL_SAFE_MODERN, Sweep};
 use crate::call::{Call, CallGroups};
 use crate::dma::DmaMemory;
 use crate::interrupt::Interrupts;
+use crate::lock_order::LockOrder;
 use crate::policy::Policy;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
@@ -110,6 +111,7 @@ pub struct Kernel {
     pub(crate) interrupts: Interrupts,
     pub(crate) calls: CallGroups,
     pub(crate) dma: Mutex<DmaMemory>,
+    pub(crate) order: LockOrder,
     stopped: AtomicBool,
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
@@ -142,6 +144,7 @@ impl Kernel {
             interrupts: Interrupts::new(),
             calls: CallGroups::new(),
             dma: Mutex::new(DmaMemory::new(base, bytes)),
+            order: LockOrder::new(),
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
         })
@@ -190,6 +193,13 @@ impl Kernel {
     #[inline]
     pub fn traced(&self) -> bool {
         self.machine.traced()
+    }
+
+    /// Writes a line to the console at once (S9: synchronous, interrupts off).
+    pub fn kprintf(&self, message: fmt::Arguments<'_>) {
+        let text = alloc::format!("{message}\n");
+        let _masked = self.masked();
+        self.machine.console(&text);
     }
 
     /// Writes a line to the console (S9: synchronous).
