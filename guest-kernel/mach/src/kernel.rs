@@ -5,6 +5,7 @@ use crate::call::{Call, CallGroups};
 use crate::dma::DmaMemory;
 use crate::interrupt::Interrupts;
 use crate::lock_order::LockOrder;
+use crate::log::Log;
 use crate::policy::Policy;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
@@ -112,6 +113,7 @@ pub struct Kernel {
     pub(crate) calls: CallGroups,
     pub(crate) dma: Mutex<DmaMemory>,
     pub(crate) order: LockOrder,
+    pub(crate) log: Log,
     stopped: AtomicBool,
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
@@ -145,6 +147,7 @@ impl Kernel {
             calls: CallGroups::new(),
             dma: Mutex::new(DmaMemory::new(base, bytes)),
             order: LockOrder::new(),
+            log: Log::new(),
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
         })
@@ -193,18 +196,6 @@ impl Kernel {
     #[inline]
     pub fn traced(&self) -> bool {
         self.machine.traced()
-    }
-
-    /// Writes a line to the console at once (S9: synchronous, interrupts off).
-    pub fn kprintf(&self, message: fmt::Arguments<'_>) {
-        let text = alloc::format!("{message}\n");
-        let _masked = self.masked();
-        self.machine.console(&text);
-    }
-
-    /// Writes a line to the console (S9: synchronous).
-    pub fn log(&self, message: fmt::Arguments<'_>) {
-        self.machine.console(&alloc::format!("{message}\n"));
     }
 
     /// One turn of a spin loop.
@@ -316,6 +307,7 @@ impl Kernel {
     /// Drops everything that refers back to the kernel. The machine has ended.
     pub fn shutdown(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.stop_log();
         self.interrupts.clear();
         self.calls.clear(self);
         let command = self.lock_raw(&self.command).take();

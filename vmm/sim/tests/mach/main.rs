@@ -5,6 +5,7 @@ mod fail_safe;
 mod interrupts;
 mod lock_order;
 mod locks;
+mod log;
 mod priority;
 mod push;
 mod real_time;
