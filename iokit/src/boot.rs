@@ -17,6 +17,9 @@ use crate::{
 /// the families begin to publish what they find. Panics if there is no memory for the first threads.
 pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
     let kit = start(kernel, args);
+    if !args.log_is_synchronous() && kernel.start_log().is_err() {
+        panic!("no memory for the thread that writes the log");
+    }
     for word in &args.unknown {
         kernel.log(format_args!("iokit: unknown word on the command line: {word}"));
     }

@@ -48,7 +48,7 @@ impl IoKit {
             Command::Finish => {
                 call.enter();
             }
-            Command::ShowAllStacks => kernel.log(format_args!("{}", kernel.show_all_threads())),
+            Command::ShowAllStacks => kernel.kprintf(format_args!("{}", kernel.show_all_threads())),
             Command::None => {}
         }));
     }
@@ -80,6 +80,7 @@ impl IoKit {
             }
         }
         self.report_classes();
+        self.kernel().flush_log();
         self.kernel().trace(Event::new(Kind::Done));
         self.kernel().machine().power_off();
     }

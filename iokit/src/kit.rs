@@ -9,7 +9,7 @@ use crate::{
     bootargs::{BootArgs, Era},
     class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
     matching::{Catalogue, Matcher, Notifications},
-    registry::bundle::Bundles,
+    registry::{bundle::Bundles, property_lock},
     service::{Plain, ServiceBuilder, ServiceRef, WaitGraph},
     termination::Terminator,
 };
@@ -68,7 +68,7 @@ impl IoKit {
             terminator: Terminator::new(kernel),
             waits: WaitGraph::new(),
             bundles: Bundles::new(kernel),
-            property_lock: RecursiveLock::new(kernel),
+            property_lock: property_lock(kernel),
             planes: SpinLock::new(()),
         }));
         let root = ServiceBuilder::new(&kit, Box::new(Plain(&IO_REGISTRY_ROOT))).named("Root").build();

@@ -139,7 +139,7 @@ impl ThreadCall {
     fn prepare_if_possible(&self) {
         if !self.kernel.in_interrupt() && self.prepare().is_err() {
             let priority = self.call.priority;
-            self.kernel.log(format_args!("no memory for a thread-call thread of priority {priority}"));
+            self.kernel.kprintf(format_args!("no memory for a thread-call thread of priority {priority}"));
         }
     }
 

@@ -127,6 +127,7 @@ impl Kernel {
     pub(crate) fn exit_thread(self: &Arc<Self>) {
         let thread = self.current();
         self.trace(Event::new(Kind::ThreadEnd).object(thread.id()));
+        self.order.forget(thread.id());
         thread.dead.store(true, Ordering::Release);
         self.wakeup(thread.exit_event);
         self.machine().mask();

@@ -4,6 +4,8 @@ use crate::account::{FAIL_SAFE_MODERN, Sweep};
 use crate::call::{Call, CallGroups};
 use crate::dma::DmaMemory;
 use crate::interrupt::Interrupts;
+use crate::lock_order::LockOrder;
+use crate::log::Log;
 use crate::policy::Policy;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
@@ -110,6 +112,8 @@ pub struct Kernel {
     pub(crate) interrupts: Interrupts,
     pub(crate) calls: CallGroups,
     pub(crate) dma: Mutex<DmaMemory>,
+    pub(crate) order: LockOrder,
+    pub(crate) log: Log,
     stopped: AtomicBool,
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
@@ -142,6 +146,8 @@ impl Kernel {
             interrupts: Interrupts::new(),
             calls: CallGroups::new(),
             dma: Mutex::new(DmaMemory::new(base, bytes)),
+            order: LockOrder::new(),
+            log: Log::new(),
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
         })
@@ -190,11 +196,6 @@ impl Kernel {
     #[inline]
     pub fn traced(&self) -> bool {
         self.machine.traced()
-    }
-
-    /// Writes a line to the console (S9: synchronous).
-    pub fn log(&self, message: fmt::Arguments<'_>) {
-        self.machine.console(&alloc::format!("{message}\n"));
     }
 
     /// One turn of a spin loop.
@@ -306,6 +307,7 @@ impl Kernel {
     /// Drops everything that refers back to the kernel. The machine has ended.
     pub fn shutdown(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.stop_log();
         self.interrupts.clear();
         self.calls.clear(self);
         let command = self.lock_raw(&self.command).take();

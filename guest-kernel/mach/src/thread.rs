@@ -80,6 +80,8 @@ pub(crate) struct Sched {
     pub abort: Abort,
     /// The lock that the thread waits for. Apart from `wait`: a thread may have to wait for a lock between asserting a wait and blocking.
     pub lock: Option<LockId>,
+    /// It waits for that one to share it.
+    pub wants_shared: bool,
     /// Locks of the thread for which others wait.
     pub contended: Vec<LockId>,
     pub last_cpu: usize,
@@ -132,6 +134,7 @@ impl Thread {
                 deadline: None,
                 abort: Abort::No,
                 lock: None,
+                wants_shared: false,
                 contended: Vec::new(),
                 last_cpu: 0,
                 place: None,

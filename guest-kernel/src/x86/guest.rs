@@ -110,6 +110,13 @@ pub fn trace_in_panic(mut event: Event) {
     }
 }
 
+/// Shows `write` what waits in the kernel's log, when all other CPUs are stopped.
+pub fn log_in_panic(write: impl FnOnce(&str, u64)) {
+    if let Some(kernel) = kernel() {
+        kernel.log_in_panic(write);
+    }
+}
+
 fn print(e: &Event) {
     let (kind, text) = (e.kind.word(), e.text_str());
     let (object, other, slot, arg) = (e.object, e.other, e.slot, e.arg);

@@ -114,6 +114,15 @@ fn stop_others() {
 
 fn report(message: fmt::Arguments<'_>, rbp: u64, registers: Option<&Registers>) -> fmt::Result {
     let out = &mut PanicConsole;
+    // What was logged before is what led here.
+    guest::log_in_panic(|text, lost| {
+        if !text.is_empty() {
+            let _ = write!(PanicConsole, "\n{text}");
+        }
+        if lost > 0 {
+            let _ = writeln!(PanicConsole, "IOLog: {lost} lines lost");
+        }
+    });
     writeln!(out, "\npanic: cpu {} thread {}: {message}", percpu::number(), percpu::thread())?;
     if let Some(r) = registers {
         print_registers(out, r)?;

@@ -3,12 +3,15 @@
 mod calls;
 mod fail_safe;
 mod interrupts;
+mod lock_order;
 mod locks;
+mod log;
 mod priority;
 mod push;
 mod real_time;
 mod report;
 mod round_robin;
+mod rw_lock;
 mod statistics;
 mod threads;
 mod timeshare;
