@@ -234,6 +234,10 @@ const VIRTIO_BLK: Model = Model {
     },
 };
 
+/// Entries that the ring of a [`DAQ`] can have at the most: one of these.
+const RINGS: &[&str] =
+    &["8", "16", "32", "64", "128", "256", "512", "1024", "2048", "4096", "8192", "16384", "32768", "65536"];
+
 const DAQ: Model = Model {
     word: "daq",
     description: "data-acquisition card: samples at a set rate, by DMA into a ring (1af4:10f3)",
@@ -253,7 +257,7 @@ const DAQ: Model = Model {
         OptionSpec {
             name: "ring",
             default: "1024",
-            accepts: Accepts::Words(&["8", "16", "32", "64", "128", "256", "512", "1024", "4096", "65536"]),
+            accepts: Accepts::Words(RINGS),
             description: "entries that its ring can have",
         },
     ],
