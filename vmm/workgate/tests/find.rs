@@ -58,7 +58,10 @@ fn a_bug_is_found_made_small_kept_and_replayed() {
     assert!(out(&found).contains("FOUND close-before-return"), "{}", out(&found));
     let capsule = folder.file("findings/close-before-return.capsule");
     let text = std::fs::read_to_string(&capsule).expect("the capsule is there");
-    assert!(text.len() < 4096 && text.starts_with("workgate-capsule 1\nrule close-before-return\n"), "{text}");
+    assert!(
+        text.len() < 4096 && text.starts_with("workgate-capsule 1\nrule close-before-return\n"),
+        "{text}"
+    );
     let lines = std::fs::read_to_string(folder.file("findings/findings.jsonl")).expect("it is there");
     let line: serde_json::Value = serde_json::from_str(lines.trim()).expect("one JSON line");
     assert_eq!((&line["rule"], &line["verified"]), (&"close-before-return".into(), &100.into()));
@@ -89,7 +92,8 @@ fn a_correct_driver_shows_nothing() {
 fn removals_are_shown_by_site_and_state() {
     let folder = Folder::new("matrix");
     let (plan, page) = (folder.write("p.plan", SHORT), folder.file("m.html"));
-    let arguments = ["explore", &plan, "--removal", "all", "--horizon", "100us", "--schedules", "60", "--html", &page];
+    let arguments =
+        ["explore", &plan, "--removal", "all", "--horizon", "100us", "--schedules", "60", "--html", &page];
     let output = workgate(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
     for part in ["edu0: removals by site and state", "removed at", "gate.close", "60 runs"] {
@@ -118,7 +122,8 @@ fn wrong_requests_say_what_was_expected() {
     let plan = folder.write("p.plan", SHORT);
     let damaged = folder.write("d.capsule", "workgate-capsule 1\nrule x\nhash 12\nschedule dice\n");
     let other = folder.write("o.capsule", "workgate-capsule 7\n");
-    let bad_plan = folder.write("b.capsule", "workgate-capsule 1\nrule x\nhash 12\nschedule plain\nplan p\nplugg a\n");
+    let bad_plan =
+        folder.write("b.capsule", "workgate-capsule 1\nrule x\nhash 12\nschedule plain\nplan p\nplugg a\n");
     let cases: [(&[&str], &str); 9] = [
         (&["replay", &damaged], "line 4: dice; expected `plain`, `seed N`"),
         (&["replay", &other], "capsules of other versions"),
@@ -137,7 +142,11 @@ fn wrong_requests_say_what_was_expected() {
     }
     let empty = folder.write("e.plan", "run for=1ms\n");
     let output = workgate(&["explore", &empty, "--removal", "all"]);
-    assert!(output.status.code() == Some(2) && err(&output).contains("plugs no device in"), "{}", err(&output));
+    assert!(
+        output.status.code() == Some(2) && err(&output).contains("plugs no device in"),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]

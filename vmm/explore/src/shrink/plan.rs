@@ -81,14 +81,14 @@ fn end_early(best: Failing, budget: &mut Budget<'_>) -> Failing {
 /// Plans that are one step smaller, the largest steps first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let mut list: Vec<Plan> = (0..plan.plugs.len()).map(|n| without_device(plan, n)).collect();
-    list.extend((0..plan.rules.len()).map(|n| edited(plan, |p| drop(p.rules.remove(n)))));
-    list.extend((0..plan.loads.len()).map(|n| edited(plan, |p| drop(p.loads.remove(n)))));
-    list.extend((0..plan.expects.len()).map(|n| edited(plan, |p| drop(p.expects.remove(n)))));
+    list.extend((0..plan.rules.len()).map(|n| edited(plan, |p| _ = p.rules.remove(n))));
+    list.extend((0..plan.loads.len()).map(|n| edited(plan, |p| _ = p.loads.remove(n))));
+    list.extend((0..plan.expects.len()).map(|n| edited(plan, |p| _ = p.expects.remove(n))));
     list.push(edited(plan, |p| p.cpus = 1));
     list.push(edited(plan, |p| p.cpus = 2.min(p.cpus)));
     list.push(edited(plan, |p| p.memory = LEAST_MEMORY.min(p.memory)));
     for (n, plug) in plan.plugs.iter().enumerate() {
-        list.extend(plug.options.keys().map(|key| edited(plan, |p| drop(p.plugs[n].options.remove(key)))));
+        list.extend(plug.options.keys().map(|key| edited(plan, |p| _ = p.plugs[n].options.remove(key))));
     }
     numbers(plan, &mut list);
     list
