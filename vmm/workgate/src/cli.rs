@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use crate::script::ScriptArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub enum Command {
         after_help = "Examples:\n  workgate replay findings/io-lost.capsule\n  workgate replay findings/io-lost.capsule --stop-at willTerminate\n  workgate replay findings/io-lost.capsule --machine kvm"
     )]
     Replay(ReplayArgs),
+    /// Print the plan that a script generates
+    #[command(after_help = "Example:\n  workgate plan sweep.rhai --set cards=4 > sweep.plan")]
+    Plan(PlanArgs),
     /// List the device models, their options and their fault sites
     Devices(ListArgs),
     /// Measure this host and say what it can do and what `--machine auto` will choose
@@ -86,6 +90,9 @@ pub struct RunArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }
 
 /// `workgate boot`
@@ -199,6 +206,9 @@ pub struct ExploreArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }
 
 impl ExploreArgs {
@@ -223,6 +233,9 @@ pub struct ShrinkArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }
 
 /// `workgate replay`
@@ -245,6 +258,9 @@ pub struct ReplayArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }
 
 /// An event of a run.
@@ -304,4 +320,14 @@ fn machine_time(text: &str) -> Result<u64, String> {
     devices::fault::plan::units::TIME
         .parse(text, &range)
         .map_err(|error| format!("{error}; expected a time such as 500us or 2ms"))
+}
+
+/// `workgate plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The script
+    pub script_file: PathBuf,
+    /// What it is given
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }

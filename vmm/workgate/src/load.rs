@@ -1,6 +1,7 @@
 //! Reading plans from files, with messages that point into them.
 
 use crate::exit::Failure;
+use crate::script::{self, ScriptArgs};
 use devices::fault::plan::{Plan, PlanError};
 use explore::Capsule;
 use std::io::{IsTerminal, Read};
@@ -12,9 +13,23 @@ const MAX_PLAN_BYTES: u64 = 1 << 20;
 /// An image or RAM disk may have this many bytes at the most.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Reads, parses and checks a plan.
-pub fn plan(path: &Path) -> Result<Plan, Failure> {
-    parse(&path.display().to_string(), &text(path)?)
+/// Reads, parses and checks a plan, or runs the script that generates it.
+pub fn plan(path: &Path, script: &ScriptArgs) -> Result<Plan, Failure> {
+    let (name, text) = (path.display().to_string(), text(path)?);
+    if is_script(path) {
+        return script::plan(&name, &text, script);
+    }
+    if let Some((setting, _)) = script.set.first() {
+        return Err(Failure::request(format_args!(
+            "{name} is no script: `--set {setting}=…` has no meaning"
+        )));
+    }
+    parse(&name, &text)
+}
+
+/// True if the file is a script by its name.
+pub fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == script::EXTENSION)
 }
 
 /// Parses and checks the text of a plan.
@@ -35,7 +50,10 @@ pub enum Bug {
 }
 
 /// Reads a plan or a capsule, parses and checks it.
-pub fn plan_or_capsule(path: &Path) -> Result<Bug, Failure> {
+pub fn plan_or_capsule(path: &Path, script: &ScriptArgs) -> Result<Bug, Failure> {
+    if is_script(path) {
+        return plan(path, script).map(Bug::Plan);
+    }
     let name = path.display().to_string();
     let text = text_of(path, explore::capsule::MAX_BYTES as u64)?;
     if !Capsule::is_one(&text) {

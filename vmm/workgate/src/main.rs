@@ -16,6 +16,7 @@ mod machine;
 mod output;
 mod progress;
 mod run;
+mod script;
 mod timeline;
 
 use clap::Parser;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
         cli::Command::Explore(args) => find::explore(&args),
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
+        cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)
+            .and_then(|plan| output::print(&plan.to_string()))
+            .map(|()| exit::Exit::Held),
         cli::Command::Devices(args) => devices_list::devices(&args),
         cli::Command::Doctor(args) => doctor::doctor(&args),
         cli::Command::Bench(args) => bench::bench(&args),

@@ -38,7 +38,7 @@ pub struct Report {
 
 /// Runs the plan and prints what was found.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let plan = crate::load::plan(&args.plan)?;
+    let plan = crate::load::plan(&args.plan, &args.script)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
     let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
     if !args.json {

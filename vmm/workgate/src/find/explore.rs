@@ -57,7 +57,7 @@ struct Document {
 
 /// Explores a plan.
 pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
-    let plan = crate::load::plan(&args.plan)?;
+    let plan = crate::load::plan(&args.plan, &args.script)?;
     let work = work(&plan, args)?;
     let stop = stopper()?;
     let end =

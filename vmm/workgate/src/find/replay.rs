@@ -28,7 +28,7 @@ struct Document {
 
 /// Replays a file.
 pub fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
-    let (plan, capsule) = match crate::load::plan_or_capsule(&args.file)? {
+    let (plan, capsule) = match crate::load::plan_or_capsule(&args.file, &args.script)? {
         Bug::Capsule(plan, capsule) => (plan, Some(capsule)),
         Bug::Plan(plan) => (plan, None),
     };
@@ -125,7 +125,7 @@ fn on_kvm(plan: &Plan, capsule: Option<&Capsule>, args: &ReplayArgs) -> Result<E
                 "replay on KVM: {rule} did not break in this run; KVM does not repeat a schedule, the simulator does\n"
             ),
         };
-        crate::output::print(&(verdict::render(&verdict) + &told))?;
+        crate::output::print(&format!("{}{told}", verdict::render(&verdict)))?;
     }
     Ok(if verdict.passed { Exit::Held } else { Exit::Found })
 }

@@ -59,7 +59,8 @@ pub fn shrink(args: &ShrinkArgs) -> Result<Exit, Failure> {
 
 /// The bug of a capsule, or the first that a plan shows.
 fn failing(args: &ShrinkArgs) -> Result<Failing, Failure> {
-    let (plan, schedules): (_, Vec<Schedule>) = match crate::load::plan_or_capsule(&args.file)? {
+    let (plan, schedules): (_, Vec<Schedule>) = match crate::load::plan_or_capsule(&args.file, &args.script)?
+    {
         Bug::Capsule(plan, capsule) => (plan, vec![capsule.schedule]),
         Bug::Plan(plan) => match args.seed {
             Some(seed) => (plan, vec![Schedule::Seed(seed)]),
