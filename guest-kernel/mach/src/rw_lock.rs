@@ -208,7 +208,7 @@ impl RawRwLock {
         let more = |more: bool| if more { WAITERS } else { 0 };
         let word = if kernel.next_wants_shared(sched, self.id) {
             let (readers, rest) = kernel.hand_over_shared(sched, self.id);
-            u64::from(readers) * READER | more(rest)
+            (u64::from(readers) * READER) | more(rest)
         } else if let Some(next) = kernel.hand_over(sched, self.id) {
             share(false, next.id) | more(next.more)
         } else {

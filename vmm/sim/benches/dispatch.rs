@@ -64,7 +64,9 @@ fn dispatch(c: &mut Criterion) {
         group.finish();
         let (few, many) = (best(RUNNABLE[0], work).max(1), best(RUNNABLE[3], work));
         let (whole, hundredths) = (many / few, many * 100 / few % 100);
-        println!("{name}: 10,000 runnable cost {whole}.{hundredths:02} times as much as 10 ({many} ps, {few} ps)");
+        println!(
+            "{name}: 10,000 runnable cost {whole}.{hundredths:02} times as much as 10 ({many} ps, {few} ps)"
+        );
     }
 }
 

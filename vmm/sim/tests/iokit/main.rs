@@ -11,6 +11,7 @@ mod counted;
 mod data_queue;
 mod interrupt;
 mod life_cycle;
+mod lock_order;
 mod matching;
 mod memory;
 mod mock;
