@@ -31,7 +31,10 @@ fn g_gates_taken_in_opposite_orders_are_reported_by_their_classes() {
             let named = run.events.iter().find(|event| event.kind == Kind::Name && event.object == object);
             named.unwrap().text_str().to_owned()
         };
-        assert_eq!((name(event.object), name(event.other)), ("MockDriver gate".into(), "MockNub gate".into()));
+        assert_eq!(
+            (name(event.object), name(event.other)),
+            ("MockDriver gate".into(), "MockNub gate".into())
+        );
     }
 }
 
