@@ -83,8 +83,10 @@ impl LockOrder {
         }
     }
 
+    /// Where to look for the slot of `thread`. Outside of any thread (0, which marks free slots) nobody is watched.
+    #[inline]
     fn probe(thread: ThreadId) -> impl Iterator<Item = usize> {
-        (0..PROBES).map(move |n| (thread as usize + n) % SLOTS)
+        (0..if thread == 0 { 0 } else { PROBES }).map(move |n| (thread as usize + n) % SLOTS)
     }
 
     #[inline]
@@ -331,6 +333,16 @@ mod tests {
         order.push(threads[4], C);
         order.pop(threads[1], LockClass(2));
         assert_eq!(threads.map(|thread| order.held_by(thread)), [0, 0, 3, 4, 64]);
+    }
+
+    #[test]
+    fn outside_of_any_thread_nobody_is_watched() {
+        let order = LockOrder::new();
+        order.push(0, A);
+        order.pop(0, B);
+        order.forget(0);
+        assert_eq!(order.held_by(0), 0);
+        assert!(order.slots.iter().all(|slot| slot.held.load(Ordering::Relaxed) == 0));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub const MAX_FINDINGS: usize = 64;
 const CONTEXT: usize = 24;
 /// Fault lines kept.
 const MAX_FAULTS: usize = 4096;
+/// The guest's rule about two classes of locks, `object` and `other`, whose names it announces like those of registry entries.
+const LOCK_ORDER: &str = "lock-order";
 /// Classes counted at the end.
 const MAX_CLASSES: usize = 1024;
 
@@ -103,7 +105,14 @@ impl Verifier {
         match event.kind {
             Kind::Fault => self.fault(event),
             Kind::Violation => {
-                let message = format!("{} (detail {:#x})", self.names.object(event.object), event.arg);
+                let message = match event.text_str() {
+                    LOCK_ORDER => format!(
+                        "{} is taken inside of {}, which another way leads back to it",
+                        self.names.class(event.object),
+                        self.names.class(event.other)
+                    ),
+                    _ => format!("{} (detail {:#x})", self.names.object(event.object), event.arg),
+                };
                 self.broken(event, event.text_str(), message);
             }
             Kind::Overstay if !self.time_is_shared => {
@@ -439,6 +448,19 @@ mod tests {
         let mut verifier = Verifier::new(&plan()).of_shared_time();
         events().iter().for_each(|(time, event)| verifier.event(&Event { time: *time, ..*event }));
         assert!(verifier.finish(Ended::Done).passed);
+    }
+
+    #[test]
+    fn a_circle_of_lock_classes_is_told_by_their_names() {
+        let mut events = removal();
+        let circle = Event::new(Kind::Violation).object(1 << 30 | 2).other(1 << 30 | 1).text("lock-order");
+        let names = [("EduDriver gate", 1), ("properties", 2)];
+        let named = names.map(|(name, n)| (20, Event::new(Kind::Name).object(1 << 30 | n).text(name)));
+        events.splice(5..5, named.into_iter().chain([(20, circle)]));
+        let verdict = verify(&events, Ended::Done);
+        let found: Vec<_> = verdict.findings.iter().map(|f| (f.rule.as_str(), f.message.as_str())).collect();
+        let message = "properties is taken inside of EduDriver gate, which another way leads back to it";
+        assert_eq!(found, [("lock-order", message)]);
     }
 
     #[test]

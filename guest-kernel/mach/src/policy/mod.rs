@@ -2,7 +2,7 @@
 //!
 //! A policy is a few answers ([`Rules`]) and nothing else: it sees no queue, no CPU, no lock and no other thread, and moves nobody. The
 //! scheduler asks when something has changed, and moves the thread between run queues; the dispatcher does not know that there are policies. To add
-//! one: a file beside these with its [`Rules`], a variant of [`Policy`], an arm in [`Policy::ask`].
+//! one: a file beside these with its [`Rules`], a variant of [`Policy`], an arm in `Policy::ask`.
 
 mod fixed;
 mod real_time;

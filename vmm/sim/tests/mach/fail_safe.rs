@@ -46,6 +46,23 @@ fn s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule() {
     });
 }
 
+/// IOKit knows the era, and sets the limit.
+#[test]
+fn s6_the_era_says_which() {
+    for (era, demotions) in [("era=10.5", 0), ("era=modern", 1)] {
+        for_seeds(1, 0..1, move |kernel| {
+            let kit = iokit::IoKit::new(kernel, &iokit::BootArgs::parse(era));
+            let stop = Counter::default();
+            let runaway = hog(kernel, FIXED, &stop);
+            kernel.delay(FAIL_SAFE_MODERN + 2 * QUANTUM);
+            assert_eq!(runaway.statistics(kernel).demotions, demotions, "{era}");
+            stop.set(1);
+            runaway.join(kernel);
+            kit.shutdown();
+        });
+    }
+}
+
 /// Being preempted is not blocking: the time adds up.
 #[test]
 fn s6_preemption_does_not_start_the_time_again() {
