@@ -225,6 +225,12 @@ const VIRTIO_BLK: Model = Model {
             accepts: Accepts::Time,
             description: "time of a request, without its data",
         },
+        OptionSpec {
+            name: "driver",
+            default: "",
+            accepts: Accepts::Words(&["mirror"]),
+            description: "the disk is one of a mirror, whose load is that of the disk in the higher slot",
+        },
     ],
     sites: &Site::ALL,
     build: |settings, store| {
