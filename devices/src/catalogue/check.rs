@@ -21,6 +21,7 @@ pub fn check(plan: &Plan) -> Vec<PlanError> {
         }
     }
     check_loads(plan, &mut errors);
+    super::mirror::check(plan, &mut errors);
     for rule in &plan.rules {
         check_time(plan, rule, &mut errors);
         check_site(plan, rule, &mut errors);

@@ -1,6 +1,7 @@
 //! The models that a plan can plug in, with their options and sites.
 
 mod check;
+mod mirror;
 #[cfg(test)]
 mod properties;
 mod settings;
