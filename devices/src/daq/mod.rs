@@ -159,13 +159,15 @@ impl Daq {
             spec::CONTROL => self.control(value, env),
             spec::INTERRUPT_STATUS => self.acknowledge(value, env),
             spec::INTERRUPT_ENABLE => self.enable(value, env),
-            spec::CONSUMER => {
-                if !self.ring.consume(value) {
-                    self.mistake(spec::STATUS_BAD_INDEX, env);
-                }
-            }
+            spec::CONSUMER => self.consume(value, env),
             _ if !self.running => self.write_setup(offset, value),
             _ => {}
+        }
+    }
+
+    fn consume(&mut self, index: u32, env: &mut dyn Env) {
+        if !self.ring.consume(index) {
+            self.mistake(spec::STATUS_BAD_INDEX, env);
         }
     }
 
