@@ -21,6 +21,7 @@ pub fn check(plan: &Plan) -> Vec<PlanError> {
         }
     }
     check_loads(plan, &mut errors);
+    super::mirror::check(plan, &mut errors);
     for rule in &plan.rules {
         check_time(plan, rule, &mut errors);
         check_site(plan, rule, &mut errors);
@@ -218,7 +219,8 @@ mod tests {
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");
         only("plug disk0 virtio-blk slot=1 size=513\n", "multiple of 512");
         only("plug edu0 edu slot=1 driver=close-earl\n", "expected close-early");
-        only("plug disk0 virtio-blk slot=1 driver=close-early\n", "no option `driver`");
+        only("plug disk0 virtio-blk slot=1 driver=close-early\n", "expected mirror");
+        only("plug daq0 daq slot=1 driver=close-early\n", "no option `driver`");
         only("plug edu0 edu slot=1\non edu0.mmio.wirte unplug edu0\n", "did you mean `mmio.write`?");
     }
 

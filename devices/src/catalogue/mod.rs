@@ -1,6 +1,7 @@
 //! The models that a plan can plug in, with their options and sites.
 
 mod check;
+mod mirror;
 #[cfg(test)]
 mod properties;
 mod settings;
@@ -224,6 +225,12 @@ const VIRTIO_BLK: Model = Model {
             default: "15us",
             accepts: Accepts::Time,
             description: "time of a request, without its data",
+        },
+        OptionSpec {
+            name: "driver",
+            default: "",
+            accepts: Accepts::Words(&["mirror"]),
+            description: "the disk is one of a mirror, whose load is that of the disk in the higher slot",
         },
     ],
     sites: &Site::ALL,

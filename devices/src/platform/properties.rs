@@ -4,13 +4,13 @@ use super::testing::{Bench, on, plan, plug};
 use super::{Platform, layout};
 use crate::fault::plan::Action;
 use crate::fault::plane::{Act, Site};
-use crate::spec::{edu, pci, virtio};
+use crate::spec::{daq, edu, pci, virtio};
 use crate::virtio::testing as driver;
 use proptest::prelude::*;
 use vm_memory::{Bytes, GuestAddress};
 
-/// Slots: 1 edu, 2 virtio-blk, 3 virtio-blk by INTx, 4 edu by MSI-X.
-const SLOTS: u8 = 4;
+/// Slots: 1 edu, 2 virtio-blk, 3 virtio-blk by INTx, 4 edu by MSI-X, 5 daq by INTx, on the line of slot 1.
+const SLOTS: u8 = 5;
 
 /// One thing that somebody does.
 #[derive(Clone, Debug)]
@@ -141,6 +141,7 @@ fn driven() -> Bench {
         plug("disk0", "virtio-blk", 2, &[("size", "1M")]),
         plug("disk1", "virtio-blk", 3, &[("size", "1M"), ("irq", "intx")]),
         plug("edu1", "edu", 4, &[("irq", "msix")]),
+        plug("daq0", "daq", 5, &[("irq", "intx"), ("period", "5us")]),
     ];
     let mut bench = Bench::new(&plan(plugs, vec![]));
     for slot in 1..=SLOTS {
@@ -152,6 +153,17 @@ fn driven() -> Bench {
         let features = virtio::F_VERSION_1 | (u64::from(slot == 2) * virtio::F_EVENT_IDX);
         bench = driver::Disk::adopt(bench, slot, features).bench;
     }
+    let ring = super::testing::MEMORY as u32 / 2;
+    for (register, value) in [
+        (daq::RING_ENTRIES, 16),
+        (daq::RING_BASE, ring),
+        (daq::THRESHOLD, 4),
+        (daq::INTERRUPT_ENABLE, daq::INTERRUPTS),
+        (daq::CONTROL, daq::CONTROL_RUN),
+    ] {
+        bench.write32(Bench::bar0(5) + register, value);
+    }
+    assert_eq!(bench.read32(Bench::bar0(5) + daq::STATUS), daq::STATUS_RUNNING);
     bench
 }
 

@@ -3,6 +3,7 @@
 mod common;
 pub mod daq;
 pub mod edu;
+pub mod raid;
 pub mod virtio_blk;
 
 use crate::IoKit;
@@ -12,5 +13,6 @@ pub fn register(kit: &IoKit) {
     edu::register(kit);
     virtio_blk::register(kit);
     daq::register(kit);
+    raid::register(kit);
     crate::family::storage::register(kit);
 }

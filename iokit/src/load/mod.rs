@@ -15,6 +15,7 @@ mod session;
 use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
+use crate::driver::raid;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
@@ -70,6 +71,10 @@ impl Load {
     /// A service that can be exercised was published: begins a session if its slot has a workload.
     fn published(self: &Arc<Self>, service: &ServiceRef, exercise: Exercise) {
         let Some(args) = service.kit().args().load(service.slot()) else { return };
+        // A disk of a mirror is the mirror's: who wrote to it behind its back would find other data than his.
+        if exercise == Exercise::Disk && raid::is_member(service) {
+            return;
+        }
         self.running.fetch_add(1, Ordering::AcqRel);
         let numbers = self.numbers(service.slot(), args.clients);
         Session::begin(self, service, exercise, args, numbers);
