@@ -72,6 +72,13 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     unsafe { context::continue_on(idle, start_kernel, Box::into_raw(early) as usize) }
 }
 
+/// Adds the personalities of the driver crate that the image was built with, if it was (docs/write-a-driver.md).
+fn outside_drivers(kit: &iokit::IoKit) {
+    #[cfg(feature = "outside-driver")]
+    outside_driver::register(kit);
+    _ = kit;
+}
+
 /// Devices, the other CPUs, and the kernel; on the idle thread's stack.
 extern "C" fn start_kernel(early: usize) -> ! {
     // SAFETY: `kernel_main` made it with `Box::into_raw` and calls once.
@@ -114,7 +121,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
         if let Some(what) = crash {
             crash::crash(&what);
         }
-        iokit::boot(kernel, &arguments);
+        iokit::boot_with(kernel, &arguments, outside_drivers);
     });
     smp::release();
     guest::run_cpu(0)

@@ -16,6 +16,12 @@ use crate::{
 /// Brings IOKit up on the first thread: registry, termination thread, platform expert, catalogue; then `boot.ready`, and
 /// the families begin to publish what they find. Panics if there is no memory for the first threads.
 pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
+    boot_with(kernel, args, |_| {})
+}
+
+/// [`boot`] with drivers from outside: `drivers` adds their personalities after those of the built-in drivers, before anything is
+/// published. One that is to drive what a built-in driver wants too needs a higher score.
+pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKit)) -> IoKit {
     let kit = start(kernel, args);
     if !args.log_is_synchronous() && kernel.start_log().is_err() {
         panic!("no memory for the thread that writes the log");
@@ -24,6 +30,7 @@ pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
         kernel.log(format_args!("iokit: unknown word on the command line: {word}"));
     }
     driver::register(&kit);
+    drivers(&kit);
     load::start(&kit);
     let platform = publish_platform(&kit);
     kit.watch_for_finish();

@@ -36,7 +36,7 @@ mod kit;
 mod message;
 mod value;
 
-pub use boot::{boot, start};
+pub use boot::{boot, boot_with, start};
 pub use bootargs::BootArgs;
 pub use class::Class;
 pub use ioreturn::{IOResult, IOReturn, code_of};

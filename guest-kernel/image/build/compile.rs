@@ -5,6 +5,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::outside;
+
 /// The only target whose standard library is needed: the host's own.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Between flags in `CARGO_ENCODED_RUSTFLAGS`.
@@ -40,11 +42,12 @@ const REMOVED: [&str; 14] = [
     "RUSTFLAGS",
 ];
 
-/// Builds the kernel of the workspace at `root`; the path of the linked, unfinished image.
+/// Builds the kernel of the workspace at `root`, with the driver crate in the folder `driver` if there is one; the path of the linked,
+/// unfinished image.
 ///
 /// # Errors
 /// If this is not a machine that can build it, or the build fails: its messages are in the error.
-pub fn kernel(root: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>) -> Result<PathBuf, Box<dyn Error>> {
     let host = env::var("HOST")?;
     if host != TARGET {
         return Err(format!("the guest kernel is built on {TARGET} only, and this is {host}").into());
@@ -52,12 +55,17 @@ pub fn kernel(root: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let target_dir = out.join("guest");
     let script = format!("-Clink-arg=-Wl,-T,{}", root.join("guest-kernel/link.ld").display());
     let flags = [&FLAGS[..], &[&script]].concat();
+    let (folder, package, how) = match driver {
+        None => (root.to_owned(), "guest-kernel", "--locked"),
+        // The lock file has no entry for the driver yet; what it names is here already.
+        Some(driver) => (outside::package(root, out, driver)?, outside::PACKAGE, "--offline"),
+    };
     let mut command = Command::new(env::var("CARGO")?);
     command
-        .args(["build", "--locked", "--quiet", "--profile", "guest", "--package", "guest-kernel"])
+        .args(["build", how, "--quiet", "--profile", "guest", "--package", package])
         .args(["--bin", "workgate-guest", "--features", "image", "--target", TARGET])
         .arg("--manifest-path")
-        .arg(root.join("Cargo.toml"))
+        .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target_dir)
         .current_dir(root)

@@ -5,6 +5,7 @@
 
 mod compile;
 mod finish;
+mod outside;
 #[path = "../../src/symbols.rs"]
 #[allow(dead_code)]
 mod symbols;
@@ -51,7 +52,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     for source in SOURCES {
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }
-    let kernel = compile::kernel(root, &out)?;
+    let driver = outside::driver()?;
+    let kernel = compile::kernel(root, &out, driver.as_deref())?;
     finish_image(&kernel, &out)
 }
 

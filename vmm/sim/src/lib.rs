@@ -49,7 +49,7 @@ pub use fibre::pooled_stacks;
 pub use machine::SimMachine;
 pub use outcome::{CpuState, Ended, Limits, Outcome};
 pub use rng::Rng;
-pub use run::{run, run_on};
+pub use run::{run, run_on, run_with};
 pub use start::StartError;
 pub use state::MAX_CPUS;
 pub use upcalls::Upcalls;

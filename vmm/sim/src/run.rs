@@ -62,11 +62,33 @@ pub fn run(plan: &Plan, seed: u64, sink: &mut dyn FnMut(&Event)) -> Result<Outco
     run_on(Sim::builder().seed(seed), plan, sink)
 }
 
+/// [`run`] with drivers from outside: `drivers` adds their personalities to the guest's catalogue.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn run_with(
+    plan: &Plan,
+    seed: u64,
+    drivers: impl FnOnce(&IoKit) + Send + 'static,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Outcome, StartError> {
+    run_machine(Sim::builder().seed(seed), plan, drivers, sink)
+}
+
 /// Runs `plan` on a machine whose chooser and bounds the caller has set; its CPUs, memory and devices are the plan's.
 ///
 /// # Errors
 /// See [`StartError`].
 pub fn run_on<'p>(sim: Sim<'p>, plan: &'p Plan, sink: &mut dyn FnMut(&Event)) -> Result<Outcome, StartError> {
+    run_machine(sim, plan, |_| {}, sink)
+}
+
+fn run_machine<'p>(
+    sim: Sim<'p>,
+    plan: &'p Plan,
+    drivers: impl FnOnce(&IoKit) + Send + 'static,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Outcome, StartError> {
     let args = BootArgs::parse(&plan.guest_command_line());
     let mut kept = std::sync::Weak::new();
     let boot = |machine: Arc<SimMachine>| -> Box<dyn Upcalls> {
@@ -75,7 +97,7 @@ pub fn run_on<'p>(sim: Sim<'p>, plan: &'p Plan, sink: &mut dyn FnMut(&Event)) ->
         let iokit = Arc::new(Mutex::new(None));
         let place = iokit.clone();
         kernel.first_thread(move |kernel| {
-            let booted = iokit::boot(kernel, &args);
+            let booted = iokit::boot_with(kernel, &args, drivers);
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(booted);
         });
         Box::new(Guest { kernel, iokit })

@@ -57,7 +57,7 @@ fn r4_strict_every_other_change_panics() {
         |_, table| table.clear(),
     ];
     for change in changes {
-        for seed in 0..20 {
+        for seed in 0..SEEDS {
             let run = run(seed, "", move |kit| {
                 let (_nub, list, table) = shared_list(kit);
                 change(&list, &table);

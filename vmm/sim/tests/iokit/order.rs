@@ -11,7 +11,7 @@ use trace::Kind;
 
 use crate::{
     mock::{DRIVER, Mock, bus_and_nub, make_work_loop, user},
-    world::{everywhere, run, shared},
+    world::{SEEDS, everywhere, run, shared},
 };
 
 /// The tail of (a), from the first thing that happens after U is detached.
@@ -316,7 +316,7 @@ fn order_d_a_sleeper_is_woken_and_returns_offline() {
 
 #[test]
 fn order_d_a_forgotten_sleeper_keeps_the_stack_busy_for_ever() {
-    let runs: Vec<_> = (0..20).map(|seed| run(seed, "", |kit| sleeping_client(kit, false))).collect();
+    let runs: Vec<_> = (0..SEEDS).map(|seed| run(seed, "", |kit| sleeping_client(kit, false))).collect();
     for run in runs.iter().filter(|r| r.lines(&[Kind::CommandSleep]).len() == 1) {
         run.assert_done();
         assert!(run.lines(&[Kind::DidTerminate]).len() == 2);

@@ -7,7 +7,7 @@ use trace::Kind;
 use crate::{
     mock::{BUS, DRIVER, Mock, NUB, bus_and_nub, make_work_loop},
     order::without_frees,
-    world::{everywhere, run},
+    world::{SEEDS, everywhere, run},
 };
 
 #[test]
@@ -37,7 +37,7 @@ fn order_e_terminating_twice_calls_nobody_twice() {
 
 #[test]
 fn order_e_terminating_oneself_in_phase_1_is_reported() {
-    for seed in 0..20 {
+    for seed in 0..SEEDS {
         let run = run(seed, "", |kit| {
             let (_bus, nub) = bus_and_nub(kit);
             Mock::new(&DRIVER).request(|_, nub| nub.terminate(Options::empty())).under(&nub, "D");

@@ -5,7 +5,7 @@ use trace::Kind;
 
 use crate::{
     mock::{DRIVER, Mock, NUB, bus_and_nub, user},
-    world::everywhere,
+    world::{SEEDS, everywhere},
 };
 
 #[test]
@@ -70,7 +70,7 @@ fn o2_instances_are_counted_by_class() {
 
 #[test]
 fn finish_stops_the_workload_terminates_everything_and_reports_the_classes() {
-    for seed in 0..50 {
+    for seed in 0..SEEDS {
         let run = crate::world::run(seed, "", |kit| {
             let (_bus, nub) = bus_and_nub(kit);
             let driver = Mock::new(&DRIVER).under(&nub, "D");

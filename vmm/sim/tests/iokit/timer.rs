@@ -13,7 +13,7 @@ use trace::Kind;
 
 use crate::{
     mock::{DRIVER, Mock},
-    world::{everywhere, everywhere_in, run},
+    world::{SEEDS, everywhere, everywhere_in, run},
 };
 
 // Times are in milliseconds: the chooser may stall a CPU for half of one.
@@ -89,7 +89,7 @@ fn t1_a_deadline_set_while_detached_or_disabled_arms_later_and_a_past_one_fires_
 
 #[test]
 fn t2_t7_an_armed_timer_keeps_itself_and_the_loop_and_can_fire_for_a_dead_owner() {
-    for seed in 0..50 {
+    for seed in 0..SEEDS {
         let run = run(seed, "", |kit| {
             let b = bench(kit, TimerPriority::ThreadCall);
             b.work_loop.add_event_source(&b.timer).unwrap();

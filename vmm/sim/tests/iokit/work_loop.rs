@@ -14,7 +14,7 @@ use trace::Kind;
 
 use crate::{
     mock::{DRIVER, Mock},
-    world::{everywhere, everywhere_in, run, shared},
+    world::{SEEDS, everywhere, everywhere_in, run, shared},
 };
 
 /// A service to own sources, and a loop.
@@ -43,7 +43,7 @@ fn wl1_the_gate_is_recursive_and_in_gate_is_not_on_thread() {
 
 #[test]
 fn wl1_gated_state_touched_off_the_gate_is_a_violation_not_a_panic() {
-    for seed in 0..20 {
+    for seed in 0..SEEDS {
         let run = run(seed, "", |kit| {
             let (_owner, work_loop) = owner(kit);
             let state = Gated::new(&work_loop, 0);
@@ -314,7 +314,7 @@ fn wl13_without_interrupt_sources_everything_runs_on_other_threads() {
 
 #[test]
 fn wl14_holding_the_gate_for_too_long_is_reported() {
-    for seed in 0..20 {
+    for seed in 0..SEEDS {
         let run = run(seed, "", |kit| {
             let (_owner, work_loop) = owner(kit);
             work_loop.set_maximum_lock_time(Some(1_000_000));
