@@ -31,7 +31,7 @@ impl Ring {
 
     /// Sets the command word.
     pub fn command(&self, command: Command) {
-        let _ = self.memory.store(command as u32, self.at(COMMAND), Ordering::Release);
+        let _ = self.memory.store(command.word(), self.at(COMMAND), Ordering::Release);
     }
 
     /// Takes out what the guest has published, at most one ring full; calls `sink` for each.

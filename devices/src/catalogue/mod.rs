@@ -11,7 +11,7 @@ pub use settings::{Settings, parse_size, parse_time};
 use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::Plug;
-use crate::fault::plane::Site;
+use crate::fault::plane::{Site, guest_word};
 use crate::virtio::VirtioPci;
 use crate::virtio::block::Block;
 use crate::virtio::store::{BlockStore, MemoryStore};
@@ -231,11 +231,10 @@ const VIRTIO_BLK: Model = Model {
 };
 
 /// What the guest does with a device, as words of a trigger: the trace's words about a nub and its stack. `timer.fire` is not among
-/// them: in plans, that is the device's own timer.
+/// them: in plans, that is the device's own timer, and the guest's is `timer.action`.
 pub fn guest_sites() -> impl Iterator<Item = &'static str> {
     let about_a_nub = |kind: &&Kind| (Kind::GateClose..=Kind::TouchAfterRemoval).contains(*kind);
-    let words = Kind::ALL.iter().filter(about_a_nub).map(|kind| kind.word());
-    words.filter(|word| Site::from_word(word).is_none())
+    Kind::ALL.iter().filter(about_a_nub).map(|kind| guest_word(*kind))
 }
 
 /// Every model.

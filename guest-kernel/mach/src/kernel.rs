@@ -179,6 +179,18 @@ impl Kernel {
         self.machine.traced()
     }
 
+    /// Asks for memory for one more `what`, which the machine may refuse by plan.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn allocate(&self, what: &str) -> Result<(), OutOfMemory> {
+        if self.machine.has_memory() {
+            return Ok(());
+        }
+        self.trace(Event::new(Kind::NoMemory).text(what));
+        Err(OutOfMemory)
+    }
+
     /// Writes a line to the console (S9: synchronous).
     pub fn log(&self, message: fmt::Arguments<'_>) {
         self.machine.console(&alloc::format!("{message}\n"));
@@ -222,6 +234,7 @@ impl Kernel {
         policy: Policy,
         body: Body,
     ) -> Result<Arc<Thread>, OutOfMemory> {
+        self.allocate("thread")?;
         let thread = self.new_thread(name, priority.min(127), policy, Some(body));
         let context = self.machine.create(thread.id())?;
         *thread.context.lock() = Some(context);

@@ -165,6 +165,19 @@ impl Kernel {
         }
     }
 
+    /// The machine takes the rest of its quantum from the thread that runs on `cpu`, this one (S3).
+    pub(crate) fn use_up_quantum(&self, cpu: usize) {
+        let mut sched = self.sched_lock();
+        if sched.is_idle(cpu) {
+            return;
+        }
+        // Armed again when the thread goes on or another one starts.
+        sched.cpus[cpu].used_up = true;
+        sched.cpus[cpu].quantum_end = u64::MAX;
+        drop(sched);
+        self.cpus[cpu].reschedule.store(true, Ordering::Relaxed);
+    }
+
     /// Puts `due` into this CPU's deadline queue; where it is.
     pub(crate) fn set_deadline(&self, time: u64, due: Due) -> (usize, (u64, u64)) {
         let mut sched = self.sched_lock();

@@ -50,6 +50,8 @@ kinds! {
     Done = 6, "run.done";
     /// A check inside the kernel failed: `text` is the rule (`WL1`, `CG6` …), `arg` a detail.
     Violation = 7, "oracle.violation";
+    /// An allocation failed because the plan wants it; `text` = of what.
+    NoMemory = 9, "memory.none";
     /// A class has `arg` instances left at the end of the run; `text` = class.
     ClassCount = 8, "class.count";
 

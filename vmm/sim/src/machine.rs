@@ -211,6 +211,10 @@ impl Machine for SimMachine {
         self.hot(|h| h.reap.set(true));
     }
 
+    fn has_memory(&self) -> bool {
+        self.hot(|h| cold(|c| c.faults.has_memory(h.now.get())))
+    }
+
     #[inline]
     fn point(&self, _: Point) {
         self.pass(cost::POINT);
