@@ -1,10 +1,12 @@
 //! The models that a plan can plug in, with their options and sites.
 
+mod actions;
 mod check;
 #[cfg(test)]
 mod properties;
 mod settings;
 
+pub use actions::{ACTIONS, ActionSpec};
 pub use check::check;
 pub use settings::{Settings, parse_size, parse_time};
 

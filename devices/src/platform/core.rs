@@ -36,6 +36,8 @@ pub struct Core {
     pub end: u64,
     /// The CPU whose event the plan answers.
     pub cpu: Option<u32>,
+    /// Machine time at which there is memory again.
+    pub scarce_until: u64,
     /// Changes whenever doorbells may have moved.
     pub generation: u64,
 }
@@ -218,6 +220,7 @@ impl Core {
                 Due::MuteEnd(slot) => self.end_mute(slot, host),
                 Due::LinkUp { slot, epoch } => self.link_up(slot, epoch, host),
                 Due::Resume(slot) => self.resume(slot, host),
+                Due::Plenty => self.end_scarcity(host),
                 Due::Late { slot, epoch, index } => self.arrive(slot, epoch, index, host),
                 Due::Echo { slot, epoch } => self.echo(slot, epoch, host),
                 Due::Land { slot, epoch, number } => self.land(slot, epoch, number, host),

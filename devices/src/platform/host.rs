@@ -30,6 +30,8 @@ pub enum Ask {
         /// What probabilities are drawn from.
         seed: u64,
     },
+    /// There is memory again.
+    Plenty,
     /// A client of the device in this slot dies.
     Kill {
         /// Root port number.

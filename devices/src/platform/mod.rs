@@ -109,6 +109,7 @@ impl Platform {
             run_for: plan.run_for,
             end: u64::MAX,
             cpu: None,
+            scarce_until: 0,
             generation: 0,
         };
         Ok(Self { core, config_address: 0 })

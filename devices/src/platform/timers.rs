@@ -34,6 +34,8 @@ pub enum Due {
     },
     /// The end of a freeze or of a delay.
     Resume(usize),
+    /// There is memory again.
+    Plenty,
     /// An interrupt that is late.
     Late {
         /// Index of the slot.

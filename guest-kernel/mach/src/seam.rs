@@ -32,7 +32,7 @@ pub const TIMER_VECTOR: u8 = 0xef;
 /// The vector of [`Machine::ipi`]: look at your run queue.
 pub const RESCHEDULE_VECTOR: u8 = 0xee;
 /// The vector by which the machine forces a preemption: the running thread has used up its quantum.
-pub const PREEMPT_VECTOR: u8 = 0xed;
+pub const PREEMPT_VECTOR: u8 = trace::ring::PREEMPT_VECTOR;
 /// First vector that the kernel gives to devices.
 pub const FIRST_DEVICE_VECTOR: u8 = 0x30;
 /// Last vector that the kernel gives to devices.

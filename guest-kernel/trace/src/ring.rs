@@ -41,6 +41,9 @@ pub const SEQUENCE: usize = 36;
 /// The interrupt vector that tells the guest to look at [`COMMAND`].
 pub const COMMAND_VECTOR: u8 = 0xec;
 
+/// The interrupt vector that takes the rest of its quantum from the thread that runs.
+pub const PREEMPT_VECTOR: u8 = 0xed;
+
 /// What the host asks of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {

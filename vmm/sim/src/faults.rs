@@ -1,6 +1,6 @@
 //! What a plan does to the processors and the memory.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use devices::{fault::plan, platform::Ask};
 use mach::seam::{PREEMPT_VECTOR, TIMER_VECTOR};
@@ -47,8 +47,6 @@ pub(crate) struct Faults {
     scarce_after: AtomicU32,
     scarce_below: AtomicU32,
     scarce_state: AtomicU64,
-    /// Virtual time at which memory is no longer scarce; `u64::MAX` = never.
-    scarce_until: u64,
     race: Option<Race>,
 }
 
@@ -72,10 +70,7 @@ impl Faults {
     }
 
     /// Whether there is memory for one more allocation.
-    pub fn has_memory(&self, now: u64) -> bool {
-        if now >= self.scarce_until {
-            self.scarce_below.store(0, Ordering::Relaxed);
-        }
+    pub fn has_memory(&self) -> bool {
         let Self { scarce_after: after, scarce_below: below, scarce_state: state, .. } = self;
         Scarcity { after, below, state }.allows()
     }
@@ -110,7 +105,8 @@ impl Cold {
                 let cpu = cpu.map_or(h.cpu.get(), |cpu| cpu as usize);
                 self.raise_now(h, cpu, PREEMPT_VECTOR);
             }
-            Ask::FailAlloc { which, seed } => self.make_scarce(which, seed, now),
+            Ask::FailAlloc { which, seed } => self.make_scarce(which, seed),
+            Ask::Plenty => *self.faults.scarce_below.get_mut() = 0,
             Ask::Kill { slot } => {
                 self.faults.kill |= 1_u32.checked_shl(slot).unwrap_or(0);
                 self.raise(h, 0, COMMAND_VECTOR);
@@ -119,16 +115,15 @@ impl Cold {
         }
     }
 
-    fn make_scarce(&mut self, which: plan::Scarcity, seed: u64, now: u64) {
+    fn make_scarce(&mut self, which: plan::Scarcity, seed: u64) {
         let faults = &mut self.faults;
         match which {
             plan::Scarcity::Nth(n) => {
                 *faults.scarce_after.get_mut() = u32::try_from(n).unwrap_or(u32::MAX);
             }
-            plan::Scarcity::Chance { chance, duration } => {
+            plan::Scarcity::Chance { chance, .. } => {
                 *faults.scarce_below.get_mut() = chance.of_32_bits();
                 *faults.scarce_state.get_mut() = seed;
-                faults.scarce_until = duration.map_or(u64::MAX, |time| now.saturating_add(time));
             }
         }
     }

@@ -212,7 +212,7 @@ impl Machine for SimMachine {
     }
 
     fn has_memory(&self) -> bool {
-        self.hot(|h| cold(|c| c.faults.has_memory(h.now.get())))
+        self.hot(|_| cold(|c| c.faults.has_memory()))
     }
 
     #[inline]

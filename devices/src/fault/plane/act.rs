@@ -1,7 +1,7 @@
 //! What the actions do. All of them take effect at once, whoever is running.
 
 use super::rules::Act;
-use crate::fault::plan::GuestFault;
+use crate::fault::plan::{GuestFault, Scarcity};
 use crate::pci::function::Raised;
 use crate::platform::core::Core;
 use crate::platform::host::{Ask, Host};
@@ -75,7 +75,7 @@ impl Core {
                 self.ask("kill", slot, Ask::Kill { slot }, host);
             }
             Act::Guest(fault) => {
-                let ask = self.guest_fault(fault);
+                let ask = self.guest_fault(fault, host.now());
                 self.ask(fault.word(), 0, ask, host);
             }
         }
@@ -89,12 +89,30 @@ impl Core {
         }
     }
 
-    fn guest_fault(&mut self, fault: GuestFault) -> Ask {
+    fn guest_fault(&mut self, fault: GuestFault, now: u64) -> Ask {
         match fault {
-            GuestFault::Stall { cpu, duration } => Ask::Stall { cpu, duration },
-            GuestFault::ClockJump { by } => Ask::ClockJump { by },
+            // Not beyond the plan's end: from there on the guest must be able to work.
+            GuestFault::Stall { cpu, duration } => {
+                Ask::Stall { cpu, duration: duration.min(self.end.saturating_sub(now)) }
+            }
+            GuestFault::ClockJump { by } => Ask::ClockJump { by: by.min(self.end.saturating_sub(now)) },
             GuestFault::Preempt { cpu } => Ask::Preempt { cpu: cpu.or(self.cpu) },
-            GuestFault::FailAlloc(which) => Ask::FailAlloc { which, seed: self.plane.dice.roll() },
+            GuestFault::FailAlloc(which) => {
+                if let Scarcity::Chance { duration, .. } = which {
+                    let until = duration.map_or(self.end, |time| now.saturating_add(time)).min(self.end);
+                    self.scarce_until = self.scarce_until.max(until);
+                    self.timers.push(until, Due::Plenty);
+                }
+                Ask::FailAlloc { which, seed: self.plane.dice.roll() }
+            }
+        }
+    }
+
+    /// The time of scarce memory is over, unless another has begun.
+    pub(crate) fn end_scarcity(&self, host: &mut dyn Host) {
+        if host.now() >= self.scarce_until {
+            host.fault(0, "fail-alloc-end");
+            host.ask(Ask::Plenty);
         }
     }
 
