@@ -156,13 +156,29 @@ impl Parts {
     fn pump(&self) {
         for engine in Engine::ALL {
             let now = self.kernel.now();
-            let op =
-                self.state.with(|s| if s.offline { None } else { s.requests.start(engine, now).cloned() });
-            if let Some(op) = op {
+            let work = self.state.with(|s| {
+                if s.offline { None } else { s.requests.start(engine, now).map(|(r, op)| (r, op.clone())) }
+            });
+            let Some((running, op)) = work else { continue };
+            if running.waiting {
+                self.begin_if_idle(engine, &op);
+            } else {
                 self.card.start(&op);
-                self.arm();
             }
+            self.arm();
         }
+    }
+
+    /// Begins with what waits for an engine that was at something else, if that is over: an engine takes no second order while it works, and
+    /// what it then says is about the first. Whether it began.
+    fn begin_if_idle(&self, engine: Engine, op: &Op) -> bool {
+        let idle = self.card.is_idle(engine);
+        if idle {
+            let now = self.kernel.now();
+            self.state.with(|s| s.requests.begin(engine, now));
+            self.card.start(op);
+        }
+        idle
     }
 
     fn arm(&self) {
@@ -191,6 +207,9 @@ impl Parts {
             if s.offline { None } else { s.requests.running(engine).map(|(r, op)| (r, op.clone())) }
         });
         let Some((running, op)) = running else { return false };
+        if running.waiting {
+            return self.begin_if_idle(engine, &op);
+        }
         match self.card.look(engine, running, &op) {
             // Silence: if the device is gone, the removal will say so and fail what is in flight; if not, the watchdog will.
             Look::Busy | Look::Silent => false,
@@ -219,7 +238,7 @@ impl Parts {
                 s.requests.running(engine).is_some_and(|(r, _)| now.saturating_sub(r.since) >= TIMEOUT_NS)
             });
             if late && !self.settle(engine) {
-                let woken = self.state.with(|s| s.requests.finish(engine, Err(IOReturn::Timeout)));
+                let woken = self.state.with(|s| s.requests.give_up(engine, IOReturn::Timeout));
                 self.wake(woken);
             }
         }
