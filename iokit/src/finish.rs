@@ -44,11 +44,13 @@ impl IoKit {
         if let Some(at) = self.args().finish {
             call.enter_at(at);
         }
+        let killer = self.clone();
         self.kernel().set_command_handler(Arc::new(move |kernel: &KernelRef, command| match command {
             Command::Finish => {
                 call.enter();
             }
             Command::ShowAllStacks => kernel.kprintf(format_args!("{}", kernel.show_all_threads())),
+            Command::Kill(slots) => killer.doom(slots),
             Command::None => {}
         }));
     }

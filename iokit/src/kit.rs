@@ -35,6 +35,9 @@ struct Kit {
     root: SpinLock<Option<ServiceRef>>,
     finishing: AtomicBool,
     finish_hooks: SpinLock<Vec<FinishHook>>,
+    /// Slots whose devices shall lose a client, bit n = slot n; and who waits for that.
+    doomed: AtomicU32,
+    doom: WaitEvent,
     catalogue: Catalogue,
     notifications: Notifications,
     matcher: Matcher,
@@ -62,6 +65,8 @@ impl IoKit {
             root: SpinLock::new(None),
             finishing: AtomicBool::new(false),
             finish_hooks: SpinLock::new(Vec::new()),
+            doomed: AtomicU32::new(0),
+            doom: kernel.new_event(),
             catalogue: Catalogue::new(),
             notifications: Notifications::new(),
             matcher: Matcher::new(kernel),
@@ -175,6 +180,22 @@ impl IoKit {
     /// Whether the run is to end.
     pub(crate) fn finish_is_asked(&self) -> bool {
         self.0.finishing.load(Ordering::Acquire)
+    }
+
+    /// A client of each of these slots' devices shall die (bit n = slot n). Legal at interrupt level.
+    pub(crate) fn doom(&self, slots: u32) {
+        self.0.doomed.fetch_or(slots, Ordering::AcqRel);
+        self.kernel().wakeup(self.0.doom);
+    }
+
+    /// Whose clients shall die; asking takes the order.
+    pub(crate) fn take_doomed(&self) -> u32 {
+        self.0.doomed.swap(0, Ordering::AcqRel)
+    }
+
+    /// What whoever lets clients die waits on.
+    pub(crate) fn doom_event(&self) -> WaitEvent {
+        self.0.doom
     }
 
     pub(crate) fn take_finish_hooks(&self) -> Vec<FinishHook> {

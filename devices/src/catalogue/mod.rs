@@ -1,11 +1,13 @@
 //! The models that a plan can plug in, with their options and sites.
 
+mod actions;
 mod check;
 mod mirror;
 #[cfg(test)]
 mod properties;
 mod settings;
 
+pub use actions::{ACTIONS, ActionSpec};
 pub use check::check;
 pub use settings::{Settings, parse_size, parse_time};
 
@@ -13,7 +15,7 @@ use crate::daq;
 use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::Plug;
-use crate::fault::plane::Site;
+use crate::fault::plane::{Site, guest_word};
 use crate::virtio::VirtioPci;
 use crate::virtio::block::Block;
 use crate::virtio::store::{BlockStore, MemoryStore};
@@ -284,11 +286,10 @@ fn daq_settings(settings: &Settings<'_>) -> daq::Settings {
 }
 
 /// What the guest does with a device, as words of a trigger: the trace's words about a nub and its stack. `timer.fire` is not among
-/// them: in plans, that is the device's own timer.
+/// them: in plans, that is the device's own timer, and the guest's is `timer.action`.
 pub fn guest_sites() -> impl Iterator<Item = &'static str> {
     let about_a_nub = |kind: &&Kind| (Kind::GateClose..=Kind::TouchAfterRemoval).contains(*kind);
-    let words = Kind::ALL.iter().filter(about_a_nub).map(|kind| kind.word());
-    words.filter(|word| Site::from_word(word).is_none())
+    Kind::ALL.iter().filter(about_a_nub).map(|kind| guest_word(*kind))
 }
 
 /// Every model.

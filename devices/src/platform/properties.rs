@@ -3,6 +3,7 @@
 use super::testing::{Bench, on, plan, plug};
 use super::{Platform, layout};
 use crate::fault::plan::Action;
+use crate::fault::plan::tests::faults::{device_fault, guest_fault};
 use crate::fault::plane::{Act, Site};
 use crate::spec::{daq, edu, pci, virtio};
 use crate::virtio::testing as driver;
@@ -94,15 +95,18 @@ fn ram() -> impl Strategy<Value = Step> {
 fn act() -> impl Strategy<Value = Act> {
     let slot = 0..usize::from(SLOTS);
     prop_oneof![
-        slot.clone().prop_map(Act::Unplug),
-        slot.clone().prop_map(Act::Eject),
-        slot.clone().prop_map(Act::Replug),
-        slot.clone().prop_map(Act::Plug),
-        (slot, 1u64..100_000, 1u64..1_000_000).prop_map(|(slot, period, duration)| Act::Storm {
+        1 => slot.clone().prop_map(Act::Unplug),
+        1 => slot.clone().prop_map(Act::Eject),
+        1 => slot.clone().prop_map(Act::Replug),
+        1 => slot.clone().prop_map(Act::Plug),
+        1 => (slot.clone(), 1u64..100_000, 1u64..1_000_000).prop_map(|(slot, period, duration)| Act::Storm {
             slot,
             period,
             duration
         }),
+        4 => (slot.clone(), device_fault()).prop_map(|(slot, fault)| Act::Fault { slot, fault }),
+        1 => (slot, any::<bool>()).prop_map(|(slot, timer_first)| Act::Race { slot, timer_first }),
+        1 => guest_fault(1).prop_map(Act::Guest),
     ]
 }
 

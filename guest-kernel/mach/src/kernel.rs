@@ -198,6 +198,18 @@ impl Kernel {
         self.machine.traced()
     }
 
+    /// Asks for memory for one more `what`, which the machine may refuse by plan.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn allocate(&self, what: &str) -> Result<(), OutOfMemory> {
+        if self.machine.has_memory() {
+            return Ok(());
+        }
+        self.trace(Event::new(Kind::NoMemory).text(what));
+        Err(OutOfMemory)
+    }
+
     /// One turn of a spin loop.
     pub fn relax(&self) {
         self.machine.relax();
@@ -236,6 +248,7 @@ impl Kernel {
         policy: Policy,
         body: Body,
     ) -> Result<Arc<Thread>, OutOfMemory> {
+        self.allocate("thread")?;
         let thread = self.new_thread(name, priority.min(127), policy, Some(body));
         let context = self.machine.create(thread.id())?;
         *thread.context.lock() = Some(context);

@@ -48,6 +48,14 @@ impl Kernel {
         }
     }
 
+    /// The machine takes the rest of its quantum from the thread that runs on `cpu`, this one (S3).
+    pub(crate) fn use_up_quantum(&self, cpu: usize) {
+        let mut sched = self.sched_lock();
+        if !sched.is_idle(cpu) {
+            self.end_quantum(&mut sched, cpu, self.machine().now());
+        }
+    }
+
     fn end_quantum(&self, sched: &mut Scheduler, cpu: usize, now: u64) {
         // Armed again when the thread goes on or another one starts.
         sched.cpus[cpu].used_up = true;

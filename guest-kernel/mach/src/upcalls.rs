@@ -3,7 +3,7 @@
 use crate::band;
 use crate::kernel::Kernel;
 use crate::policy::Policy;
-use crate::seam::{RESCHEDULE_VECTOR, TIMER_VECTOR};
+use crate::seam::{PREEMPT_VECTOR, RESCHEDULE_VECTOR, TIMER_VECTOR};
 use crate::thread::RunState;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
@@ -68,6 +68,7 @@ impl Kernel {
         match vector {
             TIMER_VECTOR => self.timer_interrupt(cpu),
             RESCHEDULE_VECTOR => local.reschedule.store(true, Ordering::Relaxed),
+            PREEMPT_VECTOR => self.use_up_quantum(cpu),
             vector => self.interrupts.deliver(self, vector),
         }
         if self.traced() {

@@ -70,6 +70,9 @@ pub fn interrupt(vector: u8) -> bool {
         (Some(kernel), COMMAND_VECTOR) => {
             if let Some(bench) = guest().and_then(|g| g.bench.as_ref()) {
                 kernel.command(bench.command());
+                if let Some(kill) = bench.kill() {
+                    kernel.command(kill);
+                }
             }
             // What the command woke is looked at like what another CPU woke.
             kernel.interrupt(RESCHEDULE_VECTOR)
@@ -192,6 +195,10 @@ impl Machine for Guest {
 
     fn destroy(&self, context: ContextId) {
         context::destroy(context);
+    }
+
+    fn has_memory(&self) -> bool {
+        self.bench.as_ref().is_none_or(Bench::has_memory)
     }
 
     fn point(&self, _point: Point) {}

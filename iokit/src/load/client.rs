@@ -11,10 +11,17 @@ use mach::{KernelRef, Policy, band};
 const ERRORS_MAX: u32 = 16;
 
 /// A connection, shared by its threads; the last of them closes it.
-struct Client {
+pub(super) struct Client {
     connection: Connection,
     number: u32,
     shared: Shared,
+}
+
+impl Client {
+    /// Its connection.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 /// Starts client `number` on a thread of its own.
@@ -33,6 +40,7 @@ fn begin(session: Arc<Session>, service: ServiceRef, number: u32) {
     // The device may be gone again already: then there is nothing to do.
     if let Ok(connection) = connection {
         let client = Arc::new(Client { connection, number, shared: session.shared() });
+        session.connected(&client);
         for index in 1..session.depth() {
             let (own, shared) = (session.clone(), client.clone());
             let body = move |_: &KernelRef| work(own, shared, index);

@@ -10,6 +10,7 @@ mod daq;
 mod disk;
 mod exercise;
 mod pattern;
+mod reaper;
 mod session;
 
 use crate::IoKit;
@@ -21,8 +22,9 @@ use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
 use crate::value::Properties;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use client::Client;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exercise::Exercise;
 use mach::{KernelRef, SpinLock, WaitEvent, WaitMode};
@@ -41,6 +43,8 @@ struct Load {
     idle: WaitEvent,
     /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
     numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
+    /// The clients of all sessions, with their slots; some may have gone.
+    clients: SpinLock<Vec<(u32, Weak<Client>)>>,
 }
 
 /// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run.
@@ -54,7 +58,9 @@ pub fn start(kit: &IoKit) {
         running: AtomicU32::new(0),
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
+        clients: SpinLock::new(Vec::new()),
     });
+    load.start_reaper(kit);
     let exercises =
         [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
     for (class, exercise) in exercises {
@@ -83,6 +89,13 @@ impl Load {
     fn numbers(&self, slot: u32, clients: u32) -> Arc<Vec<AtomicU64>> {
         let fresh = || Arc::new((0..clients).map(|_| AtomicU64::new(0)).collect());
         self.numbers.lock(&self.kernel).entry(slot).or_insert_with(fresh).clone()
+    }
+
+    /// A client of the device in `slot` has connected.
+    fn connected(&self, slot: u32, client: &Arc<Client>) {
+        let mut clients = self.clients.lock(&self.kernel);
+        clients.retain(|(_, client)| client.strong_count() != 0);
+        clients.push((slot, Arc::downgrade(client)));
     }
 
     fn is_stopping(&self) -> bool {

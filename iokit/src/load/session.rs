@@ -1,7 +1,7 @@
 //! One workload on one published service, from its beginning to its end.
 
 use super::Load;
-use super::client;
+use super::client::{self, Client};
 use super::exercise::{Exercise, Outcome, Shared, Worker};
 use crate::bootargs::LoadArgs;
 use crate::service::ServiceRef;
@@ -60,6 +60,13 @@ impl Session {
         for number in 0..args.clients {
             client::spawn(&session, service, number);
         }
+        // The last one to leave ends the session: that may be this one, if there was no memory for clients.
+        session.leave();
+    }
+
+    /// A client has connected.
+    pub(super) fn connected(&self, client: &Arc<Client>) {
+        self.load.connected(self.slot, client);
     }
 
     pub(super) fn kernel(&self) -> &KernelRef {

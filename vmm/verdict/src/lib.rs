@@ -5,6 +5,7 @@
 //! each `expect` of the plan held. The oracles run always; a violation is named after the rule it breaks.
 #![forbid(unsafe_code)]
 
+mod excuse;
 mod expect;
 mod finding;
 mod ledger;

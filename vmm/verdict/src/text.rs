@@ -57,7 +57,12 @@ fn ledger(verdict: &Verdict, out: &mut String) {
             _ = write!(out, " {count:>10}");
         }
         let sign = if c.balanced() { "issued = completed + offline" } else { "NOT BALANCED" };
-        _ = writeln!(out, "   {sign}");
+        _ = write!(out, "   {sign}");
+        if c.explained() > 0 {
+            let (errors, corrupt) = (c.error_explained, c.corrupt_explained);
+            _ = write!(out, " + explained by faults: {errors} error, {corrupt} corrupt");
+        }
+        out.push('\n');
     }
 }
 

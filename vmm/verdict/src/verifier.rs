@@ -7,7 +7,7 @@ use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
 use crate::verdict::{Ended, Verdict};
-use devices::fault::plan::{Action, Plan};
+use devices::fault::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trace::{Event, Kind};
 
@@ -161,7 +161,7 @@ impl Verifier {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push((self.names.plan_time(event.time), device.clone(), word.to_owned()));
         }
-        if matches!(word, "unplug" | "eject") && self.removals.len() < MAX_REMOVALS {
+        if matches!(word, "unplug" | "eject" | "link-down") && self.removals.len() < MAX_REMOVALS {
             let requests = (self.ledger.issued(), self.ledger.in_flight(event.slot));
             let stack = self.order.attached(event.slot);
             let at = self.names.plan_time(event.time);
@@ -199,6 +199,9 @@ impl Verifier {
     }
 
     fn device(&self, slot: u32) -> String {
+        if slot == 0 {
+            return "machine".to_owned();
+        }
         match self.plan.plugs.iter().find(|plug| plug.slot == slot) {
             Some(plug) => plug.name.clone(),
             None => format!("slot{slot}"),
@@ -305,14 +308,11 @@ impl Verifier {
             .rules
             .iter()
             .filter_map(|rule| {
-                let (word, device) = match &rule.action {
-                    Action::Unplug(device) => ("unplug", device),
-                    Action::Eject(device) => ("eject", device),
-                    Action::Replug(device) => ("replug", device),
-                    Action::Plug(device) => ("plug", device),
-                    Action::Storm { device, .. } => ("storm", device),
-                };
-                (!acted(word, device)).then(|| format!("{word} {device}"))
+                let word = rule.action.word();
+                match rule.action.device() {
+                    Some(device) => (!acted(word, device)).then(|| format!("{word} {device}")),
+                    None => (!self.acted.contains(&(0, word.to_owned()))).then(|| word.to_owned()),
+                }
             })
             .collect()
     }

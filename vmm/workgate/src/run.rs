@@ -104,7 +104,9 @@ fn on_machine(
     };
     let ran = match &chosen.machine {
         Machine::Sim => Ran::in_simulator(plan, args.seed, &mut sink)?,
-        Machine::Kvm(host) => Ran::on_kvm(plan, image.unwrap_or(guest_image::IMAGE), host, &mut sink)?,
+        Machine::Kvm(host) => {
+            Ran::on_kvm(plan, image.unwrap_or(guest_image::IMAGE), host, args.seed, &mut sink)?
+        }
     };
     progress.finish();
     match failed {
@@ -146,10 +148,11 @@ impl Ran {
         plan: &Plan,
         image: &[u8],
         host: &vmm::probe::HostReport,
+        seed: u64,
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Self, Failure> {
-        let outcome =
-            vmm::run(plan, image, &machine::kvm_options(host), sink).map_err(machine::kvm_failure)?;
+        let options = vmm::Options { seed, ..machine::kvm_options(host) };
+        let outcome = vmm::run(plan, image, &options, sink).map_err(machine::kvm_failure)?;
         Ok(Self {
             machine: "kvm",
             seed: None,

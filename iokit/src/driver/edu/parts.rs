@@ -107,11 +107,27 @@ impl Parts {
         }
         for engine in Engine::ALL {
             let now = self.kernel.now();
-            if let Some(op) = self.requests.with(|r| r.start(engine, now).cloned()) {
+            let work = self.requests.with(|r| r.start(engine, now).map(|(running, op)| (running, op.clone())));
+            let Some((running, op)) = work else { continue };
+            if running.waiting {
+                self.begin_if_idle(engine, &op);
+            } else {
                 self.card.start(&op);
-                self.frame.arm_watchdog();
             }
+            self.frame.arm_watchdog();
         }
+    }
+
+    /// Begins with what waits for an engine that was at something else, if that is over: an engine takes no second order while it works, and
+    /// what it then says is about the first. Whether it began.
+    fn begin_if_idle(&self, engine: Engine, op: &Op) -> bool {
+        let idle = self.card.is_idle(engine);
+        if idle {
+            let now = self.kernel.now();
+            self.requests.with(|r| r.begin(engine, now));
+            self.card.start(op);
+        }
+        idle
     }
 
     /// The interrupt's action: the engines that the filter heard of.
@@ -133,6 +149,9 @@ impl Parts {
         }
         let running = self.requests.with(|r| r.running(engine).map(|(running, op)| (running, op.clone())));
         let Some((running, op)) = running else { return false };
+        if running.waiting {
+            return self.begin_if_idle(engine, &op);
+        }
         match self.card.look(engine, running, &op) {
             // Silence: if the device is gone, the removal will say so and fail what is in flight; if not, the watchdog will.
             Look::Busy | Look::Silent => false,
@@ -161,7 +180,7 @@ impl Parts {
                 r.running(engine).is_some_and(|(running, _)| now.saturating_sub(running.since) >= TIMEOUT_NS)
             });
             if late && !self.settle(engine) {
-                let woken = self.requests.with(|r| r.finish(engine, Err(IOReturn::Timeout)));
+                let woken = self.requests.with(|r| r.give_up(engine, IOReturn::Timeout));
                 self.frame.wake(woken);
             }
         }

@@ -142,7 +142,7 @@ fn without_device(plan: &Plan, index: usize) -> Plan {
         p.loads.retain(|load| load.device != name);
         p.rules.retain(|rule| {
             let site = matches!(&rule.trigger, Trigger::Nth { device, .. } if *device == name);
-            !site && rule.action.device() != name
+            !site && rule.action.device() != Some(name.as_str())
         });
     })
 }
