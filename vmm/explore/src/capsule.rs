@@ -4,7 +4,7 @@
 //! workgate-capsule 1
 //! rule close-before-return
 //! hash 4be3a1f09c1d2e57
-//! schedule list 2
+//! schedule list 2 dice=0
 //! 1161450 cpu cpu=0 of=0b11 answer=1
 //! 1170000 latency cpu=1 of=0b10/8 answer=5
 //! plan surprise-removal.plan
@@ -80,9 +80,9 @@ impl std::fmt::Display for Capsule {
         writeln!(f, "rule {}", self.cause.as_ref().map_or("none", |cause| &cause.rule))?;
         writeln!(f, "hash {:016x}", self.hash)?;
         match &self.schedule {
-            Schedule::List(list) => {
-                writeln!(f, "schedule list {}", list.len())?;
-                list.iter().try_for_each(|deviation| writeln!(f, "{}", line(deviation)))?;
+            Schedule::List { deviations, dice } => {
+                writeln!(f, "schedule list {} dice={dice}", deviations.len())?;
+                deviations.iter().try_for_each(|deviation| writeln!(f, "{}", line(deviation)))?;
             }
             other => writeln!(f, "schedule {}", other.describe())?,
         }
@@ -152,7 +152,7 @@ impl<'t> Reader<'t> {
     }
 
     fn schedule(&mut self) -> Result<Schedule, CapsuleError> {
-        const EXPECTED: &str = "`plain`, `seed N`, `pct seed=N depth=N horizon=N` or `list N`";
+        const EXPECTED: &str = "`plain`, `seed N`, `pct seed=N depth=N horizon=N` or `list N dice=N`";
         let text = self.field("schedule")?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let number = |word: &str| word.parse::<u64>().ok();
@@ -164,8 +164,10 @@ impl<'t> Reader<'t> {
                 let depth = u32::try_from(keyed(depth, "depth")?).ok().filter(|depth| *depth <= 1024)?;
                 Some(Schedule::Pct { seed: keyed(seed, "seed")?, depth, horizon: keyed(horizon, "horizon")? })
             })(),
-            ["list", count] => match number(count) {
-                Some(count) if count <= MAX_DEVIATIONS as u64 => Some(self.list(count as usize)?),
+            ["list", count, dice] => match (number(count), keyed(dice, "dice")) {
+                (Some(count), Some(dice)) if count <= MAX_DEVIATIONS as u64 => {
+                    Some(Schedule::List { deviations: self.list(count as usize)?, dice })
+                }
                 _ => None,
             },
             _ => None,
@@ -173,7 +175,7 @@ impl<'t> Reader<'t> {
         read.ok_or_else(|| self.wrong(text, EXPECTED))
     }
 
-    fn list(&mut self, count: usize) -> Result<Schedule, CapsuleError> {
+    fn list(&mut self, count: usize) -> Result<Vec<Deviation>, CapsuleError> {
         const EXPECTED: &str = "`TIME KIND cpu=N of=MASK[/N][+N] answer=N`, in order of time";
         let mut list: Vec<Deviation> = Vec::new();
         for _ in 0..count {
@@ -184,7 +186,7 @@ impl<'t> Reader<'t> {
             }
             list.push(deviation);
         }
-        Ok(Schedule::List(list))
+        Ok(list)
     }
 }
 
@@ -248,7 +250,7 @@ mod tests {
                 0 => Schedule::Plain,
                 1 => Schedule::Seed(seed),
                 2 => Schedule::Pct { seed, depth, horizon: seed / 2 },
-                _ => Schedule::List(list),
+                _ => Schedule::List { deviations: list, dice: seed },
             };
             let capsule = capsule(schedule);
             prop_assert_eq!(Capsule::parse(&capsule.to_string()), Ok(capsule));
@@ -257,7 +259,7 @@ mod tests {
         #[test]
         fn no_text_is_a_panic(text in ".{0,200}", cut in 0..400_usize) {
             let _ = Capsule::parse(&text);
-            let whole = capsule(Schedule::List(vec![])).to_string();
+            let whole = capsule(Schedule::none(0)).to_string();
             let cut = whole.floor_char_boundary(cut);
             let _ = Capsule::parse(&whole[..cut]);
         }
@@ -270,11 +272,15 @@ mod tests {
             ("workgate-capsule 9\n".to_owned(), 1, "other versions"),
             (format!("{MAGIC}\nrule x\nhash zz\n"), 3, "16 hexadecimal"),
             (format!("{MAGIC}\nrule x\n"), 3, "`hash …`"),
-            (whole("list 1"), 5, "in order of time"),
-            (whole("list 99999999999"), 4, "`list N`"),
+            (whole("list 1 dice=0"), 5, "in order of time"),
+            (whole("list 99999999999 dice=0"), 4, "`list N dice=N`"),
             (whole("dice"), 4, "`seed N`"),
-            (whole("list 2\n9 cpu cpu=0 of=0b11 answer=1\n8 cpu cpu=0 of=0b11 answer=1"), 6, "in order"),
-            (whole("list 1\n9 cpu cpu=0 of=0b11 answer=2"), 5, "answer=N"),
+            (
+                whole("list 2 dice=0\n9 cpu cpu=0 of=0b11 answer=1\n8 cpu cpu=0 of=0b11 answer=1"),
+                6,
+                "in order",
+            ),
+            (whole("list 1 dice=0\n9 cpu cpu=0 of=0b11 answer=2"), 5, "answer=N"),
         ] {
             let error = Capsule::parse(&text).expect_err(&text);
             assert!(error.line == line && error.expected.contains(expected), "{text}: {error}");

@@ -42,7 +42,7 @@ pub fn ended(outcome: &Outcome) -> Ended {
 /// # Errors
 /// The machine cannot be started.
 pub fn run(plan: &Plan, schedule: &Schedule, sink: &mut dyn FnMut(&Event)) -> Result<Run, StartError> {
-    run_with(plan, schedule.chooser(), sink)
+    run_with(plan, schedule.chooser(), schedule.dice(), sink)
 }
 
 /// [`run`], and the schedule as a list: it gives the same run again. `None` if that would be too long a list.
@@ -55,7 +55,8 @@ pub fn recorded(
     sink: &mut dyn FnMut(&Event),
 ) -> Result<(Run, Option<Vec<Deviation>>), StartError> {
     let record = Record::default();
-    let run = run_with(plan, Box::new(Recording::new(schedule.chooser(), record.clone())), sink)?;
+    let chooser = Recording::new(schedule.chooser(), record.clone());
+    let run = run_with(plan, Box::new(chooser), schedule.dice(), sink)?;
     Ok((run, record.deviations()))
 }
 
@@ -69,13 +70,18 @@ pub fn with_decisions(
     sink: &mut dyn FnMut(&Event),
 ) -> Result<(Run, Vec<(Decision, u32)>), StartError> {
     let record = Record::with_decisions();
-    let run = run_with(plan, Box::new(Recording::new(chooser, record.clone())), sink)?;
+    let run = run_with(plan, Box::new(Recording::new(chooser, record.clone())), 0, sink)?;
     Ok((run, record.decisions()))
 }
 
-fn run_with(plan: &Plan, chooser: Box<dyn Chooser>, sink: &mut dyn FnMut(&Event)) -> Result<Run, StartError> {
+fn run_with(
+    plan: &Plan,
+    chooser: Box<dyn Chooser>,
+    dice: u64,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Run, StartError> {
     let mut verifier = Verifier::new(plan);
-    let machine = Sim::builder().chooser(chooser).limits(LIMITS);
+    let machine = Sim::builder().fault_seed(dice).chooser(chooser).limits(LIMITS);
     let outcome = sim::run_on(machine, plan, &mut |event| {
         verifier.event(event);
         sink(event);

@@ -74,7 +74,10 @@ impl Tasks for Exhaustive {
     }
 
     fn task(&self, number: u64) -> Task {
-        Task { plan: self.plan.clone(), schedule: Schedule::List(self.deviations(number)) }
+        Task {
+            plan: self.plan.clone(),
+            schedule: Schedule::List { deviations: self.deviations(number), dice: 0 },
+        }
     }
 }
 
@@ -129,7 +132,7 @@ mod tests {
         assert!(all.singles() > 100 && all.count() == Some(all.singles() + 1));
         for number in (1..=all.singles()).step_by(97) {
             let task = all.task(number);
-            let Schedule::List(list) = &task.schedule else { panic!("a list") };
+            let Schedule::List { deviations: list, .. } = &task.schedule else { panic!("a list") };
             let (run, taken) = execute::recorded(&task.plan, &task.schedule, &mut |_| {}).expect("it starts");
             assert_eq!(run.cause, None);
             assert_eq!(taken.as_ref(), Some(list), "the deviation is taken where it was recorded");

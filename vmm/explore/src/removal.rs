@@ -117,7 +117,7 @@ impl Removals {
         if base.plugs.is_empty() {
             return Err("the plan plugs no device in, so none can be pulled out".to_owned());
         }
-        let schedule = Schedule::List(Vec::new());
+        let schedule = Schedule::none(0);
         let mut reference = Reference::default();
         let run = execute::run(&base, &schedule, &mut |event| reference.event(event))
             .map_err(|error| error.to_string())?;
@@ -246,9 +246,10 @@ impl Removals {
             (Company::Timer, Some(When { machine, cpu, .. })) => {
                 let cpus = 1 << cpu;
                 let decision = Decision { now: machine, kind: Kind::Elapse, alternatives: 3, cpus, cpu };
-                Schedule::List(vec![Deviation { decision, skip: 0, answer: 2 }])
+                let deviations = vec![Deviation { decision, skip: 0, answer: 2 }];
+                Schedule::List { deviations, dice: 0 }
             }
-            _ => Schedule::List(Vec::new()),
+            _ => Schedule::none(0),
         }
     }
 }
@@ -371,6 +372,6 @@ mod tests {
         assert_eq!(count(Company::Interrupt), alone.injections.len());
         assert_eq!(count(Company::Timer), known);
         let timer = pairs.injections.iter().find(|i| i.company == Company::Timer).expect("there are some");
-        assert!(matches!(pairs.schedule(timer), Schedule::List(list) if list.len() == 1));
+        assert!(matches!(pairs.schedule(timer), Schedule::List { deviations, .. } if deviations.len() == 1));
     }
 }

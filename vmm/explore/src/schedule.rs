@@ -48,8 +48,13 @@ pub enum Schedule {
         /// Machine time in which they fall, ns.
         horizon: u64,
     },
-    /// First answers, but for these: a CPU runs until it halts or spins, interrupts come at once.
-    List(Vec<Deviation>),
+    /// First answers, but for some: a CPU runs until it halts or spins, interrupts come at once.
+    List {
+        /// The answers other than the first, in order of time.
+        deviations: Vec<Deviation>,
+        /// Seed of the plan's own dice (`p=`, `corrupt`); the other schedules have it from their seed.
+        dice: u64,
+    },
 }
 
 impl Schedule {
@@ -59,7 +64,21 @@ impl Schedule {
             Self::Plain => Box::new(Plain),
             Self::Seed(seed) => Box::new(Seeded::new(*seed)),
             Self::Pct { seed, depth, horizon } => Box::new(Pct::new(*seed, *depth, *horizon)),
-            Self::List(deviations) => Box::new(ListChooser::new(deviations.clone())),
+            Self::List { deviations, .. } => Box::new(ListChooser::new(deviations.clone())),
+        }
+    }
+
+    /// No deviations; the plan's dice have the seed `dice`.
+    pub const fn none(dice: u64) -> Self {
+        Self::List { deviations: Vec::new(), dice }
+    }
+
+    /// Seed of the plan's own dice.
+    pub const fn dice(&self) -> u64 {
+        match self {
+            Self::Plain => 0,
+            Self::Seed(seed) | Self::Pct { seed, .. } => *seed,
+            Self::List { dice, .. } => *dice,
         }
     }
 
@@ -69,7 +88,7 @@ impl Schedule {
             Self::Plain => "plain".to_owned(),
             Self::Seed(seed) => format!("seed {seed}"),
             Self::Pct { seed, depth, horizon } => format!("pct seed={seed} depth={depth} horizon={horizon}"),
-            Self::List(deviations) => {
+            Self::List { deviations, .. } => {
                 let preemptions = deviations.iter().filter(|d| d.decision.kind == Kind::Cpu).count();
                 format!("{} deviations, {preemptions} of them preemptions", deviations.len())
             }

@@ -6,7 +6,7 @@ use devices::fault::plan::Plan;
 
 fn plan() -> Plan {
     let text = "machine cpus=2\nplug edu0 edu slot=1\nload edu0 clients=2 depth=2\non edu0.mmio.write #40 unplug edu0\n\
-                at 500us replug edu0\nrun for=1ms\n";
+                on edu0.irq.raise p=0.05 delay edu0 by=3us\n                at 500us replug edu0\nrun for=1ms\n";
     Plan::parse("t.plan", text).expect("a good plan")
 }
 
@@ -21,7 +21,9 @@ fn a_recorded_schedule_gives_the_same_trace() {
         let (run, list) = execute::recorded(&plan, &schedule, &mut |_| {}).expect("it starts");
         let list = list.expect("a short run");
         lengths.push(list.len());
-        let again = execute::run(&plan, &Schedule::List(list), &mut |_| {}).expect("it starts");
+        let again =
+            execute::run(&plan, &Schedule::List { deviations: list, dice: schedule.dice() }, &mut |_| {})
+                .expect("it starts");
         assert_eq!(run.outcome.trace_hash, again.outcome.trace_hash, "{schedule:?}");
     }
     assert!(lengths.iter().any(|n| *n > 100) && lengths.iter().any(|n| *n < 100), "{lengths:?}");

@@ -86,7 +86,7 @@ fn finish(small: &Failing, runs: u64) -> Shrunk {
         |run: &execute::Run| run.cause.as_ref() == Some(&small.cause) && run.outcome.trace_hash == hash;
     let verified = (0..VERIFIED).filter(|_| run().is_some_and(|run| same(&run))).count() as u32;
     let deviations: &[_] = match &small.schedule {
-        Schedule::List(list) => list,
+        Schedule::List { deviations, .. } => deviations,
         _ => &[],
     };
     let preempts = |d: &&crate::Deviation| d.decision.kind == sim::chooser::Kind::Cpu;

@@ -13,6 +13,8 @@ use devices::fault::plan::{Plan, Trigger};
 const SEEDS: u64 = 8;
 /// Machine time that a run goes on behind its first finding, in nanoseconds.
 const BEHIND: u64 = 1_000;
+/// Occurrences that are tried in place of a probability.
+const CERTAIN: u64 = 4;
 /// Least memory of a machine, as the simulator wants it.
 const LEAST_MEMORY: u64 = 16 << 20;
 
@@ -47,7 +49,8 @@ fn attempt(best: &Failing, plan: Plan, budget: &mut Budget<'_>) -> Option<Failin
         return None;
     }
     let seeds = (0..SEEDS).map(Schedule::Seed);
-    let schedules = [Schedule::List(Vec::new()), Schedule::Plain, best.schedule.clone()].into_iter();
+    let none = Schedule::none(best.schedule.dice());
+    let schedules = [none, Schedule::Plain, best.schedule.clone()].into_iter();
     let schedule = schedules.chain(seeds).find(|schedule| breaks(&plan, schedule, &best.cause, budget))?;
     Some(Failing { plan, schedule, cause: best.cause.clone() })
 }
@@ -106,8 +109,12 @@ fn numbers(plan: &Plan, list: &mut Vec<Plan>) {
         let value = match &rule.trigger {
             Trigger::Nth { count, .. } => *count,
             Trigger::At(time) | Trigger::Every(time) => *time,
-            #[allow(unreachable_patterns)] // triggers without a number
-            _ => 1,
+            Trigger::Chance { device, site, .. } => {
+                // One of the first occurrences may be enough, and needs no dice.
+                let nth = |count| Trigger::Nth { device: device.clone(), site: site.clone(), count };
+                list.extend((1..=CERTAIN).map(|count| edited(plan, |p| p.rules[n].trigger = nth(count))));
+                continue;
+            }
         };
         list.extend(smaller(value).map(|value| edited(plan, |p| set(&mut p.rules[n].trigger, value))));
     }
@@ -117,8 +124,7 @@ fn set(trigger: &mut Trigger, value: u64) {
     match trigger {
         Trigger::Nth { count, .. } => *count = value,
         Trigger::At(time) | Trigger::Every(time) => *time = value,
-        #[allow(unreachable_patterns)] // triggers without a number
-        _ => {}
+        Trigger::Chance { .. } => {}
     }
 }
 
@@ -141,7 +147,10 @@ fn without_device(plan: &Plan, index: usize) -> Plan {
         let name = p.plugs.remove(index).name;
         p.loads.retain(|load| load.device != name);
         p.rules.retain(|rule| {
-            let site = matches!(&rule.trigger, Trigger::Nth { device, .. } if *device == name);
+            let site = matches!(
+                &rule.trigger,
+                Trigger::Nth { device, .. } | Trigger::Chance { device, .. } if *device == name
+            );
             !site && rule.action.device() != Some(name.as_str())
         });
     })

@@ -6,10 +6,13 @@ use crate::schedule::{Deviation, Schedule};
 
 /// The schedule with the fewest deviations found.
 pub fn shrink(failing: &Failing, budget: &mut Budget<'_>) -> Schedule {
-    let mut fails =
-        |list: &[Deviation]| breaks(&failing.plan, &Schedule::List(list.to_vec()), &failing.cause, budget);
+    let dice = failing.schedule.dice();
+    let mut fails = |list: &[Deviation]| {
+        let schedule = Schedule::List { deviations: list.to_vec(), dice };
+        breaks(&failing.plan, &schedule, &failing.cause, budget)
+    };
     if fails(&[]) {
-        return Schedule::List(Vec::new());
+        return Schedule::none(dice);
     }
     let recorded = execute::recorded(&failing.plan, &failing.schedule, &mut |_| {});
     let Ok((_, Some(list))) = recorded else { return failing.schedule.clone() };
@@ -17,7 +20,7 @@ pub fn shrink(failing: &Failing, budget: &mut Budget<'_>) -> Schedule {
         return failing.schedule.clone();
     }
     let list = fewer(list, &mut fails);
-    Schedule::List(smaller(list, &mut fails))
+    Schedule::List { deviations: smaller(list, &mut fails), dice }
 }
 
 /// Takes chunks away, from halves down to single ones, until none can go.

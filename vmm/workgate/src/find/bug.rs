@@ -70,7 +70,9 @@ pub fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
 /// What a person reads about a small bug.
 pub fn told(cause: &Cause, capsule: &Capsule, path: &Path) -> String {
     let list = match &capsule.schedule {
-        Schedule::List(list) if list.is_empty() => "no deviation: it needs no luck".to_owned(),
+        Schedule::List { deviations, .. } if deviations.is_empty() => {
+            "no deviation: it needs no luck".to_owned()
+        }
         schedule => schedule.describe(),
     };
     let plan: String = capsule.plan.lines().map(|line| format!("    {line}\n")).collect();
