@@ -66,6 +66,13 @@ struct Slot {
     held: AtomicU64,
 }
 
+impl Slot {
+    #[inline]
+    fn push(&self, class: LockClass) {
+        self.held.store(self.held.load(Ordering::Relaxed) << 8 | u64::from(class.0), Ordering::Relaxed);
+    }
+}
+
 /// Classes, edges, and who holds what.
 pub(crate) struct LockOrder {
     names: Mutex<Vec<String>>,
@@ -110,7 +117,7 @@ impl LockOrder {
 
     fn push(&self, thread: ThreadId, class: LockClass) {
         if let Some(slot) = self.slot_of(thread).or_else(|| self.claim(thread)) {
-            slot.held.store(slot.held.load(Ordering::Relaxed) << 8 | u64::from(class.0), Ordering::Relaxed);
+            slot.push(class);
         }
     }
 
@@ -234,16 +241,29 @@ impl Kernel {
             .collect()
     }
 
-    /// Thread `me`, the running one, is about to wait for a lock of `class`, or has taken one.
+    /// Thread `me`, the running one, is about to wait for a lock of `class`.
     #[inline]
-    pub(crate) fn order_taken(&self, class: LockClass, me: ThreadId) {
+    pub(crate) fn order_wanted(&self, class: LockClass, me: ThreadId) {
         let held = self.order.held_by(me);
         if held != 0 {
             self.check_order(held, class);
         }
     }
 
-    /// Thread `me` has a lock of `class` from now on.
+    /// Thread `me`, the running one, has taken a lock of `class`, and might have waited for it.
+    #[inline]
+    pub(crate) fn order_taken(&self, class: LockClass, me: ThreadId) {
+        match self.order.slot_of(me) {
+            Some(slot) => {
+                self.check_order(slot.held.load(Ordering::Relaxed), class);
+                slot.push(class);
+            }
+            // It holds nothing yet.
+            None => self.order.push(me, class),
+        }
+    }
+
+    /// Thread `me` has a lock of `class` from now on, whose order has been looked at or does not matter.
     #[inline]
     pub(crate) fn order_push(&self, class: LockClass, me: ThreadId) {
         self.order.push(me, class);

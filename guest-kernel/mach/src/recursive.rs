@@ -75,7 +75,7 @@ impl RecursiveLock {
             None => {
                 if !self.class.is_none() {
                     // Before the wait: a deadlock must not keep its reason to itself.
-                    kernel.order_taken(self.class, me);
+                    kernel.order_wanted(self.class, me);
                 }
                 self.lock_slow(kernel, me);
                 self.took(kernel, me, false);
@@ -84,16 +84,17 @@ impl RecursiveLock {
         me
     }
 
-    /// The first level is taken; `in_order` if its order has still to be looked at.
+    /// The first level is taken; `might_wait` if its order has still to be looked at.
     #[inline]
-    fn took(&self, kernel: &Kernel, me: ThreadId, in_order: bool) {
+    fn took(&self, kernel: &Kernel, me: ThreadId, might_wait: bool) {
         if self.class.is_none() {
             return;
         }
-        if in_order {
+        if might_wait {
             kernel.order_taken(self.class, me);
+        } else {
+            kernel.order_push(self.class, me);
         }
-        kernel.order_push(self.class, me);
     }
 
     /// Takes the lock, or one more level of it, if that needs no waiting; whether it did.

@@ -100,7 +100,7 @@ impl RawRwLock {
         kernel.machine().point(Point::Lock);
         let me = kernel.thread_id();
         if !self.class.is_none() {
-            kernel.order_taken(self.class, me);
+            kernel.order_wanted(self.class, me);
         }
         if !self.try_take(me, shared, WAITERS) {
             self.take_slow(kernel, me, shared);
