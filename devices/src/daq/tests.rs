@@ -231,10 +231,10 @@ fn the_set_up_is_checked_and_holds_still_while_it_runs() {
 #[test]
 fn a_ring_at_the_end_of_all_addresses_is_refused() {
     let (mut daq, mut world) = (Daq::new(Settings::default()), World::new());
-    daq.write(0, spec::RING_BASE, &(u64::MAX & !63).to_le_bytes(), &mut world);
+    daq.write(0, spec::RING_BASE, &(!63u64).to_le_bytes(), &mut world);
     let mut wide = [0; 8];
     daq.read(0, spec::RING_BASE, &mut wide, &mut world);
-    assert_eq!(u64::from_le_bytes(wide), u64::MAX & !63);
+    assert_eq!(u64::from_le_bytes(wide), !63u64);
     write(&mut daq, spec::RING_ENTRIES, 8, &mut world);
     write(&mut daq, spec::THRESHOLD, 4, &mut world);
     write(&mut daq, spec::CONTROL, spec::CONTROL_RUN, &mut world);
