@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+pub mod daq;
 pub mod device;
 pub mod edu;
 pub mod env;

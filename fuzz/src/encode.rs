@@ -68,18 +68,20 @@ fn act_like(plan: &Plan, trigger: &Trigger, action: &Action, scale: &Scale) -> A
         at.filter(|at| *at < DEVICES).unwrap_or(0)
     };
     let mut act = Act::default();
+    let mut occurrence = |device: &str, site: &str, count: u64| {
+        let at = number(device);
+        act.trigger = 3 + 4 * at as u8;
+        act.site = sites(&plan.plugs[at]).iter().position(|word| word == site).unwrap_or(0) as u8;
+        act.count = u16::try_from(count).unwrap_or(u16::MAX);
+    };
     match trigger {
         Trigger::At(time) => (act.trigger, act.count) = (1, scale.micros(*time)),
         Trigger::Every(time) => (act.trigger, act.count) = (2, scale.micros(*time)),
-        Trigger::Nth { device, site, count } => {
-            let at = number(device);
-            act.trigger = 3 + 4 * at as u8;
-            let words = sites(&plan.plugs[at]);
-            act.site = words.iter().position(|word| word == site).unwrap_or(0) as u8;
-            act.count = u16::try_from(*count).unwrap_or(u16::MAX);
-        }
+        Trigger::Nth { device, site, count } => occurrence(device, site, *count),
+        // A case knows no probability: the first time is likely enough.
+        Trigger::Chance { device, site, .. } => occurrence(device, site, 1),
     }
-    act.action = 5 * number(action.device()) as u8;
+    act.action = 5 * number(action.device().unwrap_or_default()) as u8;
     match action {
         Action::Unplug(_) => {}
         Action::Eject(_) => act.action += 1,
@@ -91,6 +93,8 @@ fn act_like(plan: &Plan, trigger: &Trigger, action: &Action, scale: &Scale) -> A
             let tens = (u64::from(scale.micros(*duration)) / 10).clamp(1, 256) - 1;
             act.storm = u16::from_le_bytes([rate as u8, tens as u8]);
         }
+        // A case knows no finer faults: a removal is the one that is most like all of them.
+        Action::Fault { .. } | Action::Race { .. } | Action::Kill(_) | Action::Guest(_) => {}
     }
     act
 }

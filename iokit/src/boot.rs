@@ -23,6 +23,9 @@ pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
 /// published. One that is to drive what a built-in driver wants too needs a higher score.
 pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKit)) -> IoKit {
     let kit = start(kernel, args);
+    if !args.log_is_synchronous() && kernel.start_log().is_err() {
+        panic!("no memory for the thread that writes the log");
+    }
     for word in &args.unknown {
         kernel.log(format_args!("iokit: unknown word on the command line: {word}"));
     }

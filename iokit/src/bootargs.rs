@@ -17,6 +17,9 @@ const OVERSTAY: u64 = 1_000_000;
 /// `io=` bit: changes to collections that the registry shares are logged, not fatal (kOSRegistryModsMode).
 const REGISTRY_MODS_MODE: u64 = 0x4_0000;
 
+/// `io=` bit: IOLog writes to the console at once (kIOLogSynchronous).
+const LOG_SYNCHRONOUS: u64 = 0x20_0000;
+
 /// Which age's rules apply where they differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Era {
@@ -126,6 +129,11 @@ impl BootArgs {
     /// Whether changing a collection that the registry shares is logged instead of a panic (R4).
     pub fn registry_modifications_are_logged(&self) -> bool {
         self.io & REGISTRY_MODS_MODE != 0
+    }
+
+    /// Whether IOLog waits for the console (S9).
+    pub fn log_is_synchronous(&self) -> bool {
+        self.io & LOG_SYNCHRONOUS != 0
     }
 
     /// The options of `slot`.
@@ -251,6 +259,13 @@ mod tests {
         assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8 }));
         assert_eq!((a.era, a.seed, a.finish), (Era::E104, 7, Some(100)));
         assert_eq!(a.unknown, vec!["quiet", "x=1"]);
+    }
+
+    #[test]
+    fn s9_a_bit_makes_the_log_synchronous() {
+        assert!(BootArgs::parse("io=0x200000").log_is_synchronous());
+        assert!(!BootArgs::parse("io=0x40000").log_is_synchronous());
+        assert!(BootArgs::parse("io=0x240000").registry_modifications_are_logged());
     }
 
     #[test]

@@ -44,11 +44,13 @@ impl IoKit {
         if let Some(at) = self.args().finish {
             call.enter_at(at);
         }
+        let killer = self.clone();
         self.kernel().set_command_handler(Arc::new(move |kernel: &KernelRef, command| match command {
             Command::Finish => {
                 call.enter();
             }
-            Command::ShowAllStacks => kernel.log(format_args!("{}", kernel.show_all_threads())),
+            Command::ShowAllStacks => kernel.kprintf(format_args!("{}", kernel.show_all_threads())),
+            Command::Kill(slots) => killer.doom(slots),
             Command::None => {}
         }));
     }
@@ -80,6 +82,7 @@ impl IoKit {
             }
         }
         self.report_classes();
+        self.kernel().flush_log();
         self.kernel().trace(Event::new(Kind::Done));
         self.kernel().machine().power_off();
     }

@@ -6,10 +6,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use mach::{KernelRef, RecursiveLock, SpinGuard, SpinLock, WaitEvent};
 
 use crate::{
-    bootargs::BootArgs,
+    bootargs::{BootArgs, Era},
     class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
     matching::{Catalogue, Matcher, Notifications},
-    registry::bundle::Bundles,
+    registry::{bundle::Bundles, property_lock},
     service::{Plain, ServiceBuilder, ServiceRef, WaitGraph},
     termination::Terminator,
 };
@@ -35,6 +35,9 @@ struct Kit {
     root: SpinLock<Option<ServiceRef>>,
     finishing: AtomicBool,
     finish_hooks: SpinLock<Vec<FinishHook>>,
+    /// Slots whose devices shall lose a client, bit n = slot n; and who waits for that.
+    doomed: AtomicU32,
+    doom: WaitEvent,
     catalogue: Catalogue,
     notifications: Notifications,
     matcher: Matcher,
@@ -50,6 +53,9 @@ struct Kit {
 impl IoKit {
     /// An empty registry with its root, and no threads yet: see [`crate::boot`].
     pub fn new(kernel: &KernelRef, args: &BootArgs) -> Self {
+        if args.era <= Era::E105 {
+            kernel.set_fail_safe(mach::FAIL_SAFE_800_QUANTA);
+        }
         let kit = Self(Arc::new(Kit {
             kernel: kernel.clone(),
             args: args.clone(),
@@ -59,13 +65,15 @@ impl IoKit {
             root: SpinLock::new(None),
             finishing: AtomicBool::new(false),
             finish_hooks: SpinLock::new(Vec::new()),
+            doomed: AtomicU32::new(0),
+            doom: kernel.new_event(),
             catalogue: Catalogue::new(),
             notifications: Notifications::new(),
             matcher: Matcher::new(kernel),
             terminator: Terminator::new(kernel),
             waits: WaitGraph::new(),
             bundles: Bundles::new(kernel),
-            property_lock: RecursiveLock::new(kernel),
+            property_lock: property_lock(kernel),
             planes: SpinLock::new(()),
         }));
         let root = ServiceBuilder::new(&kit, Box::new(Plain(&IO_REGISTRY_ROOT))).named("Root").build();
@@ -172,6 +180,22 @@ impl IoKit {
     /// Whether the run is to end.
     pub(crate) fn finish_is_asked(&self) -> bool {
         self.0.finishing.load(Ordering::Acquire)
+    }
+
+    /// A client of each of these slots' devices shall die (bit n = slot n). Legal at interrupt level.
+    pub(crate) fn doom(&self, slots: u32) {
+        self.0.doomed.fetch_or(slots, Ordering::AcqRel);
+        self.kernel().wakeup(self.0.doom);
+    }
+
+    /// Whose clients shall die; asking takes the order.
+    pub(crate) fn take_doomed(&self) -> u32 {
+        self.0.doomed.swap(0, Ordering::AcqRel)
+    }
+
+    /// What whoever lets clients die waits on.
+    pub(crate) fn doom_event(&self) -> WaitEvent {
+        self.0.doom
     }
 
     pub(crate) fn take_finish_hooks(&self) -> Vec<FinishHook> {

@@ -8,6 +8,7 @@
 //! something that a leg needs is missing here (a line names it; nothing is skipped in silence).
 #![forbid(unsafe_code)]
 
+mod campaign;
 mod console;
 mod error;
 mod initramfs;

@@ -59,22 +59,23 @@ impl Running {
         Ok(self.child.try_wait().map_err(LabError::io(self.name.clone()))?.is_some())
     }
 
-    /// Waits for the end of the program.
+    /// Waits for the end of the program, which goes on writing to `file`: false if that has not grown for `silence`.
     ///
     /// # Errors
-    /// It still runs after `limit` from its start.
-    pub fn wait(&mut self, limit: Duration) -> Result<(), LabError> {
+    /// The program cannot be asked.
+    pub fn wait_while_it_tells(&mut self, file: &Path, silence: Duration) -> Result<bool, LabError> {
+        let (mut length, mut since) = (0, Instant::now());
         while !self.ended()? {
-            if self.started.elapsed() > limit {
-                return Err(LabError::Failed(format!(
-                    "{} still runs after {} s",
-                    self.name,
-                    limit.as_secs()
-                )));
+            let now = std::fs::metadata(file).map_or(0, |told| told.len());
+            if now != length {
+                (length, since) = (now, Instant::now());
+            }
+            if since.elapsed() > silence {
+                return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Time since the start.

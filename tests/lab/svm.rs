@@ -1,27 +1,21 @@
 //! The svm leg: a real kvm-amd without hardware.
 
 use crate::Request;
+use crate::campaign::{Campaign, Case};
 use crate::error::LabError;
 use crate::initramfs::Initramfs;
 use crate::kernel;
 use crate::linux;
 use crate::process::{self, Running};
-use crate::report::{self, MARK, Report, Reports};
+use crate::report::{self, MARK, Reports};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long the whole machine may take, and one command in it. Far above what is needed: they end hangs.
-const MACHINE_LIMIT: Duration = Duration::from_secs(900);
-const COMMAND_LIMIT_SECONDS: u32 = 240;
-
-/// One command to run inside, and the exit status that is right for it.
-struct Case {
-    name: String,
-    arguments: Vec<String>,
-    status: i32,
-}
-
+/// How long one command may take. Far above what is needed: it ends hangs.
+const COMMAND_LIMIT_SECONDS: u32 = 150;
+/// How long the machine may stay silent: longer than any command, whose end it would tell.
+const SILENCE_LIMIT: Duration = Duration::from_secs(COMMAND_LIMIT_SECONDS as u64 + 30);
 /// Host seconds to a machine second. The machine measures 17 when nothing else runs; a busy host must not turn a plan's deadlines into
 /// judgements of the host.
 const SLOW_DOWN: &str = "80";
@@ -53,11 +47,19 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let kernel = kernel::unpacked(&folder)?;
     let cases = cases(request)?;
     let workgate = if request.boot_only { None } else { Some(workgate(request)?) };
-    let archive = archive(&kernel, &busybox, workgate.as_deref(), &cases)?;
     let initrd = folder.join("initrd");
-    std::fs::write(&initrd, archive).map_err(LabError::io(initrd.display().to_string()))?;
-    let reports = boot(&qemu, &kernel.image, &initrd, &folder)?;
-    judge(&reports, &cases)
+    let mut campaign = Campaign::new(cases);
+    loop {
+        let archive = archive(&kernel, &busybox, workgate.as_deref(), &campaign.pending())?;
+        std::fs::write(&initrd, archive).map_err(LabError::io(initrd.display().to_string()))?;
+        let reports = boot(&qemu, &kernel.image, &initrd, &folder)?;
+        campaign.judge(&reports).iter().for_each(|line| println!("lab svm: {line}"));
+        if campaign.pending().is_empty() {
+            break;
+        }
+    }
+    let wrong = campaign.wrong();
+    if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
 }
 
 fn cases(request: &Request) -> Result<Vec<Case>, LabError> {
@@ -176,25 +178,19 @@ fn init_script(cases: &[Case]) -> String {
     script
 }
 
-/// Runs the machine to its end and reads what it sent.
+/// Runs the machine until it ends or falls silent, and reads what it sent.
+///
+/// # Errors
+/// It did not come as far as its KVM device.
 fn boot(qemu: &Path, kernel: &Path, initrd: &Path, folder: &Path) -> Result<Reports, LabError> {
     let console = folder.join("svm-console.log");
     let results = folder.join("svm-results.log");
     let serial = |file: &Path| format!("file:{}", file.display());
     let mut command = Command::new(qemu);
     command
-        .args([
-            "-machine",
-            "q35",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "EPYC,+svm,+npt",
-            "-smp",
-            "2",
-            "-m",
-            "1G",
-        ])
+        .args(["-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"])
+        // One processor: QEMU loses interrupts between several of them when they run guests (docs/lab.md).
+        .args(["-smp", "1", "-m", "1G"])
         .args(["-display", "none", "-nodefaults", "-no-reboot"])
         .arg("-kernel")
         .arg(kernel)
@@ -203,55 +199,17 @@ fn boot(qemu: &Path, kernel: &Path, initrd: &Path, folder: &Path) -> Result<Repo
         .args(["-append", "console=ttyS0 panic=-1 quiet mitigations=off"])
         .args(["-serial", &serial(&console), "-serial", &serial(&results)]);
     let mut machine = Running::start(&mut command, &folder.join("svm-qemu.log"))?;
-    let ended = machine.wait(MACHINE_LIMIT);
+    let ended = machine.wait_while_it_tells(&results, SILENCE_LIMIT)?;
     println!("lab svm: the machine ran for {:.1} s", machine.elapsed().as_secs_f32());
     let reports = report::read(&std::fs::read(&results).unwrap_or_default());
-    if ended.is_ok() && reports.whole {
+    let ready = reports.ready.as_deref().unwrap_or("nothing");
+    println!("lab svm: inside runs {ready}");
+    if ready.ends_with("kvm=yes") {
         return Ok(reports);
-    }
-    for report in &reports.reports {
-        println!("lab svm: {} ended with status {}", report.name, report.status);
     }
     let text = std::fs::read(&console).unwrap_or_default();
     let last = process::last_lines(&String::from_utf8_lossy(&text), 30);
     let log = std::fs::read_to_string(folder.join("svm-qemu.log")).unwrap_or_default();
-    Err(LabError::Failed(format!("the machine did not finish its work\n{log}{last}")))
-}
-
-fn judge(reports: &Reports, cases: &[Case]) -> Result<(), LabError> {
-    let ready = reports.ready.as_deref().unwrap_or("nothing");
-    println!("lab svm: inside runs {ready}");
-    if !ready.ends_with("kvm=yes") {
-        return Err(LabError::Failed("the machine inside has no KVM device".into()));
-    }
-    let mut wrong = Vec::new();
-    for case in cases {
-        let report = reports.reports.iter().find(|report| report.name == case.name);
-        let fault = match report {
-            None => Some("did not run".to_owned()),
-            Some(report) => fault(case, report),
-        };
-        match fault {
-            None => println!("lab svm: {} held (status {})", case.name, case.status),
-            Some(fault) => {
-                println!("lab svm: {} {fault}", case.name);
-                wrong.push(case.name.as_str());
-            }
-        }
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
-}
-
-/// What is wrong with how a command ended, if anything is.
-fn fault(case: &Case, report: &Report) -> Option<String> {
-    let shown =
-        || format!("{}{}", process::last_lines(&report.out, 40), process::last_lines(&report.err, 40));
-    if report.status != case.status {
-        return Some(format!("ended with status {} instead of {}\n{}", report.status, case.status, shown()));
-    }
-    let json = case.arguments.iter().any(|word| word == "--json");
-    if json && serde_json::from_str::<serde_json::Value>(&report.out).is_err() {
-        return Some(format!("printed no JSON document\n{}", shown()));
-    }
-    None
+    let how = if ended { "ended" } else { "fell silent" };
+    Err(LabError::Failed(format!("the machine {how} before it had a KVM device\n{log}{last}")))
 }

@@ -25,7 +25,8 @@ fn load(path: &Path) -> Plan {
     Plan::parse(&name, &text).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
-fn run(plan: &Plan, seed: u64) -> (Verdict, u64) {
+/// The verdict, the trace's hash, and what the guest said.
+fn run_whole(plan: &Plan, seed: u64) -> (Verdict, u64, Vec<String>) {
     let mut verifier = Verifier::new(plan);
     let outcome = sim::run(plan, seed, &mut |event| verifier.event(event)).expect("a machine");
     let ended = match outcome.ended {
@@ -34,7 +35,16 @@ fn run(plan: &Plan, seed: u64) -> (Verdict, u64) {
         sim::Ended::Deadlock => Ended::Hang("deadlock".to_owned()),
         sim::Ended::Stuck { reason } => Ended::Hang(reason),
     };
-    (verifier.finish(ended), outcome.trace_hash)
+    (verifier.finish(ended), outcome.trace_hash, outcome.console)
+}
+
+fn run(plan: &Plan, seed: u64) -> (Verdict, u64) {
+    let (verdict, hash, _) = run_whole(plan, seed);
+    (verdict, hash)
+}
+
+fn named(name: &str) -> Plan {
+    load(&scenarios().into_iter().find(|path| path.ends_with(name)).expect("the scenario"))
 }
 
 #[test]
@@ -60,6 +70,18 @@ fn the_broken_variant_is_found_under_every_seed_and_its_rule_is_named() {
             "seed {seed}: {:?}",
             verdict.findings
         );
+    }
+}
+
+/// A plan that loses samples without anybody losing count of them; if none were lost, it would show nothing.
+#[test]
+fn overruns_happen_are_counted_and_are_no_error() {
+    let plan = named("daq-overrun.plan");
+    for seed in 1..=SEEDS {
+        let (verdict, _, console) = run_whole(&plan, seed);
+        assert!(verdict.passed, "seed {seed}\n{}", verdict::render(&verdict));
+        let told = console.iter().any(|line| line.starts_with("load daq0: overruns="));
+        assert!(told, "seed {seed}: {console:#?}");
     }
 }
 

@@ -62,10 +62,15 @@ impl EventLoop {
 }
 
 impl Subscriber {
+    /// When the platform wants to run, and may.
+    fn deadline(&self) -> u64 {
+        self.machine.deadline.load(Ordering::Acquire).max(self.machine.faults.asleep_until())
+    }
+
     /// Runs what is due, and sets the timer for what comes next.
     fn advance(&mut self) {
         for _ in 0..ROUNDS {
-            let deadline = self.machine.deadline.load(Ordering::Acquire);
+            let deadline = self.deadline();
             if deadline > self.machine.clock.now() {
                 break;
             }
@@ -74,7 +79,7 @@ impl Subscriber {
                 return;
             }
         }
-        let deadline = self.machine.deadline.load(Ordering::Acquire);
+        let deadline = self.deadline();
         let set = match deadline {
             u64::MAX => self.timer.clear(),
             deadline => self.timer.reset(self.machine.clock.until(deadline), None),

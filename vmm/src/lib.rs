@@ -16,6 +16,7 @@ mod doorbells;
 mod ending;
 mod error;
 mod events;
+mod faults;
 mod guest;
 mod image;
 mod interrupts;

@@ -4,10 +4,11 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::doorbells::Doorbells;
 use crate::ending::Ending;
+use crate::faults::{Faults, RACE_MARGIN};
 use crate::interrupts::Interrupts;
 use crate::memory::Memory;
 use crate::trace_queue::TraceQueue;
-use devices::platform::{Host, Platform};
+use devices::platform::{Ask, Host, Platform};
 use kvm_ioctls::VmFd;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use vm_superio::serial::NoEvents;
 use vmm_sys_util::eventfd::EventFd;
 
 /// Kinds that the host must hear of at once, whatever the plan waits for.
-const ALWAYS_ARMED: [Kind; 3] = [Kind::Ready, Kind::Done, Kind::Panic];
+const ALWAYS_ARMED: [Kind; 4] = [Kind::Ready, Kind::Done, Kind::Panic, Kind::HostDefect];
 
 /// The serial port's interrupt.
 pub struct SerialInterrupt(pub EventFd);
@@ -56,6 +57,8 @@ pub struct Machine {
     pub deadline: AtomicU64,
     /// Machine time of plan time zero; `u64::MAX` before `boot.ready`.
     pub ready_at: AtomicU64,
+    /// What the plan has done to the processors.
+    pub faults: Faults,
     /// Counts exits that are a sign of life.
     pub exits: AtomicU64,
     /// The PM1 enable register (ACPI 6.5, 4.8.3.1.2).
@@ -109,6 +112,7 @@ impl Machine {
             wake: parts.wake,
             deadline: AtomicU64::new(u64::MAX),
             ready_at: AtomicU64::new(u64::MAX),
+            faults: Faults::default(),
             exits: AtomicU64::new(0),
             pm1_enable: AtomicU16::new(0),
             armed: Mutex::new([0; 32]),
@@ -265,5 +269,13 @@ impl Host for World<'_> {
         let mut event = Event::new(Kind::Fault).slot(slot).text(word);
         event.time = self.machine.clock.now();
         self.faults.push(event);
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.machine.ask(ask);
+    }
+
+    fn race_margin(&self) -> u64 {
+        RACE_MARGIN
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Options {
     /// Host seconds to a machine second; 0 counts as 1.
     pub slow_down: u64,
+    /// What the plan's probabilities and altered bytes are drawn from.
+    pub seed: u64,
     /// Further words for the kernel command line.
     pub command_line: String,
     /// Initial RAM disk.

@@ -1,9 +1,12 @@
 //! The host's end of the bench page ([`trace::ring`]): events come out in order, whatever the guest writes.
 
-use std::sync::atomic::Ordering;
-use trace::ring::{ARMED, COMMAND, Command, HEAD, RECORDS, RING_EVENTS, SEQUENCE, TAIL};
+use std::sync::atomic::{AtomicU32, Ordering};
+use trace::ring::{
+    ARMED, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW, SCARCE_STATE,
+    SEQUENCE, TAIL,
+};
 use trace::{EVENT_BYTES, Event};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory};
 
 /// The ring in guest memory.
 pub struct Ring {
@@ -31,7 +34,24 @@ impl Ring {
 
     /// Sets the command word.
     pub fn command(&self, command: Command) {
-        let _ = self.memory.store(command as u32, self.at(COMMAND), Ordering::Release);
+        let _ = self.memory.store(command.word(), self.at(COMMAND), Ordering::Release);
+    }
+
+    /// Orders the death of a client of each of these slots' devices (bit n = slot n), beside those that the guest has not looked at yet.
+    pub fn kill(&self, slots: u32) {
+        if let Ok(word) = self.memory.get_slice(self.at(KILL), size_of::<u32>())
+            && let Ok(word) = word.get_atomic_ref::<AtomicU32>(0)
+        {
+            word.fetch_or(slots, Ordering::AcqRel);
+        }
+    }
+
+    /// Says which of the guest's allocations fail: the one with this number from now (0 = none), and those for which 32 random bits, drawn from
+    /// `seed`, are below a threshold (0 = never).
+    pub fn make_scarce(&self, after: u32, below: u32, seed: u64) {
+        let _ = self.memory.store(seed, self.at(SCARCE_STATE), Ordering::Release);
+        let _ = self.memory.store(after, self.at(SCARCE_AFTER), Ordering::Release);
+        let _ = self.memory.store(below, self.at(SCARCE_BELOW), Ordering::Release);
     }
 
     /// Takes out what the guest has published, at most one ring full; calls `sink` for each.
@@ -109,6 +129,20 @@ mod tests {
         publish(&memory, 0, Event::new(Kind::IoIssue).arg(0));
         memory.write_obj(2u64, GuestAddress(0x1000)).expect("in the page");
         assert_eq!(drained(&mut ring), [0, 1]);
+    }
+
+    #[test]
+    fn orders_of_death_add_up_until_the_guest_takes_them() {
+        let memory = memory();
+        let ring = Ring::new(memory.clone(), 0x1000);
+        ring.kill(1 << 3);
+        ring.kill(1 << 31);
+        let word: u32 = memory.read_obj(GuestAddress(0x1000 + KILL as u64)).expect("in the page");
+        assert_eq!(word, 1 << 31 | 1 << 3);
+        ring.make_scarce(7, 9, 11);
+        let words: [u32; 2] = [SCARCE_AFTER, SCARCE_BELOW]
+            .map(|at| memory.read_obj(GuestAddress(0x1000 + at as u64)).expect("in the page"));
+        assert_eq!(words, [7, 9]);
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub fn build(
     let memory = Memory::new(plan.memory, bench)?;
     let loaded = guest.load(&memory)?;
     let mut platform = Platform::with_stores(plan, &mut crate::disk::open)?;
+    platform.seed(options.seed);
     platform.firmware();
 
     let kvm = open()?;
@@ -167,6 +168,7 @@ fn drive(
     let mut threads = threads::Processors::start(machine, cpus)?;
     while !machine.is_stopping() {
         events.wait(watch.patience())?;
+        machine.faults.call_out(machine.clock.now());
         machine.drain();
         let batch = machine.trace.take();
         batch.iter().for_each(&mut *sink);

@@ -5,6 +5,7 @@ use crate::ending::{CpuReport, Ending};
 use crate::machine::Machine;
 use crate::processor;
 use kvm_ioctls::VcpuFd;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -84,6 +85,33 @@ impl Drop for EndOnPanic {
     }
 }
 
+thread_local! {
+    /// The processor that this thread runs.
+    static CPU: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// The processor whose exit this thread serves; `None` on other threads.
+pub fn current_cpu() -> Option<u32> {
+    CPU.get()
+}
+
+/// A thread is known as its processor's, for as long as this lives.
+struct Seat<'a>(&'a Machine, usize);
+
+impl<'a> Seat<'a> {
+    fn take(machine: &'a Machine, number: usize) -> Self {
+        CPU.set(u32::try_from(number).ok());
+        machine.faults.enter(number);
+        Self(machine, number)
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.faults.leave(self.1);
+    }
+}
+
 fn spawn(
     machine: Arc<Machine>,
     vcpu: VcpuFd,
@@ -92,6 +120,7 @@ fn spawn(
 ) -> std::io::Result<JoinHandle<CpuReport>> {
     std::thread::Builder::new().name(format!("cpu{number}")).stack_size(256 << 10).spawn(move || {
         let _guard = EndOnPanic(machine.clone(), number);
+        let _seat = Seat::take(&machine, number);
         let report = processor::run(&machine, vcpu, number);
         // Nobody listens only if the machine is being torn down already.
         let _ = out.send(());

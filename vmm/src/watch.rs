@@ -92,6 +92,7 @@ impl Watch {
             Stage::Finishing if self.since.elapsed() > self.limits.finish => "it does not come to an end",
             // After a panic the guest stops; it need not manage to power off.
             _ if events.iter().any(|event| event.kind == Kind::Panic) => "it panicked",
+            _ if events.iter().any(|event| event.kind == Kind::HostDefect) => "its processor is defective",
             _ => return,
         };
         machine.end(Ending::Hang { what: what.to_owned() });

@@ -1,11 +1,12 @@
 //! What a plan says, held against what the models have.
 
+mod faults;
+
 use super::{Model, catalogue, guest_sites, model};
 use crate::fault::plan::units::TIME;
 use crate::fault::plan::{Action, Nanos, Plan, PlanError, Plug, Rule, Span, Trigger};
-use crate::fault::plane::Site;
+use crate::fault::plane::{Site, guest_kind};
 use std::collections::BTreeMap;
-use trace::Kind;
 
 /// Every mistake in `plan` that the parser cannot see: models, options, values and sites that do not exist, a slot used twice, and
 /// rules that can never act. Empty = the plan can run.
@@ -21,10 +22,12 @@ pub fn check(plan: &Plan) -> Vec<PlanError> {
         }
     }
     check_loads(plan, &mut errors);
+    super::mirror::check(plan, &mut errors);
     for rule in &plan.rules {
         check_time(plan, rule, &mut errors);
         check_site(plan, rule, &mut errors);
         check_action(plan, rule, &mut errors);
+        faults::check(plan, rule, &mut errors);
     }
     errors.sort_by_key(|error| error.span.start);
     errors.into_iter().map(|error| error.in_plan(&plan.name)).collect()
@@ -89,7 +92,9 @@ fn check_time(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
 }
 
 fn check_site(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
-    let Trigger::Nth { device, site, .. } = &rule.trigger else { return };
+    let (Trigger::Nth { device, site, .. } | Trigger::Chance { device, site, .. }) = &rule.trigger else {
+        return;
+    };
     let Some(plug) = plan.plug_named(device) else { return };
     let span = rule.span_of("site");
     if never_plugged(plan, device) {
@@ -108,7 +113,7 @@ fn check_site(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
     if guest_sites().any(|word| word == site) {
         return;
     }
-    let message = if Kind::from_word(site).is_some() {
+    let message = if guest_kind(site).is_some() {
         format!("this never happens: `{site}` does not belong to a device")
     } else {
         format!("there is no site `{site}`")
@@ -119,7 +124,7 @@ fn check_site(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
 }
 
 fn check_action(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
-    let name = rule.action.device();
+    let Some(name) = rule.action.device() else { return };
     if plan.plug_named(name).is_none() {
         return;
     }
@@ -158,11 +163,11 @@ fn there_before(plan: &Plan, name: &str, rule: &Rule) -> bool {
 fn may_precede(first: &Rule, second: &Rule) -> bool {
     let earliest = |rule: &Rule| match rule.trigger {
         Trigger::At(time) | Trigger::Every(time) => time,
-        Trigger::Nth { .. } => 0,
+        Trigger::Nth { .. } | Trigger::Chance { .. } => 0,
     };
     let latest: Nanos = match second.trigger {
         Trigger::At(time) => time,
-        Trigger::Every(_) | Trigger::Nth { .. } => return true,
+        Trigger::Every(_) | Trigger::Nth { .. } | Trigger::Chance { .. } => return true,
     };
     earliest(first) <= latest
 }
@@ -210,12 +215,16 @@ mod tests {
 
     #[test]
     fn words_that_do_not_exist() {
-        only("plug edu0 eud slot=1\n", "no model `eud`; expected edu or virtio-blk; did you mean `edu`?");
+        only(
+            "plug edu0 eud slot=1\n",
+            "no model `eud`; expected edu or virtio-blk or daq; did you mean `edu`?",
+        );
         only("plug edu0 edu slot=1 irk=msi\n", "no option `irk`");
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");
         only("plug disk0 virtio-blk slot=1 size=513\n", "multiple of 512");
         only("plug edu0 edu slot=1 driver=close-earl\n", "expected close-early");
-        only("plug disk0 virtio-blk slot=1 driver=close-early\n", "no option `driver`");
+        only("plug disk0 virtio-blk slot=1 driver=close-early\n", "expected mirror");
+        only("plug daq0 daq slot=1 driver=close-early\n", "no option `driver`");
         only("plug edu0 edu slot=1\non edu0.mmio.wirte unplug edu0\n", "did you mean `mmio.write`?");
     }
 

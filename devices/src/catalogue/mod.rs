@@ -1,17 +1,21 @@
 //! The models that a plan can plug in, with their options and sites.
 
+mod actions;
 mod check;
+mod mirror;
 #[cfg(test)]
 mod properties;
 mod settings;
 
+pub use actions::{ACTIONS, ActionSpec};
 pub use check::check;
 pub use settings::{Settings, parse_size, parse_time};
 
+use crate::daq;
 use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::Plug;
-use crate::fault::plane::Site;
+use crate::fault::plane::{Site, guest_word};
 use crate::virtio::VirtioPci;
 use crate::virtio::block::Block;
 use crate::virtio::store::{BlockStore, MemoryStore};
@@ -131,6 +135,18 @@ pub const COMMON_OPTIONS: &[OptionSpec] = &[OptionSpec {
     description: "the slot is empty until a `plug` action",
 }];
 
+/// The sites of a card that has no doorbells.
+const CARD_SITES: &[Site] = &[
+    Site::MmioRead,
+    Site::MmioWrite,
+    Site::ConfigRead,
+    Site::ConfigWrite,
+    Site::IrqRaise,
+    Site::DmaRead,
+    Site::DmaWrite,
+    Site::TimerFire,
+];
+
 const EDU: Model = Model {
     word: "edu",
     description: "QEMU's educational device: factorial and DMA engines (1234:11e8)",
@@ -167,16 +183,7 @@ const EDU: Model = Model {
             description: "a variant of the guest's driver that is broken on purpose",
         },
     ],
-    sites: &[
-        Site::MmioRead,
-        Site::MmioWrite,
-        Site::ConfigRead,
-        Site::ConfigWrite,
-        Site::IrqRaise,
-        Site::DmaRead,
-        Site::DmaWrite,
-        Site::TimerFire,
-    ],
+    sites: CARD_SITES,
     build: |settings, _| Box::new(edu::Edu::new(edu_settings(settings))),
 };
 
@@ -221,6 +228,12 @@ const VIRTIO_BLK: Model = Model {
             accepts: Accepts::Time,
             description: "time of a request, without its data",
         },
+        OptionSpec {
+            name: "driver",
+            default: "",
+            accepts: Accepts::Words(&["mirror"]),
+            description: "the disk is one of a mirror, whose load is that of the disk in the higher slot",
+        },
     ],
     sites: &Site::ALL,
     build: |settings, store| {
@@ -230,17 +243,58 @@ const VIRTIO_BLK: Model = Model {
     },
 };
 
+/// Entries that the ring of a [`DAQ`] can have at the most: one of these.
+const RINGS: &[&str] =
+    &["8", "16", "32", "64", "128", "256", "512", "1024", "2048", "4096", "8192", "16384", "32768", "65536"];
+
+const DAQ: Model = Model {
+    word: "daq",
+    description: "data-acquisition card: samples at a set rate, by DMA into a ring (1af4:10f3)",
+    options: &[
+        OptionSpec {
+            name: "irq",
+            default: "msix",
+            accepts: Accepts::Words(&["msix", "intx"]),
+            description: "how it interrupts",
+        },
+        OptionSpec {
+            name: "period",
+            default: "20us",
+            accepts: Accepts::Time,
+            description: "time from one sample to the next, 1us to 1s",
+        },
+        OptionSpec {
+            name: "ring",
+            default: "1024",
+            accepts: Accepts::Words(RINGS),
+            description: "entries that its ring can have",
+        },
+    ],
+    sites: CARD_SITES,
+    build: |settings, _| Box::new(daq::Daq::new(daq_settings(settings))),
+};
+
+fn daq_settings(settings: &Settings<'_>) -> daq::Settings {
+    daq::Settings {
+        signalling: match settings.word("irq") {
+            "intx" => daq::Signalling::Intx,
+            _ => daq::Signalling::Msix,
+        },
+        period: settings.time("period"),
+        ring_max: settings.word("ring").parse().unwrap_or(daq::RING_MAX),
+    }
+}
+
 /// What the guest does with a device, as words of a trigger: the trace's words about a nub and its stack. `timer.fire` is not among
-/// them: in plans, that is the device's own timer.
+/// them: in plans, that is the device's own timer, and the guest's is `timer.action`.
 pub fn guest_sites() -> impl Iterator<Item = &'static str> {
     let about_a_nub = |kind: &&Kind| (Kind::GateClose..=Kind::TouchAfterRemoval).contains(*kind);
-    let words = Kind::ALL.iter().filter(about_a_nub).map(|kind| kind.word());
-    words.filter(|word| Site::from_word(word).is_none())
+    Kind::ALL.iter().filter(about_a_nub).map(|kind| guest_word(*kind))
 }
 
 /// Every model.
 pub fn catalogue() -> &'static [Model] {
-    const MODELS: &[Model] = &[EDU, VIRTIO_BLK];
+    const MODELS: &[Model] = &[EDU, VIRTIO_BLK, DAQ];
     MODELS
 }
 

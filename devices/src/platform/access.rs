@@ -151,7 +151,7 @@ impl Core {
     fn read_bar(&mut self, target: Target, into: &mut [u8], host: &mut dyn Host) {
         let epoch = self.slots[target.slot].epoch;
         self.site(target.slot, Site::MmioRead, host);
-        if !self.alive(target.slot, epoch) {
+        if !self.alive(target.slot, epoch) || self.slots[target.slot].faults.is_frozen() {
             return;
         }
         if target.msix {
@@ -172,12 +172,22 @@ impl Core {
     fn write_bar(&mut self, target: Target, from: &[u8], host: &mut dyn Host) {
         let epoch = self.slots[target.slot].epoch;
         self.site(target.slot, Site::MmioWrite, host);
-        if self.plane.counts(target.slot, Site::Doorbell) && self.rings(target, from.len()) {
+        let rings = self.rings(target, from.len());
+        if rings {
             self.site(target.slot, Site::Doorbell, host);
         }
         if !self.alive(target.slot, epoch) {
             return;
         }
+        if self.slots[target.slot].faults.is_frozen() {
+            self.hold_write(target, from, rings);
+        } else {
+            self.apply_write(target, from, host);
+        }
+    }
+
+    /// A write reaches the card, which is there.
+    pub(super) fn apply_write(&mut self, target: Target, from: &[u8], host: &mut dyn Host) {
         if target.msix {
             if let Some(msix) = self.slots[target.slot].function.msix() {
                 msix.write(target.offset, from);

@@ -5,8 +5,7 @@ use super::host::Host;
 use super::lines::Driver;
 use super::timers::Due;
 use crate::env::{DmaError, Env};
-use crate::fault::plane::Site;
-use crate::pci::function::Raised;
+use crate::fault::plane::{Site, Write};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 /// What a model is given as [`Env`].
@@ -42,6 +41,56 @@ impl<'a> Bus<'a> {
         self.core.site(self.slot, site, self.host);
         Ok(if self.connected() { (length, false) } else { (length / 2, true) })
     }
+
+    /// A write reaches memory, or what a fault makes of it does; false if there is no memory. The device hears of no fault: a posted write
+    /// is not answered.
+    fn write(&mut self, address: u64, from: &[u8]) -> bool {
+        let Self { core, host, slot, .. } = self;
+        let state = &mut core.slots[*slot];
+        let (now, number) = (host.now(), state.number);
+        match state.faults.dma_write(now) {
+            Write::Pass => host.write(address, from),
+            Write::Short => {
+                host.fault(number, "short-dma");
+                host.write(address, &from[..from.len() / 2])
+            }
+            Write::Corrupt => {
+                host.fault(number, "corrupt");
+                let mut bytes = from.to_vec();
+                core.plane.dice.alter(&mut bytes);
+                host.write(address, &bytes)
+            }
+            Write::Late(at) => {
+                host.fault(number, "late-dma");
+                let landing = state.faults.send(address, from);
+                core.timers.push(at, Due::Land { slot: *slot, epoch: state.epoch, number: landing });
+                true
+            }
+        }
+    }
+}
+
+impl Core {
+    /// A DMA write that was late arrives, if the card may still write.
+    pub fn land(&mut self, slot: usize, epoch: u32, number: u64, host: &mut dyn Host) {
+        if !self.alive(slot, epoch) {
+            return;
+        }
+        let state = &mut self.slots[slot];
+        if let Some((address, bytes)) = state.faults.land(number)
+            && state.master()
+        {
+            host.fault(state.number, "late-dma-end");
+            host.write(address, &bytes);
+        }
+    }
+}
+
+impl dyn Host + '_ {
+    /// Writes guest memory; false where there is none.
+    fn write(&mut self, address: u64, from: &[u8]) -> bool {
+        self.memory().write_slice(from, GuestAddress(address)).is_ok()
+    }
 }
 
 fn finish(done: bool, lost: bool, address: u64) -> Result<(), DmaError> {
@@ -66,7 +115,8 @@ impl Env for Bus<'_> {
 
     fn dma_write(&mut self, address: u64, from: &[u8]) -> Result<(), DmaError> {
         let (length, lost) = self.begin(Site::DmaWrite, from.len())?;
-        let done = self.host.memory().write_slice(&from[..length], GuestAddress(address)).is_ok();
+        let from = &from[..length];
+        let done = if lost { self.host.write(address, from) } else { self.write(address, from) };
         finish(done, lost, address)
     }
 
@@ -83,16 +133,14 @@ impl Env for Bus<'_> {
         if !self.connected() {
             return;
         }
-        match self.core.slots[self.slot].function.raise(index) {
-            Raised::Message(address, data) => self.core.send(self.slot, address, data, self.host),
-            Raised::Line => self.core.drive_line(self.slot, Driver::Device, self.host),
-            Raised::Nothing => {}
-        }
+        self.core.raise(self.slot, index, self.host);
     }
 
     fn lower(&mut self) {
         if self.connected() {
-            self.core.slots[self.slot].function.assert_intx(false);
+            let state = &mut self.core.slots[self.slot];
+            state.function.assert_intx(false);
+            state.faults.line_dropped();
             self.core.drive_line(self.slot, Driver::Device, self.host);
         }
     }

@@ -30,6 +30,14 @@ pub struct Core {
     pub decoder: Decoder,
     /// The time rules run.
     pub started: bool,
+    /// How long the plan runs, ns.
+    pub run_for: u64,
+    /// Machine time of the plan's end.
+    pub end: u64,
+    /// The CPU whose event the plan answers.
+    pub cpu: Option<u32>,
+    /// Machine time at which there is memory again.
+    pub scarce_until: u64,
     /// Changes whenever doorbells may have moved.
     pub generation: u64,
 }
@@ -68,7 +76,7 @@ impl Core {
         if !self.plane.hit(slot, site) {
             return;
         }
-        while let Some(action) = self.plane.due(slot, site) {
+        while let Some(action) = self.plane.due() {
             self.act(action, host);
         }
     }
@@ -97,11 +105,13 @@ impl Core {
 
     /// Brings a line up to date with the one who drives it.
     pub fn drive_line(&mut self, slot: usize, driver: Driver, host: &mut dyn Host) {
-        let Slot { number, function, port, live, .. } = &self.slots[slot];
+        let now = host.now();
+        let Slot { number, function, port, live, faults, .. } = &self.slots[slot];
         let level = match driver {
             Driver::Port => port.line(),
-            Driver::Device => *live && function.line(),
+            Driver::Device => *live && function.line() && !faults.line_is_held(now),
             Driver::Storm => false,
+            Driver::Stuck => *live && faults.is_stuck(now),
         };
         self.lines.set(*number, driver, level, host);
     }
@@ -123,12 +133,14 @@ impl Core {
 
     /// After any change of a port or its occupancy: the link follows, then the interrupt.
     pub fn settle(&mut self, slot: usize, host: &mut dyn Host) {
-        let live = self.slots[slot].occupied && self.slots[slot].port.reachable();
+        let state = &self.slots[slot];
+        let live = state.occupied && !state.link_down && state.port.reachable();
         if live != self.slots[slot].live {
             self.connect(slot, live);
             self.slots[slot].port.set_link(live, true);
             self.drive_line(slot, Driver::Device, host);
             self.drive_line(slot, Driver::Storm, host);
+            self.drive_line(slot, Driver::Stuck, host);
         }
         self.notify(slot, host);
     }
@@ -204,15 +216,16 @@ impl Core {
                 Due::Pulse(slot) => self.pulse(slot, time, now, host),
                 Due::PulseEnd(slot) => self.drive_line(slot, Driver::Storm, host),
                 Due::Replug(slot) => self.insert(slot, "replug", host),
+                Due::StickEnd(slot) => self.end_stick(slot, host),
+                Due::MuteEnd(slot) => self.end_mute(slot, host),
+                Due::LinkUp { slot, epoch } => self.link_up(slot, epoch, host),
+                Due::Resume(slot) => self.resume(slot, host),
+                Due::Plenty => self.end_scarcity(host),
+                Due::Late { slot, epoch, index } => self.arrive(slot, epoch, index, host),
+                Due::Echo { slot, epoch } => self.echo(slot, epoch, host),
+                Due::Land { slot, epoch, number } => self.land(slot, epoch, number, host),
+                Due::Race { slot, epoch, at } => self.end_race(slot, epoch, Some(at), host),
             }
-        }
-    }
-
-    fn tick(&mut self, slot: usize, token: u64, host: &mut dyn Host) {
-        let epoch = self.slots[slot].epoch;
-        self.site(slot, Site::TimerFire, host);
-        if self.alive(slot, epoch) {
-            self.with_model(slot, host, |model, env| model.tick(token, env));
         }
     }
 }

@@ -12,7 +12,12 @@ pub enum Driver {
     Device = 1,
     /// A storm of the fault plane.
     Storm = 2,
+    /// A line that is stuck by the fault plane.
+    Stuck = 3,
 }
+
+/// How many drivers a slot has.
+const DRIVERS: u32 = 4;
 
 /// The lines: one bit for each driver.
 #[derive(Default)]
@@ -24,7 +29,7 @@ impl Lines {
     /// `driver` in `slot` drives its line to `level`; the host hears of changes of the OR.
     pub fn set(&mut self, slot: u32, driver: Driver, level: bool, host: &mut dyn Host) {
         let line = &mut self.drivers[(slot % layout::LINES) as usize];
-        let bit = 1u128 << (slot * 3 + driver as u32);
+        let bit = 1u128 << (slot * DRIVERS + driver as u32);
         let before = *line != 0;
         *line = if level { *line | bit } else { *line & !bit };
         let after = *line != 0;

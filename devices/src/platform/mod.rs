@@ -11,13 +11,15 @@ pub(crate) mod bus;
 pub(crate) mod core;
 mod decode;
 mod firmware;
+mod freeze;
 pub mod host;
+mod interrupt;
 pub mod layout;
 pub(crate) mod lines;
 pub(crate) mod slot;
 pub(crate) mod timers;
 
-pub use host::Host;
+pub use host::{Ask, Host};
 
 use self::core::Core;
 use self::slot::Slot;
@@ -104,9 +106,18 @@ impl Platform {
             plane: Plane::new(plan),
             decoder: Default::default(),
             started: false,
+            run_for: plan.run_for,
+            end: u64::MAX,
+            cpu: None,
+            scarce_until: 0,
             generation: 0,
         };
         Ok(Self { core, config_address: 0 })
+    }
+
+    /// The run's seed: what the plan's probabilities and altered bytes are drawn from. Zero unless told.
+    pub fn seed(&mut self, seed: u64) {
+        self.core.plane.seed(seed);
     }
 
     /// Does what firmware does: bus numbers, bridge windows, BARs and interrupt lines; power for occupied slots.
@@ -185,6 +196,8 @@ fn make_slot(plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformE
     Ok(slot)
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use super::testing::{Bench, on, plan, plug};
 use super::{Platform, layout};
 use crate::fault::plan::Action;
+use crate::fault::plan::tests::faults::{device_fault, guest_fault};
 use crate::fault::plane::{Act, Site};
-use crate::spec::{edu, pci, virtio};
+use crate::spec::{daq, edu, pci, virtio};
 use crate::virtio::testing as driver;
 use proptest::prelude::*;
 use vm_memory::{Bytes, GuestAddress};
 
-/// Slots: 1 edu, 2 virtio-blk, 3 virtio-blk by INTx, 4 edu by MSI-X.
-const SLOTS: u8 = 4;
+/// Slots: 1 edu, 2 virtio-blk, 3 virtio-blk by INTx, 4 edu by MSI-X, 5 daq by INTx, on the line of slot 1.
+const SLOTS: u8 = 5;
 
 /// One thing that somebody does.
 #[derive(Clone, Debug)]
@@ -94,15 +95,18 @@ fn ram() -> impl Strategy<Value = Step> {
 fn act() -> impl Strategy<Value = Act> {
     let slot = 0..usize::from(SLOTS);
     prop_oneof![
-        slot.clone().prop_map(Act::Unplug),
-        slot.clone().prop_map(Act::Eject),
-        slot.clone().prop_map(Act::Replug),
-        slot.clone().prop_map(Act::Plug),
-        (slot, 1u64..100_000, 1u64..1_000_000).prop_map(|(slot, period, duration)| Act::Storm {
+        1 => slot.clone().prop_map(Act::Unplug),
+        1 => slot.clone().prop_map(Act::Eject),
+        1 => slot.clone().prop_map(Act::Replug),
+        1 => slot.clone().prop_map(Act::Plug),
+        1 => (slot.clone(), 1u64..100_000, 1u64..1_000_000).prop_map(|(slot, period, duration)| Act::Storm {
             slot,
             period,
             duration
         }),
+        4 => (slot.clone(), device_fault()).prop_map(|(slot, fault)| Act::Fault { slot, fault }),
+        1 => (slot, any::<bool>()).prop_map(|(slot, timer_first)| Act::Race { slot, timer_first }),
+        1 => guest_fault(1).prop_map(Act::Guest),
     ]
 }
 
@@ -141,6 +145,7 @@ fn driven() -> Bench {
         plug("disk0", "virtio-blk", 2, &[("size", "1M")]),
         plug("disk1", "virtio-blk", 3, &[("size", "1M"), ("irq", "intx")]),
         plug("edu1", "edu", 4, &[("irq", "msix")]),
+        plug("daq0", "daq", 5, &[("irq", "intx"), ("period", "5us")]),
     ];
     let mut bench = Bench::new(&plan(plugs, vec![]));
     for slot in 1..=SLOTS {
@@ -152,6 +157,17 @@ fn driven() -> Bench {
         let features = virtio::F_VERSION_1 | (u64::from(slot == 2) * virtio::F_EVENT_IDX);
         bench = driver::Disk::adopt(bench, slot, features).bench;
     }
+    let ring = super::testing::MEMORY as u32 / 2;
+    for (register, value) in [
+        (daq::RING_ENTRIES, 16),
+        (daq::RING_BASE, ring),
+        (daq::THRESHOLD, 4),
+        (daq::INTERRUPT_ENABLE, daq::INTERRUPTS),
+        (daq::CONTROL, daq::CONTROL_RUN),
+    ] {
+        bench.write32(Bench::bar0(5) + register, value);
+    }
+    assert_eq!(bench.read32(Bench::bar0(5) + daq::STATUS), daq::STATUS_RUNNING);
     bench
 }
 

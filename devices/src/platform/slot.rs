@@ -1,6 +1,7 @@
 //! A slot: the root port, the card that belongs to it, and the state between them.
 
 use crate::device::{Device, Doorbell};
+use crate::fault::plane::Faults;
 use crate::pci::{PciFunction, RootPort};
 use crate::spec::pci::COMMAND_MASTER;
 
@@ -39,6 +40,10 @@ pub struct Slot {
     pub replug_waiting: bool,
     /// A storm.
     pub storm: Option<Storm>,
+    /// The link is down though the card is there.
+    pub link_down: bool,
+    /// The card's faults.
+    pub faults: Faults,
 }
 
 impl Slot {
@@ -57,6 +62,8 @@ impl Slot {
             ejecting: false,
             replug_waiting: false,
             storm: None,
+            link_down: false,
+            faults: Faults::default(),
         }
     }
 
@@ -72,12 +79,14 @@ impl Slot {
         self.live = false;
         self.epoch = self.epoch.wrapping_add(1);
         self.function.assert_intx(false);
+        self.faults = Faults::default();
     }
 
     /// Function and model go back to power-on; everything begun before is void.
     pub fn reset_card(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.function.reset();
+        self.faults.reset();
         match &mut self.model {
             Some(model) => model.reset(),
             None => self.reset_pending = true,

@@ -21,6 +21,55 @@ pub enum Due {
     PulseEnd(usize),
     /// A replug that waited for an ejection.
     Replug(usize),
+    /// The end of a stuck line.
+    StickEnd(usize),
+    /// The end of a mute device.
+    MuteEnd(usize),
+    /// The link comes up again.
+    LinkUp {
+        /// Index of the slot.
+        slot: usize,
+        /// The card's epoch when it went down.
+        epoch: u32,
+    },
+    /// The end of a freeze or of a delay.
+    Resume(usize),
+    /// There is memory again.
+    Plenty,
+    /// An interrupt that is late.
+    Late {
+        /// Index of the slot.
+        slot: usize,
+        /// The card's epoch when it was raised.
+        epoch: u32,
+        /// Its number.
+        index: u16,
+    },
+    /// The second of two interrupts where there was one to raise.
+    Echo {
+        /// Index of the slot.
+        slot: usize,
+        /// The card's epoch when the first was raised.
+        epoch: u32,
+    },
+    /// A DMA write that is late.
+    Land {
+        /// Index of the slot.
+        slot: usize,
+        /// The card's epoch when it was sent.
+        epoch: u32,
+        /// Its number.
+        number: u64,
+    },
+    /// An interrupt that waits for a timer.
+    Race {
+        /// Index of the slot.
+        slot: usize,
+        /// The card's epoch when it was raised.
+        epoch: u32,
+        /// When the timer is due.
+        at: u64,
+    },
 }
 
 /// An entry: by time, then by order of request.

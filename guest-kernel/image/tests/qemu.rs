@@ -97,6 +97,15 @@ fn a_panic_names_the_functions_of_its_thread() {
 }
 
 #[test]
+fn an_interrupt_that_no_processor_delivers_is_the_hosts_defect() {
+    let Some(run) = boot("masked", 2, "crash=masked") else { return };
+    assert_eq!(run.status, Some(PANICKED), "{}", run.console);
+    let told = "the host's processor is defective: interrupt 0x31 came at 0x";
+    assert!(run.console.contains(told), "{}", run.console);
+    assert!(run.console.contains("workgate_guest::x86::crash::crash+0x"), "{}", run.console);
+}
+
+#[test]
 fn a_stack_overflow_is_told_from_a_wild_access() {
     let Some(run) = boot("overflow", 1, "crash=overflow") else { return };
     assert_eq!(run.status, Some(PANICKED), "{}", run.console);

@@ -6,9 +6,9 @@
 //! Locks are taken in this order: the groups, a call's state, the scheduler.
 
 use crate::kernel::{Due, Kernel, KernelRef};
+use crate::policy::Policy;
 use crate::seam::{OutOfMemory, ThreadId};
 use crate::spin_lock::SpinLock;
-use crate::thread::Policy;
 use crate::wait::{WaitEvent, WaitMode};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -139,7 +139,7 @@ impl ThreadCall {
     fn prepare_if_possible(&self) {
         if !self.kernel.in_interrupt() && self.prepare().is_err() {
             let priority = self.call.priority;
-            self.kernel.log(format_args!("no memory for a thread-call thread of priority {priority}"));
+            self.kernel.kprintf(format_args!("no memory for a thread-call thread of priority {priority}"));
         }
     }
 

@@ -1,11 +1,13 @@
-//! The dispatcher: who runs here next. It only picks; priorities are moved elsewhere.
+//! The dispatcher: who runs here next. It takes the first thread of the highest level, in O(1), and switches to it; that is all it
+//! decides. It knows no policies: what moves threads between the run queues is the [scheduler](crate::scheduler).
 //!
 //! A switch has two halves. The first, under the scheduler's lock, decides and writes down who is current. The
 //! second saves the old context and enters the new one, with the lock dropped but interrupts masked. A thread that was
 //! put back into a run queue can be picked by another CPU between the halves: `on_cpu` tells that its context is not saved
 //! yet, and the picker spins until it is. Each CPU picks only among threads released in earlier critical sections, so such waits cannot form a circle.
 
-use crate::kernel::{Kernel, KernelRef};
+use crate::kernel::{Kernel, KernelRef, Scheduler};
+use crate::run_queue::{End, Rank};
 use crate::seam::ContextId;
 use crate::thread::{RunState, Thread};
 use alloc::sync::Arc;
@@ -23,45 +25,52 @@ impl Kernel {
         let now = self.machine().now();
         let used_up = core::mem::take(&mut sched.cpus[cpu].used_up) || yields;
         let is_idle = sched.is_idle(cpu);
-        let priority = self.lock_raw(&current.sched).priority;
-        let mine = if is_idle { 0 } else { priority + 1 };
-        let best = sched.best_queued();
-        if best == 0 || best < mine || (best == mine && !used_up) {
+        let best = sched.queues.best();
+        if best != Rank::NOBODY && !is_idle {
+            self.charge(&mut sched, cpu, &current, now);
+        }
+        let mine = if is_idle { Rank::NOBODY } else { self.lock_raw(&current.sched).rank() };
+        if best == Rank::NOBODY || best < mine || (best == mine && !used_up) {
             sched.cpus[cpu].promised = mine;
             if sched.cpus[cpu].quantum_end == u64::MAX {
-                self.start_quantum(&mut sched, cpu, &current);
+                self.start_quantum(&mut sched, cpu, &current, now);
             }
             return;
         }
-        if !is_idle {
+        if is_idle {
+            self.lock_raw(&current.sched).state = RunState::Waiting;
+        } else {
             let left = if used_up { 0 } else { sched.cpus[cpu].quantum_end.saturating_sub(now) };
-            {
-                let mut t = self.lock_raw(&current.sched);
-                t.state = RunState::Runnable;
-                t.quantum_left = left;
-            }
-            self.enqueue(&mut sched, &current, left > 0);
+            self.preempted(&mut sched, &current, left);
         }
         self.switch_away(sched, current);
+    }
+
+    /// Puts the running thread back, with `left` ns of its quantum.
+    fn preempted(&self, sched: &mut Scheduler, thread: &Arc<Thread>, left: u64) {
+        let end = {
+            let mut t = self.lock_raw(&thread.sched);
+            t.state = RunState::Runnable;
+            t.quantum_left = if t.policy_now().ask(|rules| rules.keeps_its_turn()) { left } else { 0 };
+            if t.quantum_left > 0 { End::Head } else { End::Tail }
+        };
+        self.enqueue(sched, thread, end);
     }
 
     /// Leaves `current`, whose new state has been written down, for the best thread there is. Returns when it runs again.
     pub(crate) fn switch_away(&self, mut sched: crate::masking::SchedGuard<'_>, current: Arc<Thread>) {
         let cpu = self.machine().cpu();
+        let now = self.machine().now();
+        self.charge(&mut sched, cpu, &current, now);
         let next = match sched.queues.pop() {
             Some(next) => next,
             None => sched.cpus[cpu].idle.clone().expect("every started CPU has an idle thread"),
         };
-        let priority = {
-            let mut t = self.lock_raw(&next.sched);
-            t.state = RunState::Running;
-            t.last_cpu = cpu;
-            t.priority
-        };
+        let rank = self.dispatched(&mut sched, cpu, &next, now);
         sched.cpus[cpu].current = Some(next.clone());
-        sched.cpus[cpu].promised = if sched.is_idle(cpu) { 0 } else { priority + 1 };
+        sched.cpus[cpu].promised = if sched.is_idle(cpu) { Rank::NOBODY } else { rank };
         self.cpus[cpu].reschedule.store(false, Ordering::Relaxed);
-        self.start_quantum(&mut sched, cpu, &next);
+        self.start_quantum(&mut sched, cpu, &next, now);
         self.offer_preempted(&mut sched, &current);
         if Arc::ptr_eq(&next, &current) {
             return;
@@ -86,6 +95,22 @@ impl Kernel {
         }
     }
 
+    /// Writes down that `cpu` runs `thread` from `now` on; its rank.
+    fn dispatched(&self, sched: &mut Scheduler, cpu: usize, thread: &Thread, now: u64) -> Rank {
+        let mut t = self.lock_raw(&thread.sched);
+        let moved = core::mem::replace(&mut t.last_cpu, cpu) != cpu;
+        if t.state == RunState::Waiting {
+            // Only idle threads come from there, not out of a run queue.
+            t.record.rested(now);
+        }
+        if let Some(latency) = t.record.dispatched(now, moved) {
+            sched.latencies.add(t.priority, latency);
+        }
+        t.state = RunState::Running;
+        t.place = None;
+        t.rank()
+    }
+
     /// The tail of a switch, on the stack of the thread that was entered: the one that was left is free now.
     pub(crate) fn finish_switch(&self) {
         let cpu = self.machine().cpu();
@@ -102,6 +127,7 @@ impl Kernel {
     pub(crate) fn exit_thread(self: &Arc<Self>) {
         let thread = self.current();
         self.trace(Event::new(Kind::ThreadEnd).object(thread.id()));
+        self.order.forget(thread.id());
         thread.dead.store(true, Ordering::Release);
         self.wakeup(thread.exit_event);
         self.machine().mask();

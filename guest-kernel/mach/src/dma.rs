@@ -72,6 +72,7 @@ impl Kernel {
     /// # Errors
     /// No piece of that size is free.
     pub fn dma_alloc(self: &KernelRef, bytes: u64, align: u64) -> Result<DmaBuffer, OutOfMemory> {
+        self.allocate("dma")?;
         let address = {
             let _masked = self.masked();
             self.lock_raw(&self.dma).allocate(bytes, align).ok_or(OutOfMemory)?

@@ -1,6 +1,7 @@
 //! `showallstacks`: what every thread is doing.
 
 use crate::kernel::{Kernel, Scheduler};
+use crate::policy::Policy;
 use crate::thread::{RunState, Thread};
 use alloc::string::String;
 use core::fmt::Write;
@@ -9,8 +10,9 @@ use core::fmt::Write;
 const FRAMES: usize = 32;
 
 impl Kernel {
-    /// Every thread with its state, priority and what it waits for, a line each, and the backtrace of the calling thread where the machine
-    /// can give one. Legal at interrupt level, where the calling thread is the interrupted one.
+    /// Every thread with its state, priority and policy, what it waits for, and which locks it has (of those that belong to a class, gates
+    /// among them: a run-action in progress), a line each; and the backtrace of the calling thread where the machine can give one. Legal at
+    /// interrupt level, where the calling thread is the interrupted one.
     pub fn show_all_threads(&self) -> String {
         let mut text = String::new();
         let sched = self.sched_lock();
@@ -25,17 +27,30 @@ impl Kernel {
 
     fn show_thread(&self, sched: &Scheduler, thread: &Thread, text: &mut String) {
         let t = self.lock_raw(&thread.sched);
-        let (state, priority, base, policy) = (t.state, t.priority, t.base, t.policy);
-        _ = write!(text, "{thread:?} {state:?} priority {priority} (base {base}, {policy:?})");
+        let (state, priority, base, policy) = (t.state, t.priority, t.base, t.policy.name());
+        // Writing to a string does not fail.
+        _ = write!(text, "{thread:?} {state:?} priority {priority} (base {base}, {policy})");
+        if let Policy::RealTime { deadline } = t.policy {
+            _ = write!(text, ", due at {deadline} ns");
+        }
+        if let Some(until) = t.demoted_until {
+            _ = write!(text, ", demoted until {until} ns (S6)");
+        }
         if state == RunState::Running {
             _ = write!(text, " on CPU {}", t.last_cpu);
         }
         if let Some(event) = t.wait {
             _ = write!(text, ", waits for event {:#x} ({:?})", event.0, t.mode);
         }
+        let (wants_lock, shared) = (t.lock.is_some(), if t.wants_shared { "to share " } else { "" });
         drop(t);
-        if let Some(owner) = self.next_in_chain(sched, thread) {
-            _ = write!(text, ", waits for a lock of {owner:?}");
+        match self.next_in_chain(sched, thread) {
+            Some(owner) => _ = write!(text, ", waits for a lock {shared}of {owner:?}"),
+            None if wants_lock => _ = write!(text, ", waits for a lock that readers have"),
+            None => {}
+        }
+        for (n, class) in self.held_classes(thread.id()).iter().enumerate() {
+            _ = write!(text, "{}{class}", if n == 0 { ", has " } else { " inside of " });
         }
         text.push('\n');
     }

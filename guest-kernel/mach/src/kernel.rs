@@ -1,12 +1,17 @@
 //! The kernel value: all state hangs off it.
 
+use crate::account::{FAIL_SAFE_MODERN, Sweep};
 use crate::call::{Call, CallGroups};
 use crate::dma::DmaMemory;
 use crate::interrupt::Interrupts;
+use crate::lock_order::LockOrder;
+use crate::log::Log;
+use crate::policy::Policy;
 use crate::push::{ContendedLocks, LockId};
-use crate::run_queue::RunQueues;
+use crate::run_queue::{Rank, RunQueues};
 use crate::seam::{Machine, OutOfMemory, ThreadId};
-use crate::thread::{Body, Policy, Thread};
+use crate::stats::{Latencies, Record};
+use crate::thread::{Body, Thread};
 use crate::wait::WaitEvent;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -37,12 +42,14 @@ pub(crate) struct CpuSched {
     pub current: Option<Arc<Thread>>,
     pub idle: Option<Arc<Thread>>,
     pub deadlines: BTreeMap<(u64, u64), Due>,
-    /// 1 + the priority that this CPU runs, or was asked to run; 0 = idle. No queued thread is more important than any CPU's.
-    pub promised: u8,
+    /// The rank of what this CPU runs, or was asked to run. No queued thread is more important than any CPU's.
+    pub promised: Rank,
     /// Machine time at which the quantum ends; `u64::MAX` on an idle CPU.
     pub quantum_end: u64,
     /// The quantum was used up, and nobody has looked yet.
     pub used_up: bool,
+    /// When the next step of a sweep over the run queues is due; `u64::MAX` = none is.
+    pub sweep_at: u64,
     /// What the timer is armed for, or something earlier.
     pub armed: Option<u64>,
 }
@@ -55,6 +62,8 @@ pub(crate) struct Scheduler {
     pub cpus: Vec<CpuSched>,
     pub sequence: u64,
     pub locks: ContendedLocks,
+    pub sweep: Sweep,
+    pub latencies: Latencies,
 }
 
 impl Scheduler {
@@ -64,8 +73,9 @@ impl Scheduler {
             current: None,
             idle: None,
             deadlines: BTreeMap::new(),
-            promised: 0,
+            promised: Rank::NOBODY,
             quantum_end: u64::MAX,
+            sweep_at: u64::MAX,
             used_up: false,
             armed: None,
         };
@@ -76,6 +86,8 @@ impl Scheduler {
             cpus: (0..cpus).map(cpu).collect(),
             sequence: 0,
             locks: ContendedLocks::default(),
+            sweep: Sweep::default(),
+            latencies: Latencies::default(),
         }
     }
 }
@@ -100,7 +112,11 @@ pub struct Kernel {
     pub(crate) interrupts: Interrupts,
     pub(crate) calls: CallGroups,
     pub(crate) dma: Mutex<DmaMemory>,
+    pub(crate) order: LockOrder,
+    pub(crate) log: Log,
     stopped: AtomicBool,
+    /// S6, in ns.
+    pub(crate) fail_safe: AtomicU64,
 }
 
 impl fmt::Debug for Kernel {
@@ -130,7 +146,10 @@ impl Kernel {
             interrupts: Interrupts::new(),
             calls: CallGroups::new(),
             dma: Mutex::new(DmaMemory::new(base, bytes)),
+            order: LockOrder::new(),
+            log: Log::new(),
             stopped: AtomicBool::new(false),
+            fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
         })
     }
 
@@ -179,9 +198,16 @@ impl Kernel {
         self.machine.traced()
     }
 
-    /// Writes a line to the console (S9: synchronous).
-    pub fn log(&self, message: fmt::Arguments<'_>) {
-        self.machine.console(&alloc::format!("{message}\n"));
+    /// Asks for memory for one more `what`, which the machine may refuse by plan.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn allocate(&self, what: &str) -> Result<(), OutOfMemory> {
+        if self.machine.has_memory() {
+            return Ok(());
+        }
+        self.trace(Event::new(Kind::NoMemory).text(what));
+        Err(OutOfMemory)
     }
 
     /// One turn of a spin loop.
@@ -222,12 +248,16 @@ impl Kernel {
         policy: Policy,
         body: Body,
     ) -> Result<Arc<Thread>, OutOfMemory> {
+        self.allocate("thread")?;
         let thread = self.new_thread(name, priority.min(127), policy, Some(body));
         let context = self.machine.create(thread.id())?;
         *thread.context.lock() = Some(context);
         self.announce(&thread);
         let mut sched = self.sched_lock();
         sched.threads.insert(thread.id(), thread.clone());
+        // All may be runnable at once: no wake-up has to make room.
+        let threads = sched.threads.len();
+        sched.queues.reserve(threads);
         self.make_runnable(&mut sched, &thread);
         drop(sched);
         Ok(thread)
@@ -248,7 +278,9 @@ impl Kernel {
         body: Option<Body>,
     ) -> Arc<Thread> {
         let id = self.next_thread.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Thread::new(id, name, priority, policy, body, self.new_event()))
+        let thread = Thread::new(id, name, priority, policy, body, self.new_event());
+        thread.sched.lock().record = Record::since(self.now());
+        Arc::new(thread)
     }
 
     /// Whether the caller is at primary interrupt level.
@@ -288,6 +320,7 @@ impl Kernel {
     /// Drops everything that refers back to the kernel. The machine has ended.
     pub fn shutdown(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.stop_log();
         self.interrupts.clear();
         self.calls.clear(self);
         let command = self.lock_raw(&self.command).take();

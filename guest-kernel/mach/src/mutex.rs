@@ -1,6 +1,7 @@
 //! The blocking lock around a value.
 
 use crate::kernel::Kernel;
+use crate::lock_order::LockClass;
 use crate::recursive::RecursiveLock;
 use core::ops::{Deref, DerefMut};
 use spin::MutexGuard;
@@ -20,9 +21,14 @@ pub struct MutexRef<'a, T: ?Sized> {
 }
 
 impl<T> Mutex<T> {
-    /// A lock around `value`.
+    /// A lock of no class around `value`.
     pub fn new(kernel: &Kernel, value: T) -> Self {
-        Self { lock: RecursiveLock::new(kernel), value: spin::Mutex::new(value) }
+        Self::in_class(kernel, LockClass::NONE, value)
+    }
+
+    /// A lock around `value` whose order with locks of other classes is watched.
+    pub fn in_class(kernel: &Kernel, class: LockClass, value: T) -> Self {
+        Self { lock: RecursiveLock::in_class(kernel, class), value: spin::Mutex::new(value) }
     }
 }
 

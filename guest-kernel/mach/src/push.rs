@@ -1,10 +1,11 @@
 //! Contended locks, and priority push (S7): whoever waits for a lock lends its priority to the lock's owner, along chains, capped at 95.
 //!
-//! A thread's priority is computed, never remembered: the highest of its base and of all that wait for its locks. So pushes undo themselves
+//! A thread's priority is computed, never remembered: the highest of its own and of all that wait for its locks. So pushes undo themselves
 //! in whatever order locks are released.
 
 use crate::band;
 use crate::kernel::{Kernel, Scheduler};
+use crate::masking::SchedGuard;
 use crate::seam::ThreadId;
 use crate::thread::{RunState, Thread};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -32,7 +33,15 @@ impl LockId {
     }
 }
 
-/// Owner and waiters, in the order in which they came, of a lock that somebody waits for.
+/// What a thread waits for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub lock: LockId,
+    /// Whether others may have it at the same time.
+    pub shared: bool,
+}
+
+/// Owner (0 = readers) and waiters, in the order in which they came, of a lock that somebody waits for.
 pub(crate) struct Contended {
     pub owner: ThreadId,
     waiters: VecDeque<Arc<Thread>>,
@@ -49,25 +58,61 @@ pub(crate) struct Handed {
 }
 
 impl Kernel {
-    /// `thread`, the running one, waits for `lock` of `owner` from now on.
-    pub(crate) fn wait_for_lock(
+    /// The running thread waits for the lock, which belongs to thread `owner` (0 = to readers, whom nobody pushes), until it is handed over.
+    pub(crate) fn wait_for_lock(&self, mut sched: SchedGuard<'_>, wanted: Wanted, owner: ThreadId) {
+        let id = self.thread_id();
+        let find = |id| sched.threads.get(&id).cloned();
+        let (me, owner_thread) = (find(id), find(owner));
+        let Some(me) = me.filter(|_| owner == 0 || owner_thread.is_some()) else {
+            self.machine().fatal(format_args!("thread #{owner} ended with a lock that thread #{id} wants"))
+        };
+        if !sched.was_unmasked() {
+            self.blocked_while_masked("waits for a lock");
+        }
+        let circle = owner_thread.as_ref().is_some_and(|owner| self.closes_a_circle(&sched, &me, owner));
+        self.become_waiter(&mut sched, &me, wanted, owner_thread.as_ref());
+        if !circle {
+            return self.switch_away(sched, me);
+        }
+        // Masked all the time: this thread is a waiter already, and must not be preempted as if it were not.
+        let unmask = sched.release_masked();
+        self.report_circle(id, owner);
+        self.switch_away(self.sched_lock(), me);
+        if unmask {
+            self.unmask();
+        }
+    }
+
+    fn report_circle(&self, me: ThreadId, owner: ThreadId) {
+        self.trace(Event::new(Kind::Violation).object(me).other(owner).text("deadlock"));
+        let circle = format_args!("thread #{me} waits for a lock of #{owner}, which waits for #{me}");
+        self.kprintf(format_args!("deadlock: {circle}"));
+        self.kprintf(format_args!("{}", self.show_all_threads()));
+    }
+
+    fn become_waiter(
         &self,
         sched: &mut Scheduler,
         thread: &Arc<Thread>,
-        lock: LockId,
-        owner: &Arc<Thread>,
+        wanted: Wanted,
+        owner: Option<&Arc<Thread>>,
     ) {
         {
             let mut t = self.lock_raw(&thread.sched);
             t.state = RunState::Waiting;
-            t.lock = Some(lock);
+            t.lock = Some(wanted.lock);
+            t.wants_shared = wanted.shared;
         }
         let new = || {
-            self.lock_raw(&owner.sched).contended.push(lock);
-            Contended { owner: owner.id(), waiters: VecDeque::new() }
+            if let Some(owner) = owner {
+                self.lock_raw(&owner.sched).contended.push(wanted.lock);
+            }
+            Contended { owner: owner.map_or(0, |owner| owner.id()), waiters: VecDeque::new() }
         };
-        sched.locks.entry(lock).or_insert_with(new).waiters.push_back(thread.clone());
-        self.settle_priority(sched, owner);
+        sched.locks.entry(wanted.lock).or_insert_with(new).waiters.push_back(thread.clone());
+        if let Some(owner) = owner {
+            self.settle_priority(sched, owner);
+        }
     }
 
     /// The owner lets go of `lock`: the most important waiter, the longest waiting of its level, has it now, and runs; of a lock that goes
@@ -80,30 +125,77 @@ impl Kernel {
         };
         let before = core::mem::replace(&mut contended.owner, next.id());
         let more = !contended.waiters.is_empty();
-        if !more {
-            sched.locks.remove(&lock);
+        self.lost(sched, lock, before, more);
+        if more {
+            self.lock_raw(&next.sched).contended.push(lock);
         }
-        let before = sched.threads.get(&before).cloned();
-        if let Some(before) = &before {
-            self.lock_raw(&before.sched).contended.retain(|&other| other != lock);
-            self.settle_priority(sched, before);
-        }
-        {
-            let mut t = self.lock_raw(&next.sched);
-            t.lock = None;
-            if more {
-                t.contended.push(lock);
-            }
-        }
-        self.settle_priority(sched, &next);
-        if self.traced() {
-            self.trace(Event::new(Kind::Wake).object(next.id()));
-        }
-        self.make_runnable(sched, &next);
+        self.handed(sched, &next);
         Some(Handed { id: next.id(), more })
     }
 
+    /// As [`Kernel::hand_over`] to all who want to share `lock` and are at least as important as the best who does not; how many.
+    /// Readers have no owner's duties: nobody pushes them.
+    pub(crate) fn hand_over_shared(&self, sched: &mut Scheduler, lock: LockId) -> (u32, bool) {
+        let Some(contended) = sched.locks.get_mut(&lock) else { return (0, false) };
+        let (mut readers, mut rest) = (VecDeque::new(), VecDeque::new());
+        let least = self.best_exclusive(&contended.waiters);
+        for waiter in core::mem::take(&mut contended.waiters) {
+            let goes = {
+                let t = self.lock_raw(&waiter.sched);
+                t.wants_shared && t.priority >= least
+            };
+            if goes { readers.push_back(waiter) } else { rest.push_back(waiter) }
+        }
+        let (before, more) = (core::mem::take(&mut contended.owner), !rest.is_empty());
+        contended.waiters = rest;
+        self.lost(sched, lock, before, more);
+        readers.iter().for_each(|reader| self.handed(sched, reader));
+        (readers.len() as u32, more)
+    }
+
+    /// Priority of the most important waiter who does not want to share; 0 = there is none.
+    fn best_exclusive(&self, waiters: &VecDeque<Arc<Thread>>) -> u8 {
+        let exclusive = waiters.iter().filter_map(|waiter| {
+            let t = self.lock_raw(&waiter.sched);
+            (!t.wants_shared).then_some(t.priority)
+        });
+        exclusive.max().unwrap_or(0)
+    }
+
+    /// Whether the first in turn for `lock` wants to share it.
+    pub(crate) fn next_wants_shared(&self, sched: &Scheduler, lock: LockId) -> bool {
+        let waiters = sched.locks.get(&lock).map(|contended| &contended.waiters);
+        let best = waiters.and_then(|waiters| waiters.get(self.best(waiters)?));
+        best.is_some_and(|waiter| self.lock_raw(&waiter.sched).wants_shared)
+    }
+
+    /// Thread `before` (0 = nobody) has lost `lock`, and with it what its waiters pushed.
+    fn lost(&self, sched: &mut Scheduler, lock: LockId, before: ThreadId, waited_for: bool) {
+        if !waited_for {
+            sched.locks.remove(&lock);
+        }
+        if let Some(before) = sched.threads.get(&before).cloned() {
+            self.lock_raw(&before.sched).contended.retain(|&other| other != lock);
+            self.settle_priority(sched, &before);
+        }
+    }
+
+    /// The thread has the lock that it waited for, and runs.
+    fn handed(&self, sched: &mut Scheduler, thread: &Arc<Thread>) {
+        self.lock_raw(&thread.sched).lock = None;
+        self.settle_priority(sched, thread);
+        if self.traced() {
+            self.trace(Event::new(Kind::Wake).object(thread.id()));
+        }
+        self.make_runnable(sched, thread);
+    }
+
     fn take_best(&self, waiters: &mut VecDeque<Arc<Thread>>) -> Option<Arc<Thread>> {
+        waiters.remove(self.best(waiters)?)
+    }
+
+    /// Where the most important waiter is, the longest waiting of its level.
+    fn best(&self, waiters: &VecDeque<Arc<Thread>>) -> Option<usize> {
         let mut best: Option<(usize, u8)> = None;
         for (at, waiter) in waiters.iter().enumerate() {
             let priority = self.lock_raw(&waiter.sched).priority;
@@ -111,7 +203,7 @@ impl Kernel {
                 best = Some((at, priority));
             }
         }
-        waiters.remove(best?.0)
+        best.map(|(at, _)| at)
     }
 
     /// Computes the priority of `thread`, and of the owners that it waits for in turn as long as something changes.
@@ -135,7 +227,7 @@ impl Kernel {
         let t = self.lock_raw(&thread.sched);
         let waiters = t.contended.iter().filter_map(|lock| sched.locks.get(lock)).flat_map(|c| &c.waiters);
         let pushed = waiters.map(|waiter| self.lock_raw(&waiter.sched).priority.min(band::KERNEL_MAX)).max();
-        t.base.max(pushed.unwrap_or(0))
+        t.own.max(pushed.unwrap_or(0))
     }
 
     /// The owner of the lock that `thread` waits for.

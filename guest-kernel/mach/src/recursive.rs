@@ -5,13 +5,11 @@
 //! priority, first come first served within a level: an owner that drops it and takes it again goes to the end.
 
 use crate::kernel::{Kernel, Scheduler};
-use crate::push::LockId;
+use crate::lock_order::LockClass;
+use crate::push::{LockId, Wanted};
 use crate::seam::{Point, ThreadId};
-use crate::thread::Thread;
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
-use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
-use trace::{Event, Kind};
 
 /// Set in the owner word when somebody waits.
 const WAITERS: u32 = 1 << 31;
@@ -24,19 +22,18 @@ pub struct RecursiveLock {
     /// Levels beyond the first. Only the owner touches it.
     depth: AtomicU32,
     id: LockId,
-}
-
-/// What an attempt under the scheduler's lock came to.
-enum Attempt {
-    Taken,
-    Blocked { me: Arc<Thread>, circle: bool },
-    OwnerIsGone(ThreadId),
+    class: LockClass,
 }
 
 impl RecursiveLock {
-    /// A free lock.
+    /// A free lock of no class.
     pub fn new(kernel: &Kernel) -> Self {
-        Self { owner: AtomicU32::new(0), depth: AtomicU32::new(0), id: kernel.new_lock() }
+        Self::in_class(kernel, LockClass::NONE)
+    }
+
+    /// A free lock whose order with locks of other classes is watched.
+    pub fn in_class(kernel: &Kernel, class: LockClass) -> Self {
+        Self { owner: AtomicU32::new(0), depth: AtomicU32::new(0), id: kernel.new_lock(), class }
     }
 
     /// A free lock that its waiters get in the order in which they came, whatever their priorities. They lend them to the owner all the same.
@@ -72,26 +69,54 @@ impl RecursiveLock {
     pub fn take(&self, kernel: &Kernel) -> ThreadId {
         kernel.machine().point(Point::Lock);
         let me = kernel.thread_id();
-        if !self.try_lock_as(me) {
-            self.lock_slow(kernel, me);
+        match self.try_lock_as(me) {
+            Some(true) => self.took(kernel, me, true),
+            Some(false) => {}
+            None => {
+                if !self.class.is_none() {
+                    // Before the wait: a deadlock must not keep its reason to itself.
+                    kernel.order_taken(self.class, me);
+                }
+                self.lock_slow(kernel, me);
+                self.took(kernel, me, false);
+            }
         }
         me
     }
 
-    /// Takes the lock, or one more level of it, if that needs no waiting; whether it did.
-    pub fn try_lock(&self, kernel: &Kernel) -> bool {
-        self.try_lock_as(kernel.thread_id())
+    /// The first level is taken; `in_order` if its order has still to be looked at.
+    #[inline]
+    fn took(&self, kernel: &Kernel, me: ThreadId, in_order: bool) {
+        if self.class.is_none() {
+            return;
+        }
+        if in_order {
+            kernel.order_taken(self.class, me);
+        }
+        kernel.order_push(self.class, me);
     }
 
+    /// Takes the lock, or one more level of it, if that needs no waiting; whether it did.
+    pub fn try_lock(&self, kernel: &Kernel) -> bool {
+        let me = kernel.thread_id();
+        let taken = self.try_lock_as(me);
+        if taken == Some(true) {
+            // An attempt does not wait: no order is broken by it.
+            self.took(kernel, me, false);
+        }
+        taken.is_some()
+    }
+
+    /// Whether it was taken, and then whether that is the first level.
     #[inline]
-    fn try_lock_as(&self, me: ThreadId) -> bool {
+    fn try_lock_as(&self, me: ThreadId) -> Option<bool> {
         match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => true,
+            Ok(_) => Some(true),
             Err(owner) if owner & !WAITERS == me => {
                 self.depth.store(self.depth.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                true
+                Some(false)
             }
-            Err(_) => false,
+            Err(_) => None,
         }
     }
 
@@ -111,6 +136,9 @@ impl RecursiveLock {
     #[inline]
     fn release(&self, kernel: &Kernel) {
         let me = kernel.thread_id();
+        if !self.class.is_none() {
+            kernel.order_pop(self.class, me);
+        }
         if let Err(owner) = self.owner.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed) {
             self.release_slow(kernel, me, owner);
         }
@@ -142,56 +170,24 @@ impl RecursiveLock {
             return;
         }
         let mut sched = kernel.sched_lock();
-        match self.attempt(kernel, &mut sched, me) {
-            Attempt::Taken => {}
-            Attempt::OwnerIsGone(owner) => kernel
-                .machine()
-                .fatal(format_args!("thread #{owner} ended with a lock that thread #{me} wants")),
-            Attempt::Blocked { .. } if !sched.was_unmasked() => {
-                kernel.blocked_while_masked("waits for a lock")
-            }
-            Attempt::Blocked { me, circle } => {
-                if !circle {
-                    return kernel.switch_away(sched, me);
-                }
-                // Masked all the time: this thread is a waiter already, and must not be preempted as if it were not.
-                let unmask = sched.release_masked();
-                self.report_circle(kernel);
-                kernel.switch_away(kernel.sched_lock(), me);
-                if unmask {
-                    kernel.unmask();
-                }
-            }
+        match self.attempt(&mut sched, me) {
+            None => {}
+            Some(owner) => kernel.wait_for_lock(sched, Wanted { lock: self.id, shared: false }, owner),
         }
     }
 
-    /// Takes the lock, or becomes one of its waiters. Under the scheduler's lock the owner can change only from or to "free".
-    fn attempt(&self, kernel: &Kernel, sched: &mut Scheduler, id: ThreadId) -> Attempt {
+    /// Takes the lock, or marks it as waited for; then its owner. Under the scheduler's lock the owner can change only from or to "free".
+    fn attempt(&self, _sched: &mut Scheduler, id: ThreadId) -> Option<ThreadId> {
         loop {
             let word = match self.owner.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Attempt::Taken,
+                Ok(_) => return None,
                 Err(word) => word,
             };
             let marked = word | WAITERS;
-            if self.owner.compare_exchange(word, marked, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-                continue;
+            if self.owner.compare_exchange(word, marked, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return Some(word & !WAITERS);
             }
-            let find = |id| sched.threads.get(&id).cloned();
-            let (Some(owner), Some(me)) = (find(word & !WAITERS), find(id)) else {
-                return Attempt::OwnerIsGone(word & !WAITERS);
-            };
-            let circle = kernel.closes_a_circle(sched, &me, &owner);
-            kernel.wait_for_lock(sched, &me, self.id, &owner);
-            return Attempt::Blocked { me, circle };
         }
-    }
-
-    fn report_circle(&self, kernel: &Kernel) {
-        let (me, owner) = (kernel.thread_id(), self.owner());
-        kernel.trace(Event::new(Kind::Violation).object(me).other(owner).text("deadlock"));
-        kernel
-            .log(format_args!("deadlock: thread #{me} waits for a lock of #{owner}, which waits for #{me}"));
-        kernel.log(format_args!("{}", kernel.show_all_threads()));
     }
 
     /// Drops all levels, waits for `event`, takes them all back (WL9). An aborted thread's interruptible sleep returns `Interrupted` at once

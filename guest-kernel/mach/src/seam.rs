@@ -31,6 +31,8 @@ pub struct ContextId(pub usize);
 pub const TIMER_VECTOR: u8 = 0xef;
 /// The vector of [`Machine::ipi`]: look at your run queue.
 pub const RESCHEDULE_VECTOR: u8 = 0xee;
+/// The vector by which the machine forces a preemption: the running thread has used up its quantum.
+pub const PREEMPT_VECTOR: u8 = trace::ring::PREEMPT_VECTOR;
 /// First vector that the kernel gives to devices.
 pub const FIRST_DEVICE_VECTOR: u8 = 0x30;
 /// Last vector that the kernel gives to devices.
@@ -126,6 +128,11 @@ pub trait Machine: Send + Sync {
     fn switch(&self, from: ContextId, to: ContextId, thread: ThreadId);
     /// Frees a context that is not running on any CPU and never will.
     fn destroy(&self, context: ContextId);
+
+    /// Whether there is memory for one more object, stack or buffer: a plan can let it run out. Asked before each allocation that may fail.
+    fn has_memory(&self) -> bool {
+        true
+    }
 
     /// A place where the chooser may act.
     fn point(&self, point: Point);

@@ -1,30 +1,18 @@
 //! Threads.
 
 use crate::kernel::{Kernel, KernelRef};
+use crate::policy::{Policy, Usage};
 use crate::push::LockId;
+use crate::run_queue::Place;
 use crate::seam::{ContextId, ThreadId};
+use crate::stats::Record;
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Mutex;
-
-/// How a thread's priority moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// It does not.
-    Fixed,
-    /// By use of the processor.
-    Timeshare,
-    /// Real time: absolute deadline in ns, earliest first within a level (S5).
-    RealTime {
-        /// Machine time by which the thread wants to be done.
-        deadline: u64,
-    },
-}
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +57,19 @@ pub(crate) struct Sched {
     pub state: RunState,
     /// Priority that was asked for.
     pub base: u8,
-    /// Priority that holds: the base, or what waiters for the thread's locks push.
+    /// Priority that the policy makes of it.
+    pub own: u8,
+    /// Priority that holds: the own one, or what waiters for the thread's locks push.
     pub priority: u8,
+    /// Policy that was asked for.
     pub policy: Policy,
+    /// While timeshare counts it: what the thread used of the processor (S4).
+    pub usage: Usage,
+    /// Processor time since it last blocked, in ns (S6).
+    pub computed: u64,
+    /// Machine time at which a demotion by the fail-safe ends (S6).
+    pub demoted_until: Option<u64>,
+    pub demotions: u32,
     /// Rest of a quantum that a preemption cut short, in ns; 0 = a fresh one is due.
     pub quantum_left: u64,
     pub wait: Option<WaitEvent>,
@@ -82,9 +80,14 @@ pub(crate) struct Sched {
     pub abort: Abort,
     /// The lock that the thread waits for. Apart from `wait`: a thread may have to wait for a lock between asserting a wait and blocking.
     pub lock: Option<LockId>,
+    /// It waits for that one to share it.
+    pub wants_shared: bool,
     /// Locks of the thread for which others wait.
     pub contended: Vec<LockId>,
     pub last_cpu: usize,
+    /// Where it is in the run queues.
+    pub place: Option<Place>,
+    pub record: Record,
 }
 
 /// A kernel thread.
@@ -117,8 +120,13 @@ impl Thread {
             sched: Mutex::new(Sched {
                 state: RunState::Waiting,
                 base,
+                own: base,
                 priority: base,
                 policy,
+                usage: Usage::default(),
+                computed: 0,
+                demoted_until: None,
+                demotions: 0,
                 quantum_left: 0,
                 wait: None,
                 mode: WaitMode::Uninterruptible,
@@ -126,8 +134,11 @@ impl Thread {
                 deadline: None,
                 abort: Abort::No,
                 lock: None,
+                wants_shared: false,
                 contended: Vec::new(),
                 last_cpu: 0,
+                place: None,
+                record: Record::default(),
             }),
             on_cpu: AtomicBool::new(false),
             dead: AtomicBool::new(false),
@@ -149,13 +160,6 @@ impl Thread {
     pub fn priority(&self, kernel: &Kernel) -> u8 {
         let _sched = kernel.sched_lock();
         kernel.lock_raw(&self.sched).priority
-    }
-
-    /// Sets the base priority, 0–127. What waiters for the thread's locks push still counts.
-    pub fn set_priority(self: &Arc<Self>, kernel: &Kernel, priority: u8) {
-        let mut sched = kernel.sched_lock();
-        kernel.lock_raw(&self.sched).base = priority.min(127);
-        kernel.settle_priority(&mut sched, self);
     }
 
     /// Whether it has ended.

@@ -2,8 +2,9 @@
 
 use crate::band;
 use crate::kernel::Kernel;
-use crate::seam::{RESCHEDULE_VECTOR, TIMER_VECTOR};
-use crate::thread::{Policy, RunState};
+use crate::policy::Policy;
+use crate::seam::{PREEMPT_VECTOR, RESCHEDULE_VECTOR, TIMER_VECTOR};
+use crate::thread::RunState;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use trace::{Event, Kind};
@@ -33,7 +34,7 @@ impl Kernel {
     fn idle_loop(&self, cpu: usize) {
         while !self.is_stopped() {
             self.machine.mask();
-            let someone_waits = self.sched_lock().queues.highest().is_some();
+            let someone_waits = !self.sched_lock().queues.is_empty();
             if someone_waits || self.cpus[cpu].reschedule.load(Ordering::Relaxed) {
                 self.reschedule(false);
                 self.machine.unmask();
@@ -67,6 +68,7 @@ impl Kernel {
         match vector {
             TIMER_VECTOR => self.timer_interrupt(cpu),
             RESCHEDULE_VECTOR => local.reschedule.store(true, Ordering::Relaxed),
+            PREEMPT_VECTOR => self.use_up_quantum(cpu),
             vector => self.interrupts.deliver(self, vector),
         }
         if self.traced() {

@@ -7,8 +7,11 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use guest_kernel::boot_info::number;
 use guest_kernel::record::{LAST_WORD, words};
-use trace::ring::{ARMED, BENCH_BYTES, COMMAND, Command, HEAD, RECORDS, RING_EVENTS, TAIL};
-use trace::{EVENT_BYTES, Event};
+use trace::ring::{
+    ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
+    SCARCE_STATE, TAIL,
+};
+use trace::{EVENT_BYTES, Event, Scarcity};
 
 use super::lock::Masked;
 use super::{cpu, paging};
@@ -55,10 +58,24 @@ impl Bench {
 
     /// What the host asks.
     pub fn command(&self) -> Command {
-        // SAFETY: the header is memory of the bench page, aligned; the host writes it at any time, so atomically.
-        Command::from_word(
-            unsafe { &*((self.base + COMMAND as u64) as *const AtomicU32) }.load(Ordering::Acquire),
-        )
+        Command::from_word(self.half(COMMAND).swap(0, Ordering::AcqRel))
+    }
+
+    /// The slots whose clients the host wants dead, if there are any.
+    pub fn kill(&self) -> Option<Command> {
+        let slots = self.half(KILL).swap(0, Ordering::AcqRel);
+        (slots != 0).then_some(Command::Kill(slots))
+    }
+
+    /// Whether the host lets one more allocation have memory.
+    pub fn has_memory(&self) -> bool {
+        let (after, below) = (self.half(SCARCE_AFTER), self.half(SCARCE_BELOW));
+        Scarcity { after, below, state: self.word(SCARCE_STATE) }.allows()
+    }
+
+    fn half(&self, offset: usize) -> &AtomicU32 {
+        // SAFETY: the header is memory of the bench page, the offsets are 4-aligned; the host writes it at any time, so atomically.
+        unsafe { &*((self.base + offset as u64) as *const AtomicU32) }
     }
 
     fn publish(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {

@@ -8,7 +8,8 @@ use core::hint::black_box;
 /// - `panic`: a plain panic;
 /// - `null`: a write through a null pointer;
 /// - `overflow`: recursion until the guard below the stack is hit;
-/// - `code`: a write to the kernel's code, which is read-only.
+/// - `code`: a write to the kernel's code, which is read-only;
+/// - `masked`: an interrupt while interrupts are masked, as a defective host delivers it.
 pub fn crash(what: &str) {
     match what {
         "panic" => panic!("as asked on the command line"),
@@ -16,6 +17,8 @@ pub fn crash(what: &str) {
         "overflow" => {
             black_box(dig_deeper(black_box(1)));
         }
+        // SAFETY: the gate of this vector leads into the kernel, which reports what it finds and does not come back.
+        "masked" => unsafe { asm!("cli", "int 0x31") },
         "code" => write_to(crash as *const () as u64),
         _ => crate::kprintln!("crash: unknown word {what}"),
     }

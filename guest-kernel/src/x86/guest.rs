@@ -70,6 +70,9 @@ pub fn interrupt(vector: u8) -> bool {
         (Some(kernel), COMMAND_VECTOR) => {
             if let Some(bench) = guest().and_then(|g| g.bench.as_ref()) {
                 kernel.command(bench.command());
+                if let Some(kill) = bench.kill() {
+                    kernel.command(kill);
+                }
             }
             // What the command woke is looked at like what another CPU woke.
             kernel.interrupt(RESCHEDULE_VECTOR)
@@ -107,6 +110,13 @@ pub fn run_cpu(number: usize) -> ! {
 pub fn trace_in_panic(mut event: Event) {
     if let Some((guest, bench)) = guest().and_then(|g| Some((g, g.bench.as_ref()?))) {
         bench.record_in_panic(&mut event, |event| guest.stamp(event));
+    }
+}
+
+/// Shows `write` what waits in the kernel's log, when all other CPUs are stopped.
+pub fn log_in_panic(write: impl FnOnce(&str, u64)) {
+    if let Some(kernel) = kernel() {
+        kernel.log_in_panic(write);
     }
 }
 
@@ -185,6 +195,10 @@ impl Machine for Guest {
 
     fn destroy(&self, context: ContextId) {
         context::destroy(context);
+    }
+
+    fn has_memory(&self) -> bool {
+        self.bench.as_ref().is_none_or(Bench::has_memory)
     }
 
     fn point(&self, _point: Point) {}

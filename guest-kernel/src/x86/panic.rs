@@ -29,7 +29,19 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 
 /// Reports `message` with the caller's backtrace and powers off.
 pub fn fatal(message: fmt::Arguments<'_>) -> ! {
-    die(message, backtrace::frame_pointer(), None)
+    die(
+        message,
+        backtrace::frame_pointer(),
+        None,
+        Event::new(Kind::Panic).text(Beginning::of(message).as_str()),
+    )
+}
+
+/// Reports that the processor did what no processor does (`message`; `what` and `detail` are for the host) and powers off. Not a panic:
+/// the guest is not to blame.
+pub fn host_defect(what: &str, detail: u32, message: fmt::Arguments<'_>) -> ! {
+    let event = Event::new(Kind::HostDefect).text(what).arg(u64::from(detail));
+    die(format_args!("the host's processor is defective: {message}"), backtrace::frame_pointer(), None, event)
 }
 
 /// Reports an exception and powers off.
@@ -40,14 +52,14 @@ pub fn exception(registers: &Registers) -> ! {
     let overflow = matches!(r.vector, PAGE_FAULT | DOUBLE_FAULT) && stack::is_guard(address);
     match r.vector {
         _ if overflow => {
-            die(format_args!("kernel stack overflow at {:#x}, address {address:#x}", r.rip), r.rbp, Some(r))
+            broken(format_args!("kernel stack overflow at {:#x}, address {address:#x}", r.rip), r)
         }
         PAGE_FAULT => {
             let verb =
                 ["read", "write", "execute"][if r.code & 16 != 0 { 2 } else { (r.code >> 1 & 1) as usize }];
-            die(format_args!("page fault: {verb} of {address:#x} at {:#x}", r.rip), r.rbp, Some(r))
+            broken(format_args!("page fault: {verb} of {address:#x} at {:#x}", r.rip), r)
         }
-        _ => die(format_args!("{name} at {:#x}, code {:#x}", r.rip, r.code), r.rbp, Some(r)),
+        _ => broken(format_args!("{name} at {:#x}, code {:#x}", r.rip, r.code), r),
     }
 }
 
@@ -60,7 +72,12 @@ pub fn stop_if_asked() {
     }
 }
 
-fn die(message: fmt::Arguments<'_>, rbp: u64, registers: Option<&Registers>) -> ! {
+fn broken(message: fmt::Arguments<'_>, r: &Registers) -> ! {
+    die(message, r.rbp, Some(r), Event::new(Kind::Panic).text(Beginning::of(message).as_str()))
+}
+
+/// `event` is what the host hears.
+fn die(message: fmt::Arguments<'_>, rbp: u64, registers: Option<&Registers>, event: Event) -> ! {
     cpu::mask();
     let me = percpu::number() as u32 + 1;
     match OWNER.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
@@ -78,7 +95,7 @@ fn die(message: fmt::Arguments<'_>, rbp: u64, registers: Option<&Registers>) -> 
     stop_others();
     power::set_failed();
     let _ = report(message, rbp, registers);
-    guest::trace_in_panic(Event::new(Kind::Panic).text(Beginning::of(message).as_str()));
+    guest::trace_in_panic(event);
     power::off()
 }
 
@@ -97,6 +114,15 @@ fn stop_others() {
 
 fn report(message: fmt::Arguments<'_>, rbp: u64, registers: Option<&Registers>) -> fmt::Result {
     let out = &mut PanicConsole;
+    // What was logged before is what led here.
+    guest::log_in_panic(|text, lost| {
+        if !text.is_empty() {
+            let _ = write!(PanicConsole, "\n{text}");
+        }
+        if lost > 0 {
+            let _ = writeln!(PanicConsole, "IOLog: {lost} lines lost");
+        }
+    });
     writeln!(out, "\npanic: cpu {} thread {}: {message}", percpu::number(), percpu::thread())?;
     if let Some(r) = registers {
         print_registers(out, r)?;

@@ -5,6 +5,10 @@
 //! stack pointer (128 bytes), and `Kernel::preempt` is called there: the interrupt stack is free again before
 //! interrupts are enabled.
 //!
+//! An interrupt that finds IF clear in the interrupted flags is none that a processor delivers (Intel SDM volume 3, 6.8.1). Hosts that emulate
+//! virtualisation do it now and then: they deliver an injected interrupt twice. The second has overwritten the first one's frame on the interrupt
+//! stack, so the run cannot go on, and is not to be counted against the guest ([`panic::host_defect`]).
+//!
 //! The frame begins with RBP and RIP, next to each other like those of a call, so that backtraces walk through it.
 
 use core::arch::global_asm;
@@ -64,6 +68,8 @@ interrupt_common:
     push r11
     mov edi, [rbp - 8]
     cld
+    test byte ptr [rbp + 25], 2     // IF of the interrupted flags
+    jz 4f
     call guest_interrupt
     test al, al
     jz 3f
@@ -90,6 +96,10 @@ interrupt_common:
     add rsp, 8
     pop rbp
     iretq
+4:
+    mov rsi, [rbp + 8]
+    call guest_masked_interrupt
+    ud2
     .size interrupt_common, . - interrupt_common
 
     .type exception_common, @function
@@ -180,6 +190,15 @@ pub struct Registers {
 #[unsafe(no_mangle)]
 extern "C" fn guest_interrupt(vector: u32) -> bool {
     guest::interrupt(vector as u8)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn guest_masked_interrupt(vector: u32, rip: u64) -> ! {
+    panic::host_defect(
+        "masked interrupt",
+        vector,
+        format_args!("interrupt {vector:#x} came at {rip:#x} while interrupts were masked"),
+    )
 }
 
 #[unsafe(no_mangle)]

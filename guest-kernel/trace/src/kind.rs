@@ -50,8 +50,13 @@ kinds! {
     Done = 6, "run.done";
     /// A check inside the kernel failed: `text` is the rule (`WL1`, `CG6` …), `arg` a detail.
     Violation = 7, "oracle.violation";
+    /// An allocation failed because the plan wants it; `text` = of what.
+    NoMemory = 9, "memory.none";
     /// A class has `arg` instances left at the end of the run; `text` = class.
     ClassCount = 8, "class.count";
+    /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what
+    /// (`masked interrupt`), `arg` a detail. The run ends.
+    HostDefect = 15, "host.defect";
 
     /// Thread `object` was created with name `text`; `arg` = priority.
     ThreadStart = 16, "thread.start";

@@ -14,7 +14,9 @@ mod clock;
 mod event;
 mod kind;
 pub mod ring;
+mod scarcity;
 
 pub use clock::TscClock;
 pub use event::{EVENT_BYTES, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{Kind, UnknownKind};
+pub use scarcity::Scarcity;

@@ -20,8 +20,18 @@ pub const HEAD: usize = 0;
 pub const TAIL: usize = 64;
 /// Offset of the mask of kinds that ring the doorbell: 256 bits, kind number n is bit n mod 8 of byte n / 8.
 pub const ARMED: usize = 128;
-/// Offset of the u32 [`Command`] word, written by the host, which then raises vector [`COMMAND_VECTOR`] on CPU 0.
+/// Offset of the u32 [`Command`] word, written by the host, which then raises vector [`COMMAND_VECTOR`] on CPU 0. The guest takes it and
+/// leaves zero.
 pub const COMMAND: usize = 192;
+/// Offset of the u32 mask of slots whose clients shall die, bit n = slot n: the host sets bits, and raises [`COMMAND_VECTOR`]; the guest takes
+/// all of them and leaves zero.
+pub const KILL: usize = 196;
+/// Offset of the u32 number of the allocation that fails, counted from 1, down to it; 0 = none. See [`crate::Scarcity`].
+pub const SCARCE_AFTER: usize = 200;
+/// Offset of the u32 threshold below which 32 random bits make an allocation fail; 0 = never.
+pub const SCARCE_BELOW: usize = 204;
+/// Offset of the u64 state of the random numbers for it.
+pub const SCARCE_STATE: usize = 208;
 /// Offset of the first record.
 pub const RECORDS: usize = 4096;
 /// Bytes of the header page and the ring.
@@ -31,19 +41,32 @@ pub const SEQUENCE: usize = 36;
 /// The interrupt vector that tells the guest to look at [`COMMAND`].
 pub const COMMAND_VECTOR: u8 = 0xec;
 
+/// The interrupt vector that takes the rest of its quantum from the thread that runs.
+pub const PREEMPT_VECTOR: u8 = 0xed;
+
 /// What the host asks of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Command {
     /// Nothing.
-    None = 0,
+    None,
     /// End the run in order: stop the workload, terminate what is left, report class counts, emit `run.done`.
-    Finish = 1,
+    Finish,
     /// Print every thread's stack on the console.
-    ShowAllStacks = 2,
+    ShowAllStacks,
+    /// A client of each of these slots' devices dies: bit n = slot n ([`KILL`]).
+    Kill(u32),
 }
 
 impl Command {
+    /// The number in the [`COMMAND`] word. [`Command::Kill`] has a word of its own.
+    pub const fn word(self) -> u32 {
+        match self {
+            Self::None | Self::Kill(_) => 0,
+            Self::Finish => 1,
+            Self::ShowAllStacks => 2,
+        }
+    }
+
     /// The command with this number; unknown numbers mean [`Command::None`].
     pub fn from_word(word: u32) -> Self {
         match word {

@@ -1,6 +1,9 @@
 //! Drivers.
 
+mod common;
+pub mod daq;
 pub mod edu;
+pub mod raid;
 pub mod virtio_blk;
 
 use crate::IoKit;
@@ -9,5 +12,7 @@ use crate::IoKit;
 pub fn register(kit: &IoKit) {
     edu::register(kit);
     virtio_blk::register(kit);
+    daq::register(kit);
+    raid::register(kit);
     crate::family::storage::register(kit);
 }

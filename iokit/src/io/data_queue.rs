@@ -113,6 +113,11 @@ impl Ring {
 }
 
 impl Producer {
+    /// Whether everything was taken: what there is, only this end adds to.
+    pub fn is_empty(&self) -> bool {
+        self.0.tail.load(Ordering::Relaxed) == self.0.head.load(Ordering::SeqCst)
+    }
+
     /// Appends an entry. False: it does not fit, and nothing was written (DQ1). Legal at primary interrupt level.
     pub fn enqueue(&mut self, data: &[u8]) -> bool {
         let ring = &*self.0;

@@ -1,6 +1,6 @@
 //! A client: one connection and the threads that call through it.
 
-use super::exercise::Outcome;
+use super::exercise::{Outcome, Shared};
 use super::session::Session;
 use crate::service::ServiceRef;
 use crate::user_client::Connection;
@@ -11,9 +11,17 @@ use mach::{KernelRef, Policy, band};
 const ERRORS_MAX: u32 = 16;
 
 /// A connection, shared by its threads; the last of them closes it.
-struct Client {
+pub(super) struct Client {
     connection: Connection,
     number: u32,
+    shared: Shared,
+}
+
+impl Client {
+    /// Its connection.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 /// Starts client `number` on a thread of its own.
@@ -31,7 +39,8 @@ fn begin(session: Arc<Session>, service: ServiceRef, number: u32) {
     drop(service);
     // The device may be gone again already: then there is nothing to do.
     if let Ok(connection) = connection {
-        let client = Arc::new(Client { connection, number });
+        let client = Arc::new(Client { connection, number, shared: session.shared() });
+        session.connected(&client);
         for index in 1..session.depth() {
             let (own, shared) = (session.clone(), client.clone());
             let body = move |_: &KernelRef| work(own, shared, index);
@@ -49,18 +58,23 @@ fn begin(session: Arc<Session>, service: ServiceRef, number: u32) {
 fn work(session: Arc<Session>, client: Arc<Client>, index: u32) {
     let object = client.connection.id();
     let mut errors = 0;
-    let mut worker = session.worker(client.number, index);
+    let mut worker = session.worker(client.number, index, &client.shared);
     while !session.is_stopping() && errors < ERRORS_MAX {
         let id = session.issue(client.number, object);
         let outcome = worker.request(&client.connection, id);
         session.book(object, id, outcome);
         match outcome {
-            Outcome::Done => {}
+            Outcome::Done | Outcome::Overrun(_) => {}
             Outcome::Offline => break,
             Outcome::Error(_) | Outcome::Corrupt => errors += 1,
         }
     }
     if let Some(client) = Arc::into_inner(client) {
+        if let Some(outcome) = client.shared.close() {
+            // What only the whole shows is booked as one more request.
+            let id = session.issue(client.number, object);
+            session.book(object, id, outcome);
+        }
         // A dead port (the device went first) needs no closing.
         let _ = client.connection.close();
     }

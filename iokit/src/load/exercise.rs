@@ -1,16 +1,21 @@
 //! What is asked of each kind of device, and what must come back.
 
+use super::daq::Stream;
 use super::disk::DiskWorker;
 use super::pattern;
 use crate::driver::edu::client as edu;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::user_client::{Arguments, Connection};
+use alloc::sync::Arc;
+use mach::KernelRef;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It came back right.
     Done,
+    /// It came back right, and told of so many samples that were lost before it: the machine was too slow for the device.
+    Overrun(u32),
     /// The device, or the port to it, is gone.
     Offline,
     /// It came back with this IOReturn.
@@ -37,6 +42,18 @@ pub(super) enum Exercise {
     Edu,
     /// A disk: writes, and reads of what was written.
     Disk,
+    /// A data-acquisition card: reads of the stream.
+    Daq,
+}
+
+/// The exercise of one client, with what its threads share.
+pub(super) enum Shared {
+    /// Nothing is shared.
+    Edu,
+    /// Nothing is shared.
+    Disk,
+    /// What they have seen of the stream.
+    Daq(Arc<Stream>),
 }
 
 /// One thread's part of an exercise.
@@ -45,14 +62,36 @@ pub(super) enum Worker {
     Edu(u32),
     /// A part of the disk.
     Disk(DiskWorker),
+    /// The client's stream.
+    Daq(Arc<Stream>),
 }
 
 impl Exercise {
+    /// The exercise of one client with `depth` threads.
+    pub(super) fn shared(self, kernel: &KernelRef, depth: u32) -> Shared {
+        match self {
+            Self::Edu => Shared::Edu,
+            Self::Disk => Shared::Disk,
+            Self::Daq => Shared::Daq(Stream::new(kernel, depth)),
+        }
+    }
+}
+
+impl Shared {
     /// The part of thread `number` (from 0) of the `threads` of a session.
-    pub(super) fn worker(self, number: u32, threads: u32) -> Worker {
+    pub(super) fn worker(&self, number: u32, threads: u32) -> Worker {
         match self {
             Self::Edu => Worker::Edu(number),
             Self::Disk => Worker::Disk(DiskWorker::new(number, threads)),
+            Self::Daq(stream) => Worker::Daq(stream.clone()),
+        }
+    }
+
+    /// All threads are through: what their work as a whole says, if there is more to it than its parts.
+    pub(super) fn close(&self) -> Option<Outcome> {
+        match self {
+            Self::Edu | Self::Disk => None,
+            Self::Daq(stream) => Some(if stream.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
         }
     }
 }
@@ -62,6 +101,7 @@ impl Worker {
     pub(super) fn request(&mut self, connection: &Connection, id: u64) -> Outcome {
         match self {
             Self::Disk(worker) => worker.request(connection, id),
+            Self::Daq(stream) => stream.request(connection),
             Self::Edu(turn) => {
                 let now = *turn % 4;
                 *turn = turn.wrapping_add(1);

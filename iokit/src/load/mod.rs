@@ -5,20 +5,26 @@
 //! device goes, or with the run; then it prints its counts.
 
 mod client;
+mod coverage;
+mod daq;
 mod disk;
 mod exercise;
 mod pattern;
+mod reaper;
 mod session;
 
 use crate::IoKit;
+use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
+use crate::driver::raid;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
 use crate::value::Properties;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use client::Client;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exercise::Exercise;
 use mach::{KernelRef, SpinLock, WaitEvent, WaitMode};
@@ -37,6 +43,8 @@ struct Load {
     idle: WaitEvent,
     /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
     numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
+    /// The clients of all sessions, with their slots; some may have gone.
+    clients: SpinLock<Vec<(u32, Weak<Client>)>>,
 }
 
 /// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run.
@@ -50,8 +58,12 @@ pub fn start(kit: &IoKit) {
         running: AtomicU32::new(0),
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
+        clients: SpinLock::new(Vec::new()),
     });
-    for (class, exercise) in [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk)] {
+    load.start_reaper(kit);
+    let exercises =
+        [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
+    for (class, exercise) in exercises {
         let load = load.clone();
         let wanted = (class, Properties::new());
         kit.notifications().add(kit, NotificationKind::FirstPublish, wanted, 0, move |service| {
@@ -65,6 +77,10 @@ impl Load {
     /// A service that can be exercised was published: begins a session if its slot has a workload.
     fn published(self: &Arc<Self>, service: &ServiceRef, exercise: Exercise) {
         let Some(args) = service.kit().args().load(service.slot()) else { return };
+        // A disk of a mirror is the mirror's: who wrote to it behind its back would find other data than his.
+        if exercise == Exercise::Disk && raid::is_member(service) {
+            return;
+        }
         self.running.fetch_add(1, Ordering::AcqRel);
         let numbers = self.numbers(service.slot(), args.clients);
         Session::begin(self, service, exercise, args, numbers);
@@ -73,6 +89,13 @@ impl Load {
     fn numbers(&self, slot: u32, clients: u32) -> Arc<Vec<AtomicU64>> {
         let fresh = || Arc::new((0..clients).map(|_| AtomicU64::new(0)).collect());
         self.numbers.lock(&self.kernel).entry(slot).or_insert_with(fresh).clone()
+    }
+
+    /// A client of the device in `slot` has connected.
+    fn connected(&self, slot: u32, client: &Arc<Client>) {
+        let mut clients = self.clients.lock(&self.kernel);
+        clients.retain(|(_, client)| client.strong_count() != 0);
+        clients.push((slot, Arc::downgrade(client)));
     }
 
     fn is_stopping(&self) -> bool {

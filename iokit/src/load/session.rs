@@ -1,8 +1,8 @@
 //! One workload on one published service, from its beginning to its end.
 
 use super::Load;
-use super::client;
-use super::exercise::{Exercise, Outcome, Worker};
+use super::client::{self, Client};
+use super::exercise::{Exercise, Outcome, Shared, Worker};
 use crate::bootargs::LoadArgs;
 use crate::service::ServiceRef;
 use alloc::string::String;
@@ -20,6 +20,10 @@ struct Counts {
     offline: AtomicU64,
     error: AtomicU64,
     corrupt: AtomicU64,
+    /// Of those that were done: how many told of an overrun.
+    overruns: AtomicU64,
+    /// Samples lost in those.
+    lost: AtomicU64,
 }
 
 /// A session. It ends when the last of its threads drops it.
@@ -56,16 +60,28 @@ impl Session {
         for number in 0..args.clients {
             client::spawn(&session, service, number);
         }
+        // The last one to leave ends the session: that may be this one, if there was no memory for clients.
+        session.leave();
+    }
+
+    /// A client has connected.
+    pub(super) fn connected(&self, client: &Arc<Client>) {
+        self.load.connected(self.slot, client);
     }
 
     pub(super) fn kernel(&self) -> &KernelRef {
         &self.load.kernel
     }
 
-    /// What thread `index` of `client` does.
-    pub(super) fn worker(&self, client: u32, index: u32) -> Worker {
+    /// What the threads of one client share.
+    pub(super) fn shared(&self) -> Shared {
+        self.exercise.shared(self.kernel(), self.depth)
+    }
+
+    /// What thread `index` of `client`, which has `shared`, does.
+    pub(super) fn worker(&self, client: u32, index: u32, shared: &Shared) -> Worker {
         let threads = self.numbers.len() as u32 * self.depth;
-        self.exercise.worker(client * self.depth + index, threads)
+        shared.worker(client * self.depth + index, threads)
     }
 
     /// Requests in flight of each client.
@@ -90,6 +106,12 @@ impl Session {
     pub(super) fn book(&self, object: u32, id: u64, outcome: Outcome) {
         let (kind, count, other) = match outcome {
             Outcome::Done => (Kind::IoDone, &self.counts.done, 0),
+            // The request is done: it says what the driver could not keep.
+            Outcome::Overrun(samples) => {
+                self.counts.overruns.fetch_add(1, Ordering::Relaxed);
+                self.counts.lost.fetch_add(u64::from(samples), Ordering::Relaxed);
+                (Kind::IoDone, &self.counts.done, samples)
+            }
             Outcome::Offline => (Kind::IoOffline, &self.counts.offline, 0),
             Outcome::Error(code) => (Kind::IoError, &self.counts.error, code),
             Outcome::Corrupt => (Kind::IoCorrupt, &self.counts.corrupt, 0),
@@ -116,6 +138,10 @@ impl Session {
             count(&counts.error),
             count(&counts.corrupt),
         ));
+        let (overruns, lost) = (count(&counts.overruns), count(&counts.lost));
+        if overruns != 0 {
+            session.kernel().log(format_args!("load {}: overruns={overruns} samples={lost}", session.device));
+        }
         session.load.session_ended();
     }
 }

@@ -23,5 +23,5 @@ pub use counted::Counted;
 pub use handles::{Array, Dictionary, Key};
 pub(crate) use plane::PlaneLinks;
 pub use plane::{DEVICE_TREE_PLANE, POWER_PLANE, Plane, SERVICE_PLANE};
-pub(crate) use property::PropertyTable;
+pub(crate) use property::{PropertyTable, property_lock};
 pub(crate) use report::report_with_backtrace;

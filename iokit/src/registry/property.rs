@@ -37,12 +37,17 @@ impl Drop for Held<'_> {
     }
 }
 
+/// A lock around properties, an entry's own or one for all.
+pub(crate) fn property_lock(kernel: &KernelRef) -> RecursiveLock {
+    RecursiveLock::in_class(kernel, kernel.lock_class("properties"))
+}
+
 impl PropertyTable {
     pub(crate) fn new(kit: &IoKit, properties: Properties) -> Self {
         let collections = properties.iter().any(|(_, v)| v.as_collection().is_some());
         let own = kit.args().era > Era::E104;
         Self {
-            lock: own.then(|| RecursiveLock::new(kit.kernel())),
+            lock: own.then(|| property_lock(kit.kernel())),
             entries: spin::Mutex::new(properties),
             collections: AtomicBool::new(collections),
         }

@@ -20,8 +20,8 @@ pub fn report_with_backtrace(kernel: &KernelRef, message: fmt::Arguments<'_>) {
         _ = write!(text, " {frame:#x}");
     }
     match found {
-        0 => kernel.log(format_args!("{message}, backtrace: thread #{}", kernel.thread_id())),
-        _ => kernel.log(format_args!("{message}, backtrace:{text}")),
+        0 => kernel.kprintf(format_args!("{message}, backtrace: thread #{}", kernel.thread_id())),
+        _ => kernel.kprintf(format_args!("{message}, backtrace:{text}")),
     }
 }
 

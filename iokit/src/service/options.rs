@@ -43,6 +43,8 @@ bitflags! {
         const STARTING = 1 << 10;
         /// The root of a termination whose phase 1 is not over.
         const TERM_PHASE_1 = 1 << 11;
+        /// It is inactive, and phase 1 is still on its way below it (or elsewhere): phase 2 must not overtake it here.
+        const TERM_PHASE_1_BELOW = 1 << 17;
         /// Phase 2 took it up.
         const TERM_PHASE_2 = 1 << 12;
         /// Phase 2 came while matching or a client's start was running: to be scheduled again at the end of that.

@@ -2,7 +2,7 @@
 
 use crate::{
     message::Message,
-    service::{Options, Service, ServiceRef, State},
+    service::{Options, Service, ServiceRef},
 };
 
 impl Service {
@@ -27,11 +27,12 @@ impl Service {
         self.schedule_stop(provider);
     }
 
-    /// Schedules `stop` on each provider that is not itself in phase 3 (those have had `didTerminate` for that).
+    /// Schedules `stop` on each provider that is not itself going: those call `didTerminate` for that, now or when their phase 2 comes, and
+    /// `willTerminate` before it.
     pub fn default_finalize(self: &ServiceRef) {
         for provider in self.providers() {
             let _held = provider.arbitrate();
-            if !provider.state().contains(State::TERM_PHASE_3) {
+            if !provider.is_inactive() {
                 self.schedule_stop(&provider);
             }
         }

@@ -1,6 +1,6 @@
 //! Phase 1: on the caller's thread, no gate taken, breadth-first.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 
 use mach::WaitMode;
 use trace::{Event, Kind};
@@ -27,13 +27,20 @@ impl Service {
             return true;
         }
         let mut make_inactive = VecDeque::new();
+        let mut victims = Vec::new();
         self.tell_of_phase_1(options, &mut make_inactive);
         while let Some(victim) = make_inactive.pop_front() {
-            if let Found::Active = victim.make_inactive(State::empty()) {
+            if let Found::Active = victim.make_inactive(State::TERM_PHASE_1_BELOW) {
                 victim.tell_of_phase_1(options, &mut make_inactive);
+                victims.push(victim);
             } else {
                 victim.wait_for_phase_1();
             }
+        }
+        // A victim with another provider that is going, too (order (g)), can be met by the phase 2 of that one at any time. Clients first: who is met
+        // without the mark has none below that still bears it.
+        while let Some(victim) = victims.pop() {
+            victim.set_state(State::empty(), State::TERM_PHASE_1_BELOW);
         }
         self.end_phase_1();
         self.start_phase_2(options);

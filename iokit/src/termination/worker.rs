@@ -76,7 +76,7 @@ impl IoKit {
                 self.remove_stop(index);
                 return Stop::Nothing(client, provider);
             }
-            if !client.state().contains(State::INACTIVE) || client.state().contains(State::FINALIZED) {
+            if !client.waits_to_stop() {
                 self.remove_stop(index);
                 return Stop::Ready(client, provider);
             }
@@ -142,7 +142,16 @@ fn did_terminate(victim: &ServiceRef, options: Options) {
 
 /// In the provider's gate.
 fn stop(client: &ServiceRef, provider: &ServiceRef) {
-    client.trace(Kind::Stop, Some(provider), 0);
+    {
+        // Looked at again, and told, in one: a client that lives on another provider (order (g)) may be terminated by that at any time,
+        // and then has to be finalized first.
+        let _held = client.arbitrate();
+        if client.waits_to_stop() {
+            client.schedule_stop(provider);
+            return;
+        }
+        client.trace(Kind::Stop, Some(provider), 0);
+    }
     client.driver().stop(client, provider);
     if provider.is_open(Some(client)) {
         provider.close(client, Options::empty());
@@ -156,13 +165,20 @@ impl Service {
     fn may_begin_phase_2(&self) -> bool {
         let _held = self.arbitrate();
         let state = self.state();
-        if !state.contains(State::INACTIVE) || state.intersects(State::TERM_PHASE_1 | State::TERM_PHASE_2) {
+        let phase_1 = State::TERM_PHASE_1 | State::TERM_PHASE_1_BELOW;
+        if !state.contains(State::INACTIVE) || state.intersects(phase_1 | State::TERM_PHASE_2) {
             return false;
         }
         let early = state.intersects(State::CONFIG | State::NEED_CONFIG)
             || self.clients().iter().any(|c| c.state().contains(State::STARTING));
         self.change(if early { State::TERM_PHASE_2_LATER } else { State::TERM_PHASE_2 }, State::empty());
         !early
+    }
+
+    /// Whether `stop` has to wait: terminated, and its own clients are not through.
+    fn waits_to_stop(&self) -> bool {
+        let state = self.state();
+        state.contains(State::INACTIVE) && !state.contains(State::FINALIZED)
     }
 
     /// Calls `finalize` in this service's gate, the first time.

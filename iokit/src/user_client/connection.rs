@@ -64,6 +64,23 @@ impl Connection {
         })
     }
 
+    /// Whether a thread is inside a call.
+    pub fn is_in_call(&self) -> bool {
+        self.client.port().calls() != 0
+    }
+
+    /// The death of the client's process, while its threads may be inside calls: they end there, and make no others.
+    pub fn kill(&self) -> IOResult {
+        self.end(Self::died)
+    }
+
+    fn died(client: &ServiceRef) -> IOResult {
+        match client.driver().as_user_client() {
+            Some(driver) => driver.client_died(client),
+            None => Err(IOReturn::Unsupported),
+        }
+    }
+
     fn end(&self, how: impl FnOnce(&ServiceRef) -> IOResult) -> IOResult {
         if self.closed.swap(true, Ordering::AcqRel) || !self.client.port().destroy() {
             return Err(IOReturn::DeadPort);
@@ -75,9 +92,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let _ = self.end(|client| match client.driver().as_user_client() {
-            Some(driver) => driver.client_died(client),
-            None => Err(IOReturn::Unsupported),
-        });
+        let _ = self.end(Self::died);
     }
 }

@@ -38,8 +38,9 @@ pub trait UserClient: Driver {
 
 impl Service {
     /// Makes a user client of this service with `driver`: attach and start; what most `new_user_client` overrides do.
-    /// Offline if this service is inactive, Error if `start` says no.
+    /// Offline if this service is inactive, NoMemory if there is none, Error if `start` says no.
     pub fn make_user_client(self: &ServiceRef, driver: Box<dyn Driver>) -> IOResult<ServiceRef> {
+        self.kernel().allocate("user client")?;
         let client = ServiceBuilder::under(self, driver).build();
         // From here on phase 2 of this service waits for the start (it may find the client attached at any time).
         client.set_state(State::STARTING, State::empty());

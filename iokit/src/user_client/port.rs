@@ -29,6 +29,11 @@ impl UserPort {
         before & CALLS == 1 && before & FINAL != 0
     }
 
+    /// Calls in flight.
+    pub(crate) fn calls(&self) -> u32 {
+        self.0.load(Ordering::Acquire) & CALLS
+    }
+
     /// The port dies; true if it lived.
     pub(crate) fn destroy(&self) -> bool {
         self.0.fetch_or(DEAD, Ordering::AcqRel) & DEAD == 0

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use mach::{KernelRef, RecursiveLock, SpinLock, WaitEvent};
+use mach::{KernelRef, LockClass, RecursiveLock, SpinLock, WaitEvent};
 use trace::{Event, Kind};
 
 use super::{EventSource, WorkLoop};
@@ -60,6 +60,11 @@ impl Chains {
     }
 }
 
+/// Gates of one class of owners are taken in the same order: what any of them is taken inside of, or outside of, is watched.
+fn gate_class(owner: &Service) -> LockClass {
+    owner.kernel().lock_class(&alloc::format!("{} gate", owner.class().name))
+}
+
 impl Core {
     pub(super) fn new(owner: &Service) -> Self {
         let kernel = owner.kernel();
@@ -67,7 +72,7 @@ impl Core {
             kit: owner.kit().clone(),
             owner: owner.id(),
             slot: owner.slot(),
-            gate: RecursiveLock::new(kernel),
+            gate: RecursiveLock::in_class(kernel, gate_class(owner)),
             depth: AtomicU32::new(0),
             closed_at: AtomicU64::new(0),
             maximum: AtomicU64::new(0),

@@ -30,6 +30,7 @@ impl<'p> Sim<'p> {
                 memory: MEMORY,
                 chooser,
                 limits: Limits::default(),
+                seed: 0,
                 plan: None,
                 traced: true,
             },
@@ -42,9 +43,15 @@ impl<'p> Sim<'p> {
         self
     }
 
-    /// The chooser of a seed.
+    /// The chooser of a seed, and the plan's dice of the same.
     pub fn seed(self, seed: u64) -> Self {
-        self.chooser(Box::new(Seeded::new(seed)))
+        self.fault_seed(seed).chooser(Box::new(Seeded::new(seed)))
+    }
+
+    /// What the plan's probabilities and altered bytes are drawn from, where the chooser is one of your own.
+    pub fn fault_seed(mut self, seed: u64) -> Self {
+        self.setup.seed = seed;
+        self
     }
 
     /// Any chooser.

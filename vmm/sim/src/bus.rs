@@ -2,7 +2,7 @@
 
 use devices::{
     fault::plan::Plan,
-    platform::{Host, Platform},
+    platform::{Ask, Host, Platform},
 };
 use mach::seam::{Bdf, Width};
 use trace::{Event, Kind};
@@ -22,6 +22,7 @@ enum Signal {
     Message(u64, u32),
     Line(u32, bool),
     Fault(u32, &'static str),
+    Ask(Ask),
 }
 
 /// The machine's memory and devices.
@@ -60,17 +61,23 @@ impl Host for World<'_> {
     fn fault(&mut self, slot: u32, word: &'static str) {
         self.signals.push(Signal::Fault(slot, word));
     }
+
+    fn ask(&mut self, ask: Ask) {
+        self.signals.push(Signal::Ask(ask));
+    }
 }
 
 impl Bus {
-    /// `bytes` of memory for DMA, committed page by page as it is touched, and the devices of `plan`, as firmware leaves them.
-    pub fn new(bytes: u64, plan: Option<&Plan>) -> Result<Self, StartError> {
+    /// `bytes` of memory for DMA, committed page by page as it is touched, and the devices of `plan`, as firmware leaves them; `seed` is
+    /// what the plan's faults are drawn from.
+    pub fn new(bytes: u64, plan: Option<&Plan>, seed: u64) -> Result<Self, StartError> {
         let length = usize::try_from(bytes).map_err(|e| StartError::Memory(e.to_string()))?;
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(DMA_BASE), length)])
             .map_err(|e| StartError::Memory(e.to_string()))?;
         let mut platform = plan.map(Platform::new).transpose()?;
         let mut armed = [0; 32];
         if let Some(platform) = &mut platform {
+            platform.seed(seed);
             platform.firmware();
             armed = platform.armed_kinds();
         }
@@ -184,6 +191,7 @@ impl Cold {
             self.signal(h, signal);
         }
         self.bus.signals = signals;
+        self.end_call();
         self.refresh_due();
         h.hurry(self.due);
         Some(result)
@@ -194,13 +202,19 @@ impl Cold {
             Signal::Message(address, data) => {
                 let Some((targets, vector)) = decode(address, data, self.cpus) else { return };
                 for cpu in (0..self.cpus).filter(|cpu| targets >> cpu & 1 != 0) {
-                    self.raise(h, cpu, vector);
+                    if !self.raise_in_race(h, cpu, vector) {
+                        self.raise(h, cpu, vector);
+                    }
                 }
             }
             Signal::Line(gsi, asserted) => {
-                let fired = self.interrupts.set_line(gsi, asserted);
-                self.raise_line(h, fired);
+                if let Some((cpu, vector)) = self.interrupts.set_line(gsi, asserted)
+                    && !self.raise_in_race(h, cpu, vector)
+                {
+                    self.raise(h, cpu, vector);
+                }
             }
+            Signal::Ask(ask) => self.ask_machine(h, ask),
             Signal::Fault(slot, word) => {
                 let mut event = Event::new(Kind::Fault).slot(slot).text(word);
                 event.time = h.now.get();

@@ -16,8 +16,10 @@ pub enum Kind {
 }
 
 /// A place where the machine may go on in more than one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
+    /// Machine time, in nanoseconds.
+    pub now: u64,
     /// What is to be decided.
     pub kind: Kind,
     /// Number of ways to go on; at least 2.
@@ -30,23 +32,26 @@ pub struct Decision {
 
 /// Decides. The machine does the same things again when its chooser answers the same again.
 ///
-/// A chooser that reads fuzz bytes or replays a list implements the two methods by taking the next entry; an exhaustive one answers
-/// 1 to every [`Chooser::stride`] and counts through the alternatives; a PCT one ranks the CPUs of [`Kind::Cpu`] and
-/// answers the distance to its next change point as stride.
+/// Answering 0 to a decision about CPU and time changes nothing. So a list of the answers other than 0, each with the machine time of its
+/// decision, is a whole schedule: a chooser that has one sleeps from each to the next.
 pub trait Chooser {
-    /// How many points pass before the next decision about CPU and time (0 counts as 1).
-    fn stride(&mut self) -> u32;
+    /// It is machine time `now`, in nanoseconds: how long until the next decision about CPU and time, in nanoseconds (0 counts as
+    /// [`POINT`]). Other decisions may come before.
+    fn pause(&mut self, now: u64) -> u64;
     /// Which alternative to take, counted from 0. Too large an answer means the last one.
     fn choose(&mut self, decision: Decision) -> u32;
 }
+
+/// Machine time that a point costs, in nanoseconds: the shortest distance between two decisions about CPU and time.
+pub const POINT: u64 = crate::cost::POINT;
 
 /// Never does anything unexpected: runs on, delivers at once. CPUs still take turns, every 64 points.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 
 impl Chooser for Plain {
-    fn stride(&mut self) -> u32 {
-        64
+    fn pause(&mut self, _now: u64) -> u64 {
+        64 * POINT
     }
 
     fn choose(&mut self, decision: Decision) -> u32 {
@@ -90,8 +95,8 @@ impl Seeded {
 }
 
 impl Chooser for Seeded {
-    fn stride(&mut self) -> u32 {
-        1 + self.rng.below(self.stride)
+    fn pause(&mut self, _now: u64) -> u64 {
+        (1 + u64::from(self.rng.below(self.stride))) * POINT
     }
 
     fn choose(&mut self, decision: Decision) -> u32 {
@@ -116,10 +121,9 @@ mod tests {
             for alternatives in 2..9 {
                 for kind in [Kind::Cpu, Kind::Latency, Kind::Vector, Kind::Elapse] {
                     for _ in 0..50 {
-                        assert!(
-                            chooser.choose(Decision { kind, alternatives, cpus: 3, cpu: 0 }) < alternatives
-                        );
-                        assert!(chooser.stride() > 0);
+                        let decision = Decision { now: 0, kind, alternatives, cpus: 3, cpu: 0 };
+                        assert!(chooser.choose(decision) < alternatives);
+                        assert!(chooser.pause(0) >= POINT);
                     }
                 }
             }

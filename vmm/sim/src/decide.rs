@@ -86,8 +86,13 @@ pub(crate) fn idle() {
 fn take(vector: u8) {
     hot(|h| h.masked.set(h.masked.get() | h.bit()));
     let preempt = if vector == COMMAND_VECTOR {
-        let command = cold(|c| std::mem::replace(&mut c.command, Command::None));
-        upcall(|kernel| kernel.command(command));
+        let commands = cold(|c| {
+            let command = std::mem::replace(&mut c.command, Command::None);
+            c.faults.commands(command)
+        });
+        for command in commands.into_iter().filter(|command| *command != Command::None) {
+            upcall(|kernel| kernel.command(command));
+        }
         false
     } else {
         upcall(|kernel| kernel.interrupt(vector))
@@ -112,13 +117,16 @@ impl Cold {
         {
             return Step::End(ended);
         }
+        if let Some(step) = self.step_stalled(h) {
+            return step;
+        }
         if h.now.get() >= self.decide_at {
             if let Some(ended) = self.exceeded(h) {
                 return Step::End(ended);
             }
-            let stride = u64::from(self.chooser.stride().max(1));
             self.elapse(h);
-            self.decide_at = h.now.get().saturating_add(stride * cost::POINT);
+            let pause = self.chooser.pause(h.now.get()).max(cost::POINT);
+            self.decide_at = h.now.get().saturating_add(pause);
             if self.choose_cpu(h, self.runnable(h) | h.bit()) {
                 return Step::Yield;
             }
@@ -153,7 +161,10 @@ impl Cold {
         let others = self.runnable(h) & !h.bit();
         let busy = (0..self.cpus).any(|other| others >> other & 1 != 0 && !h.is_spinning(other));
         let price = if busy || spins < 8 { cost::RELAX } else { cost::RELAX_ALL };
-        let price = price.min(self.due.saturating_sub(h.now.get())).max(cost::RELAX);
+        let until_due = self.due.saturating_sub(h.now.get());
+        // Whoever spins for a CPU that is stalled spins until the stall is over.
+        let stalled = !busy && spins >= 8 && self.faults.stalled() != 0;
+        let price = if stalled { until_due } else { price.min(until_due) }.max(cost::RELAX);
         h.now.set(h.now.get() + price);
         if others == 0 || !self.choose_cpu(h, others) { Step::Run } else { Step::Yield }
     }
@@ -163,6 +174,9 @@ impl Cold {
             && let Some(ended) = self.expire(h)
         {
             return Step::End(ended);
+        }
+        if let Some(step) = self.step_stalled(h) {
+            return step;
         }
         if h.pending.get() & h.bit() != 0 {
             return self.choose_vector(h);
@@ -180,9 +194,23 @@ impl Cold {
         Step::Again
     }
 
-    /// CPUs that can run: not halted, or with something to take.
+    /// CPUs that can run: not halted, or with something to take; and not stalled.
     fn runnable(&self, h: &Hot) -> u8 {
-        (!h.halted.get() | h.pending.get()) & mask_of(self.cpus)
+        (!h.halted.get() | h.pending.get()) & mask_of(self.cpus) & !self.faults.stalled()
+    }
+
+    /// What a CPU does that is stalled: another one runs, or time passes. `None` if it is not.
+    fn step_stalled(&mut self, h: &Hot) -> Option<Step> {
+        if self.faults.stalled() & h.bit() == 0 {
+            return None;
+        }
+        let others = self.runnable(h);
+        if others != 0 {
+            self.choose_cpu(h, others);
+            return Some(Step::Yield);
+        }
+        h.now.set(self.due.max(h.now.get() + 1));
+        Some(Step::Again)
     }
 
     /// Makes one of `candidates` the running CPU. True if that is another one than before.
@@ -219,6 +247,7 @@ impl Cold {
         if !more {
             h.pending.set(h.pending.get() & !h.bit());
         }
+        self.taken(h, cpu, vector);
         Step::Take(vector)
     }
 
@@ -240,13 +269,14 @@ impl Cold {
     }
 
     fn ask(&mut self, h: &Hot, kind: Kind, alternatives: u32, cpus: u8) -> u32 {
-        let decision = Decision { kind, alternatives, cpus, cpu: h.cpu.get() as u8 };
+        let decision = Decision { now: h.now.get(), kind, alternatives, cpus, cpu: h.cpu.get() as u8 };
         self.chooser.choose(decision).min(alternatives - 1)
     }
 
     /// Does what is due: timers, devices, the end of the plan. The answer ends the run.
     fn expire(&mut self, h: &Hot) -> Option<Ended> {
         let now = h.now.get();
+        self.faults.expire(now);
         while let Some((cpu, vector)) = self.interrupts.expire(now) {
             self.raise(h, cpu, vector);
         }
@@ -266,8 +296,13 @@ impl Cold {
 
     /// Looks up the next deadline again.
     pub fn refresh_due(&mut self) {
-        let deadlines =
-            [self.interrupts.next_timer(), self.bus.next_deadline(), self.plan.finish_at, self.limits.time];
+        let deadlines = [
+            self.interrupts.next_timer(),
+            self.bus.next_deadline(),
+            self.plan.finish_at,
+            self.faults.next_end(),
+            self.limits.time,
+        ];
         self.due = deadlines.into_iter().min().unwrap_or(u64::MAX);
     }
 

@@ -56,6 +56,14 @@ impl Interrupts {
         true
     }
 
+    /// Takes `vector` back on `cpu`; true if others are pending.
+    pub fn withdraw(&mut self, cpu: usize, vector: u8) -> bool {
+        let (word, bit) = place(vector);
+        let local = &mut self.local[cpu];
+        local.pending[word] &= !bit;
+        local.pending != [0; 4]
+    }
+
     /// True if `vector` is pending on `cpu`.
     pub fn is_pending(&self, cpu: usize, vector: u8) -> bool {
         let (word, bit) = place(vector);

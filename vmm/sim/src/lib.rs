@@ -27,6 +27,7 @@ mod console;
 mod cost;
 mod decide;
 mod ending;
+mod faults;
 mod fibre;
 pub mod harness;
 mod hub;

@@ -211,6 +211,10 @@ impl Machine for SimMachine {
         self.hot(|h| h.reap.set(true));
     }
 
+    fn has_memory(&self) -> bool {
+        self.hot(|_| cold(|c| c.faults.has_memory()))
+    }
+
     #[inline]
     fn point(&self, _: Point) {
         self.pass(cost::POINT);

@@ -14,6 +14,7 @@ use crate::{
     bus::Bus,
     console::Console,
     ending,
+    faults::Faults,
     fibre::Context,
     hub::{self, Hub, Sink, Totals},
     interrupts::Interrupts,
@@ -54,6 +55,8 @@ pub struct Setup<'p> {
     pub chooser: Box<dyn Chooser>,
     /// Bounds.
     pub limits: Limits,
+    /// What the plan's probabilities and altered bytes are drawn from.
+    pub seed: u64,
     /// The plan whose devices, rules and clock the machine has.
     pub plan: Option<&'p Plan>,
     /// Whether the kernel records events.
@@ -87,7 +90,7 @@ pub(crate) fn run_machine(
     if hot(|h| h.mode.get()) != Mode::Off {
         return Err(StartError::Nested);
     }
-    let bus = Bus::new(setup.memory, setup.plan)?;
+    let bus = Bus::new(setup.memory, setup.plan, setup.seed)?;
     let clock = setup.plan.map_or(PlanClock::NONE, |plan| PlanClock::new(plan.run_for, GRACE));
     panics::install_hook();
     static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -122,6 +125,7 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
         console: Console::default(),
         bus,
         command: Command::None,
+        faults: Faults::default(),
         limits: setup.limits,
         decide_at: 0,
         plan,

@@ -13,6 +13,7 @@ use crate::{
     chooser::Chooser,
     console::Console,
     ending::Snapshot,
+    faults::Faults,
     fibre::{Context, Links},
     interrupts::Interrupts,
     outcome::Limits,
@@ -163,6 +164,8 @@ pub(crate) struct Cold {
     pub bus: Bus,
     /// What the host asks of the kernel with the next command interrupt.
     pub command: Command,
+    /// What the plan has done to processors and memory.
+    pub faults: Faults,
     /// Bounds of the run.
     pub limits: Limits,
     /// When the chooser's next turn comes.

@@ -1,5 +1,6 @@
 //! The ledger: every request issued comes back exactly once.
 
+use crate::excuse::{Excuse, Excuses};
 use crate::finding::Rule;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -23,14 +24,23 @@ pub struct Counts {
     pub corrupt: u64,
     /// Never came back.
     pub lost: u64,
+    /// Came back with an error that a fault of the plan explains; not among [`Counts::error`].
+    pub error_explained: u64,
+    /// Came back with wrong data that a fault of the plan explains; not among [`Counts::corrupt`].
+    pub corrupt_explained: u64,
     /// Came back twice, or without having been issued.
     pub twice: u64,
 }
 
 impl Counts {
-    /// issued = completed + Offline, and nothing else happened.
+    /// What the plan's faults explain.
+    pub fn explained(&self) -> u64 {
+        self.error_explained + self.corrupt_explained
+    }
+
+    /// issued = completed + Offline + what faults explain, and nothing else happened.
     pub fn balanced(&self) -> bool {
-        self.issued == self.completed + self.offline
+        self.issued == self.completed + self.offline + self.explained()
             && self.error + self.corrupt + self.lost + self.twice == 0
     }
 }
@@ -51,10 +61,20 @@ pub enum Entry {
     Broken(Rule, String),
 }
 
+/// A request in flight.
+#[derive(Clone, Copy)]
+struct Flight {
+    slot: u32,
+    number: u64,
+    thread: u32,
+    excuse: Option<Excuse>,
+}
+
 /// Requests in flight and counts, by slot.
 #[derive(Default)]
 pub struct Ledger {
-    in_flight: HashMap<u64, (u32, u64)>,
+    in_flight: HashMap<u64, Flight>,
+    excuses: Excuses,
     issued: u64,
     counts: BTreeMap<u32, Counts>,
 }
@@ -65,7 +85,21 @@ impl Ledger {
         match event.kind {
             Kind::IoIssue => self.issue(event),
             Kind::IoDone | Kind::IoOffline | Kind::IoError | Kind::IoCorrupt => self.come_back(event),
+            Kind::Fault => {
+                self.fault(event);
+                Entry::None
+            }
             _ => Entry::None,
+        }
+    }
+
+    /// What a fault explains of the requests in flight now.
+    fn fault(&mut self, event: &Event) {
+        let Some(excuse) = self.excuses.fault(event) else { return };
+        let meant = |flight: &&mut Flight| event.slot == 0 || flight.slot == event.slot;
+        for flight in self.in_flight.values_mut().filter(meant) {
+            flight.excuse = flight.excuse.max(Some(excuse));
+            self.excuses.in_flight(event, flight.thread);
         }
     }
 
@@ -76,14 +110,16 @@ impl Ledger {
         self.counts.entry(event.slot).or_default().issued += 1;
         let number = self.issued;
         self.issued += 1;
-        match self.in_flight.insert(event.arg, (event.slot, number)) {
+        let Event { slot, thread, .. } = *event;
+        let flight = Flight { slot, number, thread, excuse: self.excuses.issued(slot, thread) };
+        match self.in_flight.insert(event.arg, flight) {
             None => Entry::None,
             Some(_) => Entry::Broken(Rule::IoTwice, format!("request {:#x} was issued twice", event.arg)),
         }
     }
 
     fn come_back(&mut self, event: &Event) -> Entry {
-        let Some((slot, number)) = self.in_flight.remove(&event.arg) else {
+        let Some(Flight { slot, number, excuse, .. }) = self.in_flight.remove(&event.arg) else {
             self.counts.entry(event.slot).or_default().twice += 1;
             let message = format!("request {:#x} came back, but it was not in flight", event.arg);
             return Entry::Broken(Rule::IoTwice, message);
@@ -92,6 +128,8 @@ impl Ledger {
         match event.kind {
             Kind::IoDone => counts.completed += 1,
             Kind::IoOffline => counts.offline += 1,
+            Kind::IoCorrupt if excuse >= Some(Excuse::Data) => counts.corrupt_explained += 1,
+            Kind::IoError if excuse >= Some(Excuse::Error) => counts.error_explained += 1,
             Kind::IoCorrupt => {
                 counts.corrupt += 1;
                 let message = format!("request {:#x} came back with wrong data", event.arg);
@@ -113,13 +151,13 @@ impl Ledger {
 
     /// Requests in flight to the device in `slot`.
     pub fn in_flight(&self, slot: u32) -> usize {
-        self.in_flight.values().filter(|(s, _)| *s == slot).count()
+        self.in_flight.values().filter(|flight| flight.slot == slot).count()
     }
 
     /// Closes the books: what is in flight now is lost.
     pub fn close(mut self) -> BTreeMap<u32, Counts> {
-        for (slot, _) in self.in_flight.values() {
-            self.counts.entry(*slot).or_default().lost += 1;
+        for flight in self.in_flight.values() {
+            self.counts.entry(flight.slot).or_default().lost += 1;
         }
         self.counts
     }
@@ -155,6 +193,69 @@ mod tests {
         ledger.event(&io(Kind::IoDone, 5));
         assert!(matches!(ledger.event(&io(Kind::IoDone, 5)), Entry::Broken(Rule::IoTwice, _)));
         assert_eq!(ledger.close()[&1].twice, 1);
+    }
+
+    fn fault(slot: u32, word: &str) -> Event {
+        Event::new(Kind::Fault).slot(slot).text(word)
+    }
+
+    /// Whether the ledger accepts that request 1 of slot 1, in flight between `before` and `after`, comes back as `kind`.
+    fn accepts(before: &[Event], meanwhile: &[Event], kind: Kind) -> bool {
+        let mut ledger = Ledger::default();
+        before.iter().for_each(|event| drop(ledger.event(event)));
+        ledger.event(&io(Kind::IoIssue, 1));
+        meanwhile.iter().for_each(|event| drop(ledger.event(event)));
+        let accepted = matches!(ledger.event(&io(kind, 1)), Entry::Returned(_));
+        assert_eq!(ledger.close()[&1].balanced(), accepted);
+        accepted
+    }
+
+    #[test]
+    fn a_fault_explains_what_it_can_have_done_and_no_more() {
+        let (error, corrupt) = (Kind::IoError, Kind::IoCorrupt);
+        for word in ["corrupt", "short-dma", "late-dma", "late-dma-end", "freeze"] {
+            assert!(accepts(&[], &[fault(1, word)], corrupt), "{word}");
+            assert!(accepts(&[], &[fault(1, word)], error), "{word}");
+            assert!(!accepts(&[], &[fault(2, word)], corrupt), "{word}: another device");
+        }
+        for word in ["corrupt", "short-dma", "late-dma"] {
+            assert!(!accepts(&[fault(1, word)], &[], corrupt), "{word}: before it was issued");
+            assert!(!accepts(&[fault(1, word)], &[], error), "{word}: before it was issued");
+        }
+        for word in ["drop", "delay", "duplicate", "spurious", "stick", "mute", "race", "storm", "unplug"] {
+            assert!(!accepts(&[], &[fault(1, word)], error), "{word}");
+        }
+        for word in ["clock-jump", "stall"] {
+            assert!(accepts(&[], &[fault(0, word)], error), "{word}");
+            assert!(!accepts(&[], &[fault(0, word)], corrupt), "{word}");
+        }
+        assert!(!accepts(&[], &[], error) && !accepts(&[], &[], corrupt));
+    }
+
+    #[test]
+    fn what_a_late_write_may_have_stored_is_explained_when_it_is_read_back() {
+        let mut ledger = Ledger::default();
+        let request = |kind, id, thread| Event { thread, ..io(kind, id) };
+        ledger.event(&request(Kind::IoIssue, 1, 7));
+        ledger.event(&fault(1, "late-dma-end"));
+        ledger.event(&request(Kind::IoDone, 1, 7));
+        for (id, thread, accepted) in [(2, 8, false), (3, 7, true), (4, 7, true), (5, 7, false)] {
+            ledger.event(&request(Kind::IoIssue, id, thread));
+            let entry = ledger.event(&request(Kind::IoCorrupt, id, thread));
+            assert_eq!(matches!(entry, Entry::Returned(_)), accepted, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_was_frozen_may_have_been_given_up_until_it_is_exchanged() {
+        let frozen = fault(1, "freeze");
+        let thawed = [frozen, fault(1, "freeze-end")];
+        assert!(accepts(&[frozen], &[], Kind::IoCorrupt));
+        assert!(accepts(&thawed, &[], Kind::IoError));
+        assert!(!accepts(&thawed, &[], Kind::IoCorrupt));
+        for word in ["replug", "plug", "link-up"] {
+            assert!(!accepts(&[frozen, fault(1, word)], &[], Kind::IoError), "{word}");
+        }
     }
 
     #[test]

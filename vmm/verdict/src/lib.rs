@@ -5,6 +5,7 @@
 //! each `expect` of the plan held. The oracles run always; a violation is named after the rule it breaks.
 #![forbid(unsafe_code)]
 
+mod excuse;
 mod expect;
 mod finding;
 mod ledger;
@@ -18,6 +19,7 @@ mod verifier;
 pub use expect::{Held, time};
 pub use finding::{Finding, Rule};
 pub use ledger::Counts;
+pub use names::Names;
 pub use removal::Removal;
 pub use text::render;
 pub use verdict::{Ended, Verdict};

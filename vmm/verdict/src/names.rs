@@ -49,6 +49,11 @@ impl Names {
         }
     }
 
+    /// The name of a class of locks.
+    pub fn class(&self, class: u32) -> &str {
+        self.names.get(&class).map_or("a lock", String::as_str)
+    }
+
     fn thread(&self, thread: u32) -> String {
         match self.threads.get(&thread) {
             Some(name) => format!("{name}#{thread}"),

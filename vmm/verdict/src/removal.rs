@@ -17,7 +17,7 @@ pub struct Removal {
     pub slot: u32,
     /// Plan name of the device.
     pub device: String,
-    /// `unplug` (surprise) or `eject` (orderly).
+    /// `unplug` or `link-down` (surprise), or `eject` (orderly).
     pub action: String,
     /// Plan time of the removal, ns.
     pub time: u64,

@@ -19,7 +19,12 @@ pub fn render(verdict: &Verdict) -> String {
     for rule in &verdict.never_acted {
         _ = writeln!(out, "note: `{rule}` never acted: its trigger did not come up in this run");
     }
-    _ = writeln!(out, "verdict: {}", if verdict.passed { "PASS" } else { "FAIL" });
+    let word = match (verdict.passed, &verdict.ended) {
+        (true, _) => "PASS",
+        (false, Ended::HostDefect(_)) => "NONE",
+        (false, _) => "FAIL",
+    };
+    _ = writeln!(out, "verdict: {word}");
     out
 }
 
@@ -52,7 +57,12 @@ fn ledger(verdict: &Verdict, out: &mut String) {
             _ = write!(out, " {count:>10}");
         }
         let sign = if c.balanced() { "issued = completed + offline" } else { "NOT BALANCED" };
-        _ = writeln!(out, "   {sign}");
+        _ = write!(out, "   {sign}");
+        if c.explained() > 0 {
+            let (errors, corrupt) = (c.error_explained, c.corrupt_explained);
+            _ = write!(out, " + explained by faults: {errors} error, {corrupt} corrupt");
+        }
+        out.push('\n');
     }
 }
 
@@ -86,6 +96,12 @@ fn findings(verdict: &Verdict, out: &mut String) {
     match &verdict.ended {
         Ended::Done => {}
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) => _ = writeln!(out, "ended badly: {what}"),
+        Ended::HostDefect(what) => {
+            _ = writeln!(
+                out,
+                "ended by a defect of the host: the guest's processor did what no processor does ({what}); nothing is known about the guest"
+            );
+        }
     }
     let mut told = BTreeSet::new();
     for finding in verdict.findings.iter().take(SHOWN) {

@@ -19,6 +19,8 @@ pub enum Ended {
     Hang(String),
     /// A triple fault, a reset, an error of the machine.
     Bad(String),
+    /// The guest saw its processor do what no processor does: the run says nothing about the guest.
+    HostDefect(String),
 }
 
 /// The whole result of a run.

@@ -7,7 +7,7 @@ use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
 use crate::verdict::{Ended, Verdict};
-use devices::fault::plan::{Action, Plan};
+use devices::fault::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trace::{Event, Kind};
 
@@ -17,6 +17,8 @@ pub const MAX_FINDINGS: usize = 64;
 const CONTEXT: usize = 24;
 /// Fault lines kept.
 const MAX_FAULTS: usize = 4096;
+/// The guest's rule about two classes of locks, `object` and `other`, whose names it announces like those of registry entries.
+const LOCK_ORDER: &str = "lock-order";
 /// Actions of plans that let time pass without the guest.
 const TAKES_TIME: [&str; 3] = ["stall", "clock-jump", "preempt"];
 /// Classes counted at the end.
@@ -38,6 +40,7 @@ pub struct Verifier {
     classes: Vec<(String, u64)>,
     recent: VecDeque<Event>,
     panicked: Option<String>,
+    defect: Option<String>,
     done: bool,
     /// The machine's time passes while the host does other things.
     time_is_shared: bool,
@@ -63,6 +66,7 @@ impl Verifier {
             classes: Vec::new(),
             recent: VecDeque::with_capacity(CONTEXT),
             panicked: None,
+            defect: None,
             done: false,
             time_is_shared: false,
             time_lost: None,
@@ -106,7 +110,14 @@ impl Verifier {
         match event.kind {
             Kind::Fault => self.fault(event),
             Kind::Violation => {
-                let message = format!("{} (detail {:#x})", self.names.object(event.object), event.arg);
+                let message = match event.text_str() {
+                    LOCK_ORDER => format!(
+                        "{} is taken inside of {}, which another way leads back to it",
+                        self.names.class(event.object),
+                        self.names.class(event.other)
+                    ),
+                    _ => format!("{} (detail {:#x})", self.names.object(event.object), event.arg),
+                };
                 self.broken(event, event.text_str(), message);
             }
             Kind::Overstay if !self.time_is_shared && !self.lost_time_since(event) => {
@@ -121,6 +132,10 @@ impl Verifier {
             }
             Kind::Panic => {
                 self.panicked.get_or_insert_with(|| event.text_str().to_owned());
+            }
+            Kind::HostDefect => {
+                let what = format!("{} {:#x}", event.text_str(), event.arg);
+                self.defect.get_or_insert(what);
             }
             Kind::ClassCount if self.classes.len() < MAX_CLASSES => {
                 self.classes.push((event.text_str().to_owned(), event.arg));
@@ -146,7 +161,7 @@ impl Verifier {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push((self.names.plan_time(event.time), device.clone(), word.to_owned()));
         }
-        if matches!(word, "unplug" | "eject") && self.removals.len() < MAX_REMOVALS {
+        if matches!(word, "unplug" | "eject" | "link-down") && self.removals.len() < MAX_REMOVALS {
             let requests = (self.ledger.issued(), self.ledger.in_flight(event.slot));
             let stack = self.order.attached(event.slot);
             let at = self.names.plan_time(event.time);
@@ -184,6 +199,9 @@ impl Verifier {
     }
 
     fn device(&self, slot: u32) -> String {
+        if slot == 0 {
+            return "machine".to_owned();
+        }
         match self.plan.plugs.iter().find(|plug| plug.slot == slot) {
             Some(plug) => plug.name.clone(),
             None => format!("slot{slot}"),
@@ -237,8 +255,12 @@ impl Verifier {
         }
     }
 
-    /// A machine that powered off without `run.done`, or after a panic, did not end well.
+    /// A machine that powered off without `run.done`, or after a panic, did not end well. Whatever a defective processor led to is not
+    /// the guest's.
     fn settle(&self, ended: Ended) -> Ended {
+        if let Some(what) = &self.defect {
+            return Ended::HostDefect(what.clone());
+        }
         match (ended, &self.panicked, self.done) {
             (Ended::Done, Some(message), _) => Ended::Panic(message.clone()),
             (Ended::Done, None, false) => {
@@ -256,6 +278,7 @@ impl Verifier {
             Ended::Panic(what) => self.broken(&at_end, Rule::Panic.name(), what.clone()),
             Ended::Hang(what) => self.broken(&at_end, Rule::Hang.name(), what.clone()),
             Ended::Bad(what) => self.broken(&at_end, Rule::BadEnd.name(), what.clone()),
+            Ended::HostDefect(_) => return,
         }
         for (slot, left) in self.order.all_unfinished() {
             let stuck: Vec<String> = left.iter().map(|&id| self.names.object(id)).collect();
@@ -285,14 +308,11 @@ impl Verifier {
             .rules
             .iter()
             .filter_map(|rule| {
-                let (word, device) = match &rule.action {
-                    Action::Unplug(device) => ("unplug", device),
-                    Action::Eject(device) => ("eject", device),
-                    Action::Replug(device) => ("replug", device),
-                    Action::Plug(device) => ("plug", device),
-                    Action::Storm { device, .. } => ("storm", device),
-                };
-                (!acted(word, device)).then(|| format!("{word} {device}"))
+                let word = rule.action.word();
+                match rule.action.device() {
+                    Some(device) => (!acted(word, device)).then(|| format!("{word} {device}")),
+                    None => (!self.acted.contains(&(0, word.to_owned()))).then(|| word.to_owned()),
+                }
             })
             .collect()
     }
@@ -394,6 +414,17 @@ mod tests {
     }
 
     #[test]
+    fn a_defective_processor_is_no_finding_and_no_pass() {
+        let mut events: Vec<_> = removal().into_iter().take(5).collect();
+        events.push((30, Event::new(Kind::HostDefect).text("masked interrupt").arg(0x31)));
+        for ended in [Ended::Done, Ended::Hang("its processor is defective".to_owned())] {
+            let verdict = verify(&events, ended);
+            assert!(!verdict.passed && verdict.findings.is_empty(), "{}", crate::render(&verdict));
+            assert_eq!(verdict.ended, Ended::HostDefect("masked interrupt 0x31".to_owned()));
+        }
+    }
+
+    #[test]
     fn a_stack_that_stays_is_never_quiet() {
         let gone = [Kind::Finalize, Kind::Stop, Kind::Detach, Kind::Free];
         let events: Vec<_> = removal().into_iter().filter(|(_, e)| !gone.contains(&e.kind)).collect();
@@ -437,6 +468,19 @@ mod tests {
         let mut verifier = Verifier::new(&plan()).of_shared_time();
         events().iter().for_each(|(time, event)| verifier.event(&Event { time: *time, ..*event }));
         assert!(verifier.finish(Ended::Done).passed);
+    }
+
+    #[test]
+    fn a_circle_of_lock_classes_is_told_by_their_names() {
+        let mut events = removal();
+        let circle = Event::new(Kind::Violation).object(1 << 30 | 2).other(1 << 30 | 1).text("lock-order");
+        let names = [("EduDriver gate", 1), ("properties", 2)];
+        let named = names.map(|(name, n)| (20, Event::new(Kind::Name).object(1 << 30 | n).text(name)));
+        events.splice(5..5, named.into_iter().chain([(20, circle)]));
+        let verdict = verify(&events, Ended::Done);
+        let found: Vec<_> = verdict.findings.iter().map(|f| (f.rule.as_str(), f.message.as_str())).collect();
+        let message = "properties is taken inside of EduDriver gate, which another way leads back to it";
+        assert_eq!(found, [("lock-order", message)]);
     }
 
     #[test]

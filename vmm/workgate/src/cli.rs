@@ -1,7 +1,9 @@
 //! The words of the command line.
 
+use crate::script::ScriptArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A test bench for device drivers: virtual hardware that misbehaves on script.
 #[derive(Debug, Parser)]
@@ -28,6 +30,24 @@ pub enum Command {
         after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu"
     )]
     Boot(BootArgs),
+    /// Run many schedules of a plan, or pull a card out at every event, and keep what breaks
+    #[command(
+        after_help = "Examples:\n  workgate explore my.plan --chooser pct --time 1m\n  workgate explore my.plan --removal all --pairs --html matrix.html\n  workgate explore my.plan --chooser exhaustive --depth 1"
+    )]
+    Explore(ExploreArgs),
+    /// Make a bug small: fewer statements, fewer deviations of the schedule, the same rule broken
+    #[command(
+        after_help = "Example:\n  workgate shrink tests/scenarios/close-early.plan --out small.capsule"
+    )]
+    Shrink(ShrinkArgs),
+    /// Run a capsule (or a plan) again, event by event
+    #[command(
+        after_help = "Examples:\n  workgate replay findings/io-lost.capsule\n  workgate replay findings/io-lost.capsule --stop-at willTerminate\n  workgate replay findings/io-lost.capsule --machine kvm"
+    )]
+    Replay(ReplayArgs),
+    /// Print the plan that a script generates
+    #[command(after_help = "Example:\n  workgate plan sweep.rhai --set cards=4 > sweep.plan")]
+    Plan(PlanArgs),
     /// List the device models, their options and their fault sites
     Devices(ListArgs),
     /// Measure this host and say what it can do and what `--machine auto` will choose
@@ -70,6 +90,9 @@ pub struct RunArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }
 
 /// `workgate boot`
@@ -113,4 +136,198 @@ pub struct BenchArgs {
     /// Exit with status 1 if a figure of SPECIFICATION.md is missed
     #[arg(long)]
     pub check: bool,
+}
+
+/// Who decides what a plan leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChooserChoice {
+    /// Pseudo-random, a seed each.
+    Random,
+    /// Ranked CPUs and a few changes of mind: finds a bug of depth d with a known probability.
+    Pct,
+    /// Every schedule with at most --depth deviations.
+    Exhaustive,
+}
+
+/// What `--removal` pulls out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RemovalChoice {
+    /// Every device of the plan.
+    All,
+}
+
+/// `workgate explore`
+#[derive(Debug, Args)]
+pub struct ExploreArgs {
+    /// The plan
+    pub plan: PathBuf,
+    /// Most schedules to run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub schedules: Option<u64>,
+    /// How long, such as 30s or 5m (10s if nothing else ends it)
+    #[arg(long, value_name = "T", value_parser = host_time)]
+    pub time: Option<Duration>,
+    /// Who decides what the plan leaves open
+    #[arg(long, value_enum, default_value = "random", conflicts_with = "removal")]
+    pub chooser: ChooserChoice,
+    /// Most changes of mind (pct) or deviations (exhaustive, up to 3)
+    #[arg(long, value_name = "D", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub depth: u32,
+    /// OS threads; all cores if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+    /// Pull the cards out at every event of a reference run instead
+    #[arg(long, value_enum, value_name = "all")]
+    pub removal: Option<RemovalChoice>,
+    /// With --removal: at events that are alike, too
+    #[arg(long, requires = "removal")]
+    pub every: bool,
+    /// With --removal: each removal also together with interrupts, and with a timer
+    #[arg(long, requires = "removal")]
+    pub pairs: bool,
+    /// With --removal: how much of the plan's time to look at, such as 500us
+    #[arg(long, requires = "removal", value_name = "TIME", default_value = "1ms", value_parser = machine_time)]
+    pub horizon: u64,
+    /// This part of the work: I/N, I from 0
+    #[arg(long, value_name = "I/N", default_value = "0/1", value_parser = shard)]
+    pub shard: (u64, u64),
+    /// Go on after the first bug (a removal matrix always does)
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Keep bugs as they were found
+    #[arg(long)]
+    pub no_shrink: bool,
+    /// Where capsules and findings.jsonl go if something is found
+    #[arg(long, value_name = "DIR", default_value = "findings")]
+    pub out: PathBuf,
+    /// Write the matrix and the bugs as a page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Print one machine-readable document
+    #[arg(long)]
+    pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
+}
+
+impl ExploreArgs {
+    /// OS threads.
+    pub fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, |jobs| jobs as usize)
+    }
+}
+
+/// `workgate shrink`
+#[derive(Debug, Args)]
+pub struct ShrinkArgs {
+    /// A plan that fails, or a capsule
+    pub file: PathBuf,
+    /// The seed under which the plan fails; without it, the first that does is looked for
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The capsule to write; FILE.small.capsule if not given
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print one machine-readable document
+    #[arg(long)]
+    pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
+}
+
+/// `workgate replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A capsule, or a plan
+    pub file: PathBuf,
+    /// Stop at this event and show what came before: its number in the trace, or a word with #N, such as willTerminate#2
+    #[arg(long, value_name = "EVENT", value_parser = stop_at)]
+    pub stop_at: Option<StopAt>,
+    /// Where to run it
+    #[arg(long, value_enum, default_value = "sim")]
+    pub machine: MachineChoice,
+    /// Seed of the simulator's chooser, for a plan
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Host seconds to a second of machine time on KVM
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub slow_down: Option<u64>,
+    /// Print one machine-readable document
+    #[arg(long)]
+    pub json: bool,
+    /// For a script in place of a plan
+    #[command(flatten)]
+    pub script: ScriptArgs,
+}
+
+/// An event of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopAt {
+    /// Its kind; `None`: any.
+    pub kind: Option<trace::Kind>,
+    /// Which one, from 1.
+    pub number: u64,
+}
+
+fn stop_at(text: &str) -> Result<StopAt, String> {
+    let wrong = || {
+        "expected the number of an event, or a word of the trace with #N, such as willTerminate#2".to_owned()
+    };
+    let count = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
+    if let Some(number) = count(text) {
+        return Ok(StopAt { kind: None, number });
+    }
+    let (word, number) = match text.split_once('#') {
+        Some((word, number)) => (word, count(number).ok_or_else(wrong)?),
+        None => (text, 1),
+    };
+    let kind = trace::Kind::from_word(word).ok_or_else(wrong)?;
+    Ok(StopAt { kind: Some(kind), number })
+}
+
+fn shard(text: &str) -> Result<(u64, u64), String> {
+    let parts =
+        text.split_once('/').and_then(|(i, n)| Some((i.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
+    let good = parts.filter(|(index, count)| index < count);
+    good.ok_or_else(|| "expected I/N with I below N, such as 0/4".to_owned())
+}
+
+/// A time of the host's clock.
+fn host_time(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a time such as 30s, 5m or 2h".to_owned();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let number = number.parse::<u64>().map_err(|_| wrong())?;
+    number
+        .checked_mul(seconds)
+        .filter(|s| (1..=864_000).contains(s))
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
+}
+
+/// A time of the machine's clock, in ns, as plans write it.
+fn machine_time(text: &str) -> Result<u64, String> {
+    let range = 1_000..=3_600_000_000_000;
+    devices::fault::plan::units::TIME
+        .parse(text, &range)
+        .map_err(|error| format!("{error}; expected a time such as 500us or 2ms"))
+}
+
+/// `workgate plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The script
+    pub script_file: PathBuf,
+    /// What it is given
+    #[command(flatten)]
+    pub script: ScriptArgs,
 }

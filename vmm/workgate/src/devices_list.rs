@@ -1,8 +1,8 @@
-//! `workgate devices`: the models, their options and their fault sites.
+//! `workgate devices`: the models, their options, the sites and the actions of rules.
 
 use crate::cli::ListArgs;
 use crate::exit::{Exit, Failure};
-use devices::catalogue::{Model, catalogue, guest_sites};
+use devices::catalogue::{ACTIONS, ActionSpec, Model, catalogue, guest_sites};
 use devices::fault::plane::Site;
 use serde::Serialize;
 use std::fmt::Write;
@@ -12,6 +12,14 @@ struct Listing {
     models: Vec<ModelEntry>,
     device_sites: Vec<&'static str>,
     guest_sites: Vec<&'static str>,
+    actions: Vec<ActionEntry>,
+}
+
+#[derive(Serialize)]
+struct ActionEntry {
+    action: &'static str,
+    form: &'static str,
+    description: &'static str,
 }
 
 #[derive(Serialize)]
@@ -35,12 +43,17 @@ pub fn devices(args: &ListArgs) -> Result<Exit, Failure> {
         models: catalogue().iter().map(entry).collect(),
         device_sites: Site::ALL.iter().map(|site| site.word()).collect(),
         guest_sites: guest_sites().collect(),
+        actions: ACTIONS.iter().map(action).collect(),
     };
     match args.json {
         true => crate::output::println(&crate::run::to_json(&listing)?)?,
         false => crate::output::print(&text(&listing))?,
     }
     Ok(Exit::Held)
+}
+
+fn action(spec: &ActionSpec) -> ActionEntry {
+    ActionEntry { action: spec.word, form: spec.form, description: spec.description }
 }
 
 fn entry(model: &Model) -> ModelEntry {
@@ -65,12 +78,16 @@ fn text(listing: &Listing) -> String {
     }
     _ = writeln!(
         out,
-        "\nsites of every device, for `on NAME.SITE #N`:\n  {}",
+        "\nsites of every device, for `on NAME.SITE #N` or `on NAME.SITE p=P`:\n  {}",
         listing.device_sites.join(" ")
     );
-    _ = writeln!(out, "sites of the guest, for `on NAME.SITE #N`:");
+    _ = writeln!(out, "sites of the guest, for the same:");
     for line in listing.guest_sites.chunks(6) {
         _ = writeln!(out, "  {}", line.join(" "));
+    }
+    _ = writeln!(out, "actions, behind a trigger:");
+    for ActionEntry { form, description, .. } in &listing.actions {
+        _ = writeln!(out, "  {form:<52} {description}");
     }
     out
 }

@@ -83,16 +83,3 @@ pub fn kvm_ended(outcome: &vmm::Outcome) -> Ended {
         _ => Ended::Bad(outcome.describe()),
     }
 }
-
-/// How a run in the simulator ended.
-pub fn sim_ended(outcome: &sim::Outcome) -> Ended {
-    match &outcome.ended {
-        sim::Ended::Done => Ended::Done,
-        sim::Ended::Fatal { message } => Ended::Panic(message.clone()),
-        sim::Ended::Deadlock => Ended::Hang(format!(
-            "deadlock: every CPU is idle, nothing is pending, and threads {:?} wait",
-            outcome.waiting
-        )),
-        sim::Ended::Stuck { reason } => Ended::Hang(reason.clone()),
-    }
-}

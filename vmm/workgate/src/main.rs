@@ -10,11 +10,13 @@ mod cli;
 mod devices_list;
 mod doctor;
 mod exit;
+mod find;
 mod load;
 mod machine;
 mod output;
 mod progress;
 mod run;
+mod script;
 mod timeline;
 
 use clap::Parser;
@@ -25,6 +27,12 @@ fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Boot(args) => boot::boot(&args),
+        cli::Command::Explore(args) => find::explore(&args),
+        cli::Command::Shrink(args) => find::shrink(&args),
+        cli::Command::Replay(args) => find::replay(&args),
+        cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)
+            .and_then(|plan| output::print(&plan.to_string()))
+            .map(|()| exit::Exit::Held),
         cli::Command::Devices(args) => devices_list::devices(&args),
         cli::Command::Doctor(args) => doctor::doctor(&args),
         cli::Command::Bench(args) => bench::bench(&args),

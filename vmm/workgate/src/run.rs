@@ -38,7 +38,7 @@ pub struct Report {
 
 /// Runs the plan and prints what was found.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let plan = crate::load::plan(&args.plan)?;
+    let plan = crate::load::plan(&args.plan, &args.script)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
     let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
     if !args.json {
@@ -52,7 +52,16 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     } else {
         crate::output::print(&summary(&report))?;
     }
-    Ok(if report.verdict.passed { Exit::Held } else { Exit::Found })
+    Ok(exit(&report.verdict))
+}
+
+/// A run that the host's defect ended is neither held nor a bug found.
+fn exit(verdict: &Verdict) -> Exit {
+    match (verdict.passed, &verdict.ended) {
+        (true, _) => Exit::Held,
+        (false, Ended::HostDefect(_)) => Exit::Host,
+        (false, _) => Exit::Found,
+    }
 }
 
 pub fn to_json(report: &impl Serialize) -> Result<String, Failure> {
@@ -95,7 +104,9 @@ fn on_machine(
     };
     let ran = match &chosen.machine {
         Machine::Sim => Ran::in_simulator(plan, args.seed, &mut sink)?,
-        Machine::Kvm(host) => Ran::on_kvm(plan, image.unwrap_or(guest_image::IMAGE), host, &mut sink)?,
+        Machine::Kvm(host) => {
+            Ran::on_kvm(plan, image.unwrap_or(guest_image::IMAGE), host, args.seed, &mut sink)?
+        }
     };
     progress.finish();
     match failed {
@@ -128,7 +139,7 @@ impl Ran {
             trace_hash: Some(format!("{:016x}", outcome.trace_hash)),
             slow_down: None,
             machine_time: outcome.virtual_time,
-            ended: machine::sim_ended(&outcome),
+            ended: explore::execute::ended(&outcome),
             console: outcome.console,
         })
     }
@@ -137,10 +148,11 @@ impl Ran {
         plan: &Plan,
         image: &[u8],
         host: &vmm::probe::HostReport,
+        seed: u64,
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Self, Failure> {
-        let outcome =
-            vmm::run(plan, image, &machine::kvm_options(host), sink).map_err(machine::kvm_failure)?;
+        let options = vmm::Options { seed, ..machine::kvm_options(host) };
+        let outcome = vmm::run(plan, image, &options, sink).map_err(machine::kvm_failure)?;
         Ok(Self {
             machine: "kvm",
             seed: None,

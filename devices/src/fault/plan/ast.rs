@@ -1,5 +1,7 @@
 //! What a plan says.
 
+use super::chance::Chance;
+use super::faults::{DeviceFault, GuestFault};
 use std::collections::BTreeMap;
 
 /// Machine time in nanoseconds.
@@ -180,6 +182,15 @@ pub enum Trigger {
         /// Which occurrence, from 1.
         count: u64,
     },
+    /// `on NAME.SITE p=P`: at each occurrence, with this probability, by the run's seed.
+    Chance {
+        /// Device name in the plan.
+        device: String,
+        /// Site, as for [`Trigger::Nth`].
+        site: String,
+        /// How probable.
+        chance: Chance,
+    },
 }
 
 /// What a rule does.
@@ -202,6 +213,24 @@ pub enum Action {
         /// How long.
         duration: Nanos,
     },
+    /// A fault of the hardware: `spurious`, `drop`, `delay` …
+    Fault {
+        /// Device name.
+        device: String,
+        /// Which fault.
+        fault: DeviceFault,
+    },
+    /// `race NAME timer=before|after`: the device's next interrupt waits for the next timer of its driver.
+    Race {
+        /// Device name.
+        device: String,
+        /// The timer's interrupt comes first.
+        timer_first: bool,
+    },
+    /// `kill NAME`: a client of the device dies inside a call.
+    Kill(String),
+    /// A fault of the processor or the memory: `stall`, `clock-jump`, `preempt`, `fail-alloc`.
+    Guest(GuestFault),
 }
 
 /// `expect …`
@@ -244,14 +273,18 @@ impl Plug {
 }
 
 impl Action {
-    /// The plan's name of the device that the action is done to.
-    pub fn device(&self) -> &str {
+    /// The plan's name of the device that the action is done to; `None`: it is done to the guest.
+    pub fn device(&self) -> Option<&str> {
         match self {
             Self::Unplug(device)
             | Self::Eject(device)
             | Self::Replug(device)
             | Self::Plug(device)
-            | Self::Storm { device, .. } => device,
+            | Self::Storm { device, .. }
+            | Self::Fault { device, .. }
+            | Self::Race { device, .. }
+            | Self::Kill(device) => Some(device),
+            Self::Guest(_) => None,
         }
     }
 
@@ -263,6 +296,10 @@ impl Action {
             Self::Replug(_) => "replug",
             Self::Plug(_) => "plug",
             Self::Storm { .. } => "storm",
+            Self::Fault { fault, .. } => fault.word(),
+            Self::Race { .. } => "race",
+            Self::Kill(_) => "kill",
+            Self::Guest(fault) => fault.word(),
         }
     }
 }

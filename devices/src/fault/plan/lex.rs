@@ -45,7 +45,7 @@ pub(super) fn line(text: &str, place: Place) -> Result<LexedLine, Box<PlanError>
         scanner.skip_space();
         match scanner.peek() {
             None => return Ok(out),
-            Some('#') if !(scanner.at_count() && is_on(&out.words)) => {
+            Some('#') if !(scanner.at_count() && takes_count(&out.words)) => {
                 out.comment = Some(scanner.comment()?);
                 return Ok(out);
             }
@@ -54,9 +54,15 @@ pub(super) fn line(text: &str, place: Place) -> Result<LexedLine, Box<PlanError>
     }
 }
 
-/// `on SITE` stands before: a `#` with a digit behind it is a count here, not a comment.
-fn is_on(words: &[Word]) -> bool {
-    matches!(words, [on, _] if on.text == "on")
+/// `on SITE`, or a rule's `fail-alloc`, stands before: a `#` with a digit behind it is a count here, not a comment.
+fn takes_count(words: &[Word]) -> bool {
+    match words {
+        [on, _] if on.text == "on" => true,
+        [first, .., last] => {
+            matches!(first.text.as_str(), "at" | "every" | "on") && last.text == "fail-alloc"
+        }
+        _ => false,
+    }
 }
 
 struct Scanner<'a> {

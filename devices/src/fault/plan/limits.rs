@@ -47,6 +47,15 @@ pub const PERIOD: RangeInclusive<Nanos> = 1_000..=3_600_000_000_000;
 pub const RATE: RangeInclusive<u64> = 1..=10_000_000;
 /// The N of `#N`.
 pub const COUNT: RangeInclusive<u64> = 1..=1_000_000_000_000;
+/// Accesses that one fault happens to, its `count=`.
+pub const FAULTS: RangeInclusive<u64> = 1..=1024;
+/// Allocations until the one that fails.
+pub const ALLOCATIONS: RangeInclusive<u64> = 1..=1_000_000_000;
+/// A stretch of time for which a CPU executes nothing, a line is stuck, or by which the clock jumps. Longer ones say nothing new, and a
+/// line that interrupts all the time costs the simulator much.
+pub const SHORT: RangeInclusive<Nanos> = 1..=10_000_000_000;
+/// Numbers of processors.
+pub const CPU_NUMBERS: RangeInclusive<u64> = 0..=7;
 /// Bytes of a device's `size=`.
 pub const SIZE: RangeInclusive<u64> = 512..=64 << 30;
 

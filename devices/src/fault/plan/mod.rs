@@ -5,8 +5,10 @@
 //! catalogue of models, not here.
 
 pub mod ast;
+pub mod chance;
 mod command_line;
 pub mod error;
+pub mod faults;
 mod lex;
 pub mod limits;
 pub mod nearest;
@@ -17,7 +19,9 @@ pub mod units;
 pub mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ast::*;
+pub use chance::Chance;
 pub use error::{PlanError, render};
+pub use faults::{DeviceFault, GuestFault, Scarcity, What};

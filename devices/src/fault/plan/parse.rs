@@ -2,6 +2,7 @@
 
 mod action;
 mod arguments;
+mod fault;
 mod statement;
 
 use super::lex::{self, Place};

@@ -93,17 +93,28 @@ impl Display for Trigger {
             Self::At(time) => write!(f, "at {}", TIME.show(*time)),
             Self::Every(time) => write!(f, "every {}", TIME.show(*time)),
             Self::Nth { device, site, count } => write!(f, "on {device}.{site} #{count}"),
+            Self::Chance { device, site, chance } => write!(f, "on {device}.{site} p={chance}"),
         }
     }
 }
 
 impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.word(), self.device())?;
-        if let Self::Storm { rate_hz, duration, .. } = self {
-            write!(f, " rate={} for={}", RATE.show(*rate_hz), TIME.show(*duration))?;
+        f.write_str(self.word())?;
+        if let Some(device) = self.device() {
+            write!(f, " {device}")?;
         }
-        Ok(())
+        match self {
+            Self::Unplug(_) | Self::Eject(_) | Self::Replug(_) | Self::Plug(_) | Self::Kill(_) => Ok(()),
+            Self::Storm { rate_hz, duration, .. } => {
+                write!(f, " rate={} for={}", RATE.show(*rate_hz), TIME.show(*duration))
+            }
+            Self::Fault { fault, .. } => fault.fmt(f),
+            Self::Race { timer_first, .. } => {
+                write!(f, " timer={}", if *timer_first { "before" } else { "after" })
+            }
+            Self::Guest(fault) => fault.fmt(f),
+        }
     }
 }
 

@@ -46,16 +46,28 @@ fn loads(plan: &Plan, errors: &mut Vec<PlanError>) {
 }
 
 fn check_rule(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
-    if let Trigger::Nth { device, .. } = &rule.trigger {
+    if let Trigger::Nth { device, .. } | Trigger::Chance { device, .. } = &rule.trigger {
         known(plan, device, rule.span_of("site"), errors);
     }
-    let device = rule.action.device();
+    let Some(device) = rule.action.device() else {
+        check_cpu(plan, rule, errors);
+        return;
+    };
     known(plan, device, rule.span_of("device"), errors);
     let declared = plan.plug_named(device);
     if matches!(rule.action, Action::Plug(_)) && declared.is_some_and(|plug| !plug.absent()) {
         let message = format!("`{device}` is plugged in from the start");
         let hint = format!("`replug {device}`, or `absent=yes` in its declaration");
         errors.push(PlanError::new(rule.span_of("action"), message).expected(hint));
+    }
+}
+
+/// Files an error if a fault names a CPU that the machine does not have.
+fn check_cpu(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
+    let Action::Guest(fault) = rule.action else { return };
+    if let Some(cpu) = fault.cpu().filter(|cpu| *cpu as usize >= plan.cpus) {
+        let error = PlanError::new(rule.span_of("cpu"), format!("there is no CPU {cpu}"));
+        errors.push(error.expected(format!("from 0 to {}", plan.cpus - 1)));
     }
 }
 

@@ -3,37 +3,35 @@
 /// Words that begin a statement.
 pub const STATEMENTS: &[&str] = &["machine", "plug", "load", "at", "every", "on", "expect", "run"];
 /// Words of actions.
-pub const ACTIONS: &[&str] = &["unplug", "eject", "replug", "storm", "plug"];
-/// Words behind `expect`.
-pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "no-leaks"];
-/// Words of `era=`.
-pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
-
-/// Actions that the language has, but this version does not carry out.
-pub const LATER_ACTIONS: &[&str] = &[
+pub const ACTIONS: &[&str] = &[
+    "unplug",
+    "eject",
+    "replug",
+    "plug",
+    "storm",
     "spurious",
     "drop",
     "delay",
     "duplicate",
     "stick",
     "mute",
-    "race",
     "freeze",
     "corrupt",
     "short-dma",
     "late-dma",
     "link-down",
+    "race",
     "kill",
     "stall",
     "clock-jump",
-    "fail-alloc",
     "preempt",
-    "babble",
-    "nak",
-    "disconnect-port",
-    "overcurrent",
-    "bus-reset",
-    "cable-pull",
-    "lost-ack",
-    "new-root",
+    "fail-alloc",
 ];
+/// Words behind `expect`.
+pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "no-leaks"];
+/// Words of `era=`.
+pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
+
+/// Actions that the language has, but this version does not carry out.
+pub const LATER_ACTIONS: &[&str] =
+    &["babble", "nak", "disconnect-port", "overcurrent", "bus-reset", "cable-pull", "lost-ack", "new-root"];

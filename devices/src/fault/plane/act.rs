@@ -1,13 +1,14 @@
 //! What the actions do. All of them take effect at once, whoever is running.
 
 use super::rules::Act;
+use crate::fault::plan::{GuestFault, Scarcity};
 use crate::pci::function::Raised;
 use crate::platform::core::Core;
-use crate::platform::host::Host;
+use crate::platform::host::{Ask, Host};
 use crate::platform::lines::Driver;
 use crate::platform::slot::Storm;
 use crate::platform::timers::Due;
-use trace::Event;
+use trace::{Event, Kind};
 
 impl Core {
     /// Starts the clock of the time rules: plan time 0 is machine time `zero`. Once: a guest that says a second time that it is
@@ -16,6 +17,7 @@ impl Core {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
+        self.end = zero.saturating_add(self.run_for);
         for (index, rule) in self.plane.timed().iter().enumerate() {
             self.timers.push(zero.saturating_add(rule.time), Due::Rule(index));
         }
@@ -35,10 +37,25 @@ impl Core {
         if !self.plane.wants(event.kind) {
             return;
         }
+        self.follow_timers(event, host);
+        self.cpu = Some(event.cpu.into());
         for index in 0..self.plane.guest_rules() {
             if let Some(act) = self.plane.guest_event(index, event) {
                 self.act(act, host);
             }
+        }
+        self.cpu = None;
+    }
+
+    /// What a race needs to know: when the driver's timers are due.
+    fn follow_timers(&mut self, event: &Event, host: &mut dyn Host) {
+        let time = match event.kind {
+            Kind::TimerArm => Some(event.arg),
+            Kind::TimerCancel => None,
+            _ => return,
+        };
+        if let Some(slot) = self.by_number(event.slot) {
+            self.driver_timer(slot, event.object, time, host);
         }
     }
 
@@ -51,6 +68,51 @@ impl Core {
             Act::Replug(slot) => self.insert(slot, "replug", host),
             Act::Plug(slot) => self.insert(slot, "plug", host),
             Act::Storm { slot, period, duration } => self.start_storm(slot, period, duration, host),
+            Act::Fault { slot, fault } => self.fault(slot, fault, host),
+            Act::Race { slot, timer_first } => self.slots[slot].faults.start_race(timer_first),
+            Act::Kill(slot) => {
+                let slot = self.slots[slot].number;
+                self.ask("kill", slot, Ask::Kill { slot }, host);
+            }
+            Act::Guest(fault) => {
+                let ask = self.guest_fault(fault, host.now());
+                self.ask(fault.word(), 0, ask, host);
+            }
+        }
+    }
+
+    /// Asks the machine for something. Behind the plan's end the guest is left alone: it must be able to come to its own.
+    fn ask(&self, word: &'static str, slot: u32, ask: Ask, host: &mut dyn Host) {
+        if host.now() < self.end {
+            host.fault(slot, word);
+            host.ask(ask);
+        }
+    }
+
+    fn guest_fault(&mut self, fault: GuestFault, now: u64) -> Ask {
+        match fault {
+            // Not beyond the plan's end: from there on the guest must be able to work.
+            GuestFault::Stall { cpu, duration } => {
+                Ask::Stall { cpu, duration: duration.min(self.end.saturating_sub(now)) }
+            }
+            GuestFault::ClockJump { by } => Ask::ClockJump { by: by.min(self.end.saturating_sub(now)) },
+            GuestFault::Preempt { cpu } => Ask::Preempt { cpu: cpu.or(self.cpu) },
+            GuestFault::FailAlloc(which) => {
+                if let Scarcity::Chance { duration, .. } = which {
+                    let until = duration.map_or(self.end, |time| now.saturating_add(time)).min(self.end);
+                    self.scarce_until = self.scarce_until.max(until);
+                    self.timers.push(until, Due::Plenty);
+                }
+                Ask::FailAlloc { which, seed: self.plane.dice.roll() }
+            }
+        }
+    }
+
+    /// The time of scarce memory is over, unless another has begun.
+    pub(crate) fn end_scarcity(&self, host: &mut dyn Host) {
+        if host.now() >= self.scarce_until {
+            host.fault(0, "fail-alloc-end");
+            host.ask(Ask::Plenty);
         }
     }
 
@@ -63,6 +125,7 @@ impl Core {
         state.occupied = false;
         state.ejecting = false;
         state.replug_waiting = false;
+        state.link_down = false;
         state.port.set_present(false, true);
         self.settle(slot, host);
     }
@@ -112,13 +175,13 @@ impl Core {
         }
         let next = next_after(time, storm.period, now).min(storm.end);
         self.timers.push(next, Due::Pulse(slot));
-        if self.slots[slot].live {
+        if self.can_speak(slot, now) {
             self.spurious(slot, now.saturating_add((storm.period / 2).max(1)), host);
         }
     }
 
     /// Raises the card's interrupt with nothing to say: a message, or the line until `until`.
-    fn spurious(&mut self, slot: usize, until: u64, host: &mut dyn Host) {
+    pub(crate) fn spurious(&mut self, slot: usize, until: u64, host: &mut dyn Host) {
         let Core { slots, lines, timers, .. } = self;
         let state = &mut slots[slot];
         if state.function.messages_enabled() {

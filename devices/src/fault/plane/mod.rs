@@ -7,8 +7,12 @@
 //! arrive.
 
 mod act;
+mod chance;
+mod faults;
+mod hardware;
 mod rules;
 mod site;
 
+pub use faults::{Fate, Faults, HeldWrite, Write};
 pub use rules::{Act, Plane};
-pub use site::{SITES, Site};
+pub use site::{SITES, Site, guest_kind, guest_word};

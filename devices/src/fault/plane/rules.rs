@@ -1,7 +1,9 @@
 //! The rules of a plan in the form in which they are looked up.
 
-use super::site::{SITES, Site};
-use crate::fault::plan::{Action, Plan, Trigger};
+use super::chance::Dice;
+use super::site::{SITES, Site, guest_kind};
+use crate::fault::plan::{Action, Chance, DeviceFault, GuestFault, Plan, Trigger};
+use std::collections::VecDeque;
 use trace::{Event, Kind};
 
 /// An action with its slot found.
@@ -24,6 +26,24 @@ pub enum Act {
         /// Machine ns in all.
         duration: u64,
     },
+    /// A fault of the device.
+    Fault {
+        /// Index of the slot.
+        slot: usize,
+        /// Which.
+        fault: DeviceFault,
+    },
+    /// The device's next interrupt waits for its driver's next timer.
+    Race {
+        /// Index of the slot.
+        slot: usize,
+        /// The timer wins.
+        timer_first: bool,
+    },
+    /// A client of the device dies.
+    Kill(usize),
+    /// A fault of the processor or the memory.
+    Guest(GuestFault),
 }
 
 /// A site's count and the rules that wait for it, in order of count.
@@ -32,13 +52,22 @@ struct Counter {
     seen: u64,
     rules: Vec<(u64, Act)>,
     next: usize,
+    chances: Vec<(Chance, Act)>,
+}
+
+/// When a rule on what the guest does acts.
+enum When {
+    /// At this occurrence.
+    Nth(u64),
+    /// At each one, with this probability.
+    Chance(Chance),
 }
 
 /// A rule on what the guest does.
 struct GuestRule {
     slot: u32,
     kind: Kind,
-    count: u64,
+    when: When,
     seen: u64,
     act: Act,
 }
@@ -61,6 +90,9 @@ pub struct Plane {
     guest: Vec<GuestRule>,
     kinds: [u8; 32],
     timed: Vec<TimeRule>,
+    ready: VecDeque<Act>,
+    /// What probabilities and altered bytes are drawn from.
+    pub(crate) dice: Dice,
 }
 
 impl Plane {
@@ -74,6 +106,8 @@ impl Plane {
             guest: Vec::new(),
             kinds: [0; 32],
             timed: Vec::new(),
+            ready: VecDeque::new(),
+            dice: Dice::new(0),
         };
         for rule in &plan.rules {
             if let Some(act) = resolve(plan, &rule.action) {
@@ -88,25 +122,47 @@ impl Plane {
         plane
     }
 
+    /// The run's seed.
+    pub fn seed(&mut self, seed: u64) {
+        self.dice = Dice::new(seed);
+    }
+
     fn add(&mut self, plan: &Plan, trigger: &Trigger, act: Act) {
+        if matches!(act, Act::Race { .. }) {
+            // A race needs to know when the driver's timers are due.
+            self.listen(Kind::TimerArm);
+            self.listen(Kind::TimerCancel);
+        }
         match trigger {
             Trigger::At(time) => self.timed.push(TimeRule { time: *time, repeats: false, act }),
             Trigger::Every(time) => {
                 self.timed.push(TimeRule { time: (*time).max(1), repeats: true, act });
             }
-            Trigger::Nth { device, site, count } => {
-                let Some(slot) = index(plan, device) else { return };
-                if let Some(site) = Site::from_word(site) {
-                    self.counters[slot][site as usize].rules.push((*count, act));
-                    self.armed[slot] |= 1 << site as u16;
-                } else if let Some(kind) = Kind::from_word(site) {
-                    let slot = plan.plugs[slot].slot;
-                    self.guest.push(GuestRule { slot, kind, count: *count, seen: 0, act });
-                    if let Some(byte) = self.kinds.get_mut(kind as usize / 8) {
-                        *byte |= 1 << (kind as u16 % 8);
-                    }
-                }
+            Trigger::Nth { device, site, count } => self.watch(plan, device, site, When::Nth(*count), act),
+            Trigger::Chance { device, site, chance } => {
+                self.watch(plan, device, site, When::Chance(*chance), act);
             }
+        }
+    }
+
+    fn watch(&mut self, plan: &Plan, device: &str, site: &str, when: When, act: Act) {
+        let Some(slot) = index(plan, device) else { return };
+        if let Some(site) = Site::from_word(site) {
+            let counter = &mut self.counters[slot][site as usize];
+            match when {
+                When::Nth(count) => counter.rules.push((count, act)),
+                When::Chance(chance) => counter.chances.push((chance, act)),
+            }
+            self.armed[slot] |= 1 << site as u16;
+        } else if let Some(kind) = guest_kind(site) {
+            self.guest.push(GuestRule { slot: plan.plugs[slot].slot, kind, when, seen: 0, act });
+            self.listen(kind);
+        }
+    }
+
+    fn listen(&mut self, kind: Kind) {
+        if let Some(byte) = self.kinds.get_mut(kind as usize / 8) {
+            *byte |= 1 << (kind as u16 % 8);
         }
     }
 
@@ -120,19 +176,23 @@ impl Plane {
         if !self.counts(slot, site) {
             return false;
         }
-        self.counters[slot][site as usize].seen += 1;
+        let Self { counters, ready, dice, .. } = self;
+        let counter = &mut counters[slot][site as usize];
+        counter.seen += 1;
+        while let Some((_, act)) = counter.rules.get(counter.next).filter(|(count, _)| *count <= counter.seen)
+        {
+            ready.push_back(*act);
+            counter.next += 1;
+        }
+        ready.extend(
+            counter.chances.iter().filter(|(chance, _)| chance.happens(dice.roll())).map(|rule| rule.1),
+        );
         true
     }
 
-    /// The next action whose count is reached.
-    pub fn due(&mut self, slot: usize, site: Site) -> Option<Act> {
-        let counter = &mut self.counters[slot][site as usize];
-        let (count, act) = *counter.rules.get(counter.next)?;
-        if count > counter.seen {
-            return None;
-        }
-        counter.next += 1;
-        Some(act)
+    /// The next action whose time has come.
+    pub fn due(&mut self) -> Option<Act> {
+        self.ready.pop_front()
     }
 
     /// The kinds of event that rules wait for, as the bench page wants them ([`trace::ring::ARMED`]).
@@ -157,7 +217,11 @@ impl Plane {
             return None;
         }
         rule.seen += 1;
-        (rule.seen == rule.count).then_some(rule.act)
+        let acts = match rule.when {
+            When::Nth(count) => rule.seen == count,
+            When::Chance(chance) => chance.happens(self.dice.roll()),
+        };
+        acts.then_some(rule.act)
     }
 
     /// The rules on time.
@@ -182,5 +246,9 @@ fn resolve(plan: &Plan, action: &Action) -> Option<Act> {
             period: (1_000_000_000 / (*rate_hz).max(1)).max(1),
             duration: *duration,
         },
+        Action::Fault { device, fault } => Act::Fault { slot: find(device)?, fault: *fault },
+        Action::Race { device, timer_first } => Act::Race { slot: find(device)?, timer_first: *timer_first },
+        Action::Kill(name) => Act::Kill(find(name)?),
+        Action::Guest(fault) => Act::Guest(*fault),
     })
 }

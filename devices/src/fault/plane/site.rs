@@ -1,4 +1,9 @@
-//! The sites of a device at which the plane counts and acts.
+//! The sites of a device at which the plane counts and acts, and the words for what the guest does.
+
+use trace::Kind;
+
+/// What plans call the guest's event `timer.fire`, a word that is the device's own timer there.
+const GUEST_TIMER: &str = "timer.action";
 
 /// A place through which a device and the world touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +60,21 @@ impl Site {
         }
     }
 
-    /// The site that plans call `word`. `timer.fire` is the device's timer; the guest kernel's event of that name cannot be
-    /// a trigger.
+    /// The site that plans call `word`. `timer.fire` is the device's timer; the guest's is [`GUEST_TIMER`].
     pub fn from_word(word: &str) -> Option<Site> {
         Self::ALL.into_iter().find(|site| site.word() == word)
+    }
+}
+
+/// The word by which plans call what the guest does.
+pub fn guest_word(kind: Kind) -> &'static str {
+    if kind == Kind::TimerFire { GUEST_TIMER } else { kind.word() }
+}
+
+/// What the guest does, by the word that plans have for it.
+pub fn guest_kind(word: &str) -> Option<Kind> {
+    match word {
+        GUEST_TIMER => Some(Kind::TimerFire),
+        word => Kind::from_word(word).filter(|kind| *kind != Kind::TimerFire),
     }
 }

@@ -70,6 +70,20 @@ impl Card {
         self.registers.write64(regs::DMA_COMMAND, regs::DMA_RUN | regs::DMA_INTERRUPT | direction);
     }
 
+    /// Whether the engine does nothing. One that does not answer is not known to.
+    pub fn is_idle(&self, engine: Engine) -> bool {
+        match engine {
+            Engine::Factorial => {
+                let status = self.registers.read32(regs::STATUS);
+                status != u32::MAX && status & regs::STATUS_COMPUTING == 0
+            }
+            Engine::Dma => {
+                let command = self.registers.read32(regs::DMA_COMMAND);
+                command != u32::MAX && u64::from(command) & regs::DMA_RUN == 0
+            }
+        }
+    }
+
     /// Asks the engine about its work: an interrupt alone proves nothing, there are spurious ones.
     pub fn look(&self, engine: Engine, running: Running, op: &Op) -> Look {
         match (engine, op) {

@@ -4,13 +4,13 @@ use super::EDU_DRIVER;
 use super::client::EduUserClient;
 use super::parts::Parts;
 use crate::class::Class;
-use crate::family::pci::PciDevice;
-use crate::ioreturn::{IOResult, IOReturn};
+use crate::driver::common::Holder;
+use crate::ioreturn::IOResult;
 use crate::service::{Driver, Options, ServiceRef};
 use crate::work_loop::WorkLoop;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use mach::{KernelRef, SpinLock};
+use mach::KernelRef;
 
 /// The right driver, or one that is broken on purpose, so that the bench can show what it finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,32 +34,19 @@ impl Variant {
 
 /// Drives the educational device.
 pub struct EduDriver {
-    kernel: KernelRef,
     variant: Variant,
-    /// From `start` to `stop`.
-    parts: SpinLock<Option<Arc<Parts>>>,
+    parts: Holder<Parts>,
 }
 
 impl EduDriver {
     /// A driver that has not started.
     pub fn new(kernel: &KernelRef, variant: Variant) -> Self {
-        Self { kernel: kernel.clone(), variant, parts: SpinLock::new(None) }
+        Self { variant, parts: Holder::new(kernel) }
     }
 
     /// What there is between `start` and `stop`; Offline otherwise.
     pub(super) fn parts(&self) -> IOResult<Arc<Parts>> {
-        self.parts.lock(&self.kernel).clone().ok_or(IOReturn::Offline)
-    }
-
-    /// Takes everything apart. The device must not reach memory that is freed here.
-    fn end(&self, provider: &ServiceRef) {
-        let parts = self.parts.lock(&self.kernel).take();
-        if let Some(device) = PciDevice::of(provider) {
-            device.set_bus_master(false);
-        }
-        if let Some(parts) = parts {
-            parts.end();
-        }
+        self.parts.get()
     }
 }
 
@@ -69,46 +56,27 @@ impl Driver for EduDriver {
     }
 
     fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        let Some(device) = PciDevice::of(provider) else { return false };
-        if !provider.open(me, Options::empty()) {
-            return false;
+        let started = self.parts.start(me, provider, |device| Parts::new(me, provider, device, self.variant));
+        if started {
+            me.register_service(Options::empty());
         }
-        device.set_bus_master(true);
-        let parts = Parts::new(me, provider, device, self.variant);
-        let begun = parts.and_then(|parts| {
-            *self.parts.lock(&self.kernel) = Some(parts.clone());
-            parts.begin()
-        });
-        if let Err(why) = begun {
-            self.kernel.log(format_args!("EduDriver: {}: {why}", me.device()));
-            self.end(provider);
-            provider.close(me, Options::empty());
-            return false;
-        }
-        me.register_service(Options::empty());
-        true
+        started
     }
 
     /// The device goes. Takes the driver's own gate, so it waits for an action that runs.
     fn will_terminate(&self, me: &ServiceRef, provider: &ServiceRef, _options: Options) {
-        if let Ok(parts) = self.parts() {
-            if self.variant == Variant::CloseEarly {
-                provider.close(me, Options::empty());
-            }
-            parts.go_offline();
-        }
-    }
-
-    /// Closes the provider, now or when the last call in flight has returned: what uses it must be over by then.
-    fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
-        if self.parts().is_ok_and(|parts| parts.close_when_idle()) {
+        if self.variant == Variant::CloseEarly && self.parts().is_ok() {
             provider.close(me, Options::empty());
         }
-        me.default_did_terminate(provider, options, *defer);
+        self.parts.will_terminate();
+    }
+
+    fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
+        self.parts.did_terminate(me, provider, options, *defer);
     }
 
     fn stop(&self, _me: &ServiceRef, provider: &ServiceRef) {
-        self.end(provider);
+        self.parts.stop(provider);
     }
 
     fn new_user_client(&self, me: &ServiceRef, _kind: u32) -> IOResult<ServiceRef> {
@@ -116,6 +84,6 @@ impl Driver for EduDriver {
     }
 
     fn work_loop(&self) -> Option<Arc<WorkLoop>> {
-        self.parts().ok().map(|parts| parts.work_loop().clone())
+        self.parts.work_loop()
     }
 }

@@ -57,6 +57,8 @@ pub struct Running {
     pub since: u64,
     /// Copy: the bytes are on the card and come back now.
     pub returning: bool,
+    /// The engine is still at something that was given up: this has not begun.
+    pub waiting: bool,
 }
 
 struct Request {
@@ -70,6 +72,8 @@ struct Request {
 struct EngineState {
     queue: VecDeque<usize>,
     running: Option<Running>,
+    /// A request was given up while the engine was at it.
+    abandoned: bool,
 }
 
 /// All requests of one card.
@@ -100,15 +104,33 @@ impl Requests {
         Ok(number)
     }
 
-    /// The next request of an idle engine becomes its work. `None`: it is busy, or there is nothing to do.
-    pub fn start(&mut self, engine: Engine, now: u64) -> Option<&Op> {
+    /// The next request of an idle engine becomes its work; it [waits](Running::waiting) if another was given up before, until
+    /// [`Requests::begin`]. `None`: the engine is busy, or there is nothing to do.
+    pub fn start(&mut self, engine: Engine, now: u64) -> Option<(Running, &Op)> {
         let state = &mut self.engines[engine as usize];
         if state.running.is_some() {
             return None;
         }
         let request = state.queue.pop_front()?;
-        state.running = Some(Running { request, since: now, returning: false });
-        self.table[request].as_ref().map(|r| &r.op)
+        let running = Running { request, since: now, returning: false, waiting: state.abandoned };
+        state.running = Some(running);
+        self.table[request].as_ref().map(|r| (running, &r.op))
+    }
+
+    /// The engine is free of what was given up: its work begins.
+    pub fn begin(&mut self, engine: Engine, now: u64) {
+        let state = &mut self.engines[engine as usize];
+        state.abandoned = false;
+        if let Some(running) = &mut state.running {
+            running.waiting = false;
+            running.since = now;
+        }
+    }
+
+    /// Gives the engine's work up, while the engine may be at it; whom to wake.
+    pub fn give_up(&mut self, engine: Engine, why: IOReturn) -> Option<WaitEvent> {
+        self.engines[engine as usize].abandoned = true;
+        self.finish(engine, Err(why))
     }
 
     /// What the engine works on, and since when.
@@ -179,15 +201,31 @@ mod tests {
     #[test]
     fn engines_work_side_by_side_and_each_in_order() {
         let mut r = three();
-        assert_eq!(r.start(Engine::Factorial, 5), Some(&Op::Factorial(0)));
+        assert_eq!(r.start(Engine::Factorial, 5).map(|(_, op)| op), Some(&Op::Factorial(0)));
         assert_eq!(r.start(Engine::Factorial, 5), None);
-        assert_eq!(r.start(Engine::Dma, 6), Some(&Op::Copy(vec![7])));
+        assert_eq!(r.start(Engine::Dma, 6).map(|(_, op)| op), Some(&Op::Copy(vec![7])));
         assert!(r.is_working());
         assert_eq!(r.finish(Engine::Factorial, Ok(Output::Number(1))), Some(WaitEvent(0)));
         assert_eq!(r.finish(Engine::Factorial, Ok(Output::Number(1))), None);
         assert_eq!(r.take(0), Some(Ok(Output::Number(1))));
         assert_eq!(r.take(0), None);
-        assert_eq!(r.start(Engine::Factorial, 7), Some(&Op::Factorial(1)));
+        assert_eq!(r.start(Engine::Factorial, 7).map(|(_, op)| op), Some(&Op::Factorial(1)));
+    }
+
+    #[test]
+    fn what_follows_a_request_that_was_given_up_waits_for_the_engine() {
+        let mut r = three();
+        assert!(r.start(Engine::Factorial, 0).is_some_and(|(running, _)| !running.waiting));
+        assert_eq!(r.give_up(Engine::Factorial, IOReturn::Timeout), Some(WaitEvent(0)));
+        assert_eq!(r.take(0), Some(Err(IOReturn::Timeout)));
+        assert!(r.start(Engine::Factorial, 5).is_some_and(|(running, _)| running.waiting));
+        assert!(r.start(Engine::Dma, 5).is_some_and(|(running, _)| !running.waiting));
+        r.begin(Engine::Factorial, 9);
+        let running = r.running(Engine::Factorial).map(|(running, _)| (running.waiting, running.since));
+        assert_eq!(running, Some((false, 9)));
+        r.finish(Engine::Factorial, Ok(Output::Number(1)));
+        assert_eq!(r.insert(Op::Factorial(9), WaitEvent(9)), Ok(0));
+        assert!(r.start(Engine::Factorial, 10).is_some_and(|(running, _)| !running.waiting));
     }
 
     #[test]

@@ -4,48 +4,28 @@ use super::VIRTIO_BLK_DRIVER;
 use super::parts::Parts;
 use super::ring::Ask;
 use crate::class::Class;
-use crate::family::pci::PciDevice;
+use crate::driver::common::Holder;
 use crate::family::storage::{BlockDevice, BlockStorageDevice, Geometry};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Driver, Options, Service, ServiceRef};
 use crate::work_loop::WorkLoop;
 use alloc::sync::{Arc, Weak};
-use mach::{KernelRef, SpinLock};
+use mach::KernelRef;
 
 /// Drives a virtio block device.
 pub struct VirtioBlkDriver {
-    kernel: KernelRef,
-    /// From `start` to `stop`.
-    parts: SpinLock<Option<Arc<Parts>>>,
+    parts: Holder<Parts>,
 }
 
 impl VirtioBlkDriver {
     /// A driver that has not started.
     pub fn new(kernel: &KernelRef) -> Self {
-        Self { kernel: kernel.clone(), parts: SpinLock::new(None) }
+        Self { parts: Holder::new(kernel) }
     }
 
     /// What there is between `start` and `stop`; Offline otherwise.
     pub(super) fn parts(&self) -> IOResult<Arc<Parts>> {
-        self.parts.lock(&self.kernel).clone().ok_or(IOReturn::Offline)
-    }
-
-    /// Takes everything apart. The device must not reach memory that is freed here.
-    fn end(&self, provider: &ServiceRef) {
-        let parts = self.parts.lock(&self.kernel).take();
-        if let Some(device) = PciDevice::of(provider) {
-            device.set_bus_master(false);
-        }
-        if let Some(parts) = parts {
-            parts.end();
-        }
-    }
-
-    fn begin(&self, me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Geometry> {
-        let parts = Parts::new(me, provider, device)?;
-        *self.parts.lock(&self.kernel) = Some(parts.clone());
-        parts.begin()?;
-        Ok(parts.geometry())
+        self.parts.get()
     }
 }
 
@@ -55,48 +35,34 @@ impl Driver for VirtioBlkDriver {
     }
 
     fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        let Some(device) = PciDevice::of(provider) else { return false };
-        if !provider.open(me, Options::empty()) {
-            return false;
-        }
-        device.set_bus_master(true);
-        match self.begin(me, provider, device) {
-            Ok(geometry) => {
-                let disk = Disk { driver: Arc::downgrade(me), geometry };
-                BlockStorageDevice::publish(me, Arc::new(disk));
-                me.register_service(Options::empty());
-                true
-            }
-            Err(why) => {
-                self.kernel.log(format_args!("VirtioBlkDriver: {}: {why}", me.device()));
-                self.end(provider);
-                provider.close(me, Options::empty());
-                false
-            }
-        }
+        let mut geometry = None;
+        let started = self.parts.start(me, provider, |device| {
+            let parts = Parts::new(me, provider, device)?;
+            geometry = Some(parts.geometry());
+            Ok(parts)
+        });
+        let Some(geometry) = geometry.filter(|_| started) else { return false };
+        let disk = Disk { driver: Arc::downgrade(me), geometry };
+        BlockStorageDevice::publish(me, Arc::new(disk));
+        me.register_service(Options::empty());
+        true
     }
 
     /// The device goes. Takes the driver's own gate, so it waits for an action that runs.
     fn will_terminate(&self, _me: &ServiceRef, _provider: &ServiceRef, _options: Options) {
-        if let Ok(parts) = self.parts() {
-            parts.go_offline();
-        }
+        self.parts.will_terminate();
     }
 
-    /// Closes the provider, now or when the last call in flight has returned: what uses it must be over by then.
     fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
-        if self.parts().is_ok_and(|parts| parts.close_when_idle()) {
-            provider.close(me, Options::empty());
-        }
-        me.default_did_terminate(provider, options, *defer);
+        self.parts.did_terminate(me, provider, options, *defer);
     }
 
     fn stop(&self, _me: &ServiceRef, provider: &ServiceRef) {
-        self.end(provider);
+        self.parts.stop(provider);
     }
 
     fn work_loop(&self) -> Option<Arc<WorkLoop>> {
-        self.parts().ok().map(|parts| parts.work_loop().clone())
+        self.parts.work_loop()
     }
 }
 

@@ -35,7 +35,7 @@ struct Loaded {
 
 impl Bundles {
     pub(crate) fn new(kernel: &Kernel) -> Self {
-        Self(Mutex::new(kernel, Lists::default()))
+        Self(Mutex::in_class(kernel, kernel.lock_class("bundles"), Lists::default()))
     }
 
     /// Makes a bundle known; one of the same identifier is forgotten, but stays loaded if it is.

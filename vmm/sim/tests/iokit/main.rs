@@ -14,6 +14,7 @@ mod gate_eras;
 mod interrupt;
 mod life_cycle;
 mod lines;
+mod lock_order;
 mod matching;
 mod matching_steps;
 mod memory;

@@ -1,12 +1,20 @@
 //! The portable kernel on the simulated machine: each rule under many schedules.
 
 mod calls;
+mod fail_safe;
 mod interrupts;
+mod lock_order;
 mod locks;
+mod log;
 mod priority;
 mod push;
+mod real_time;
 mod report;
+mod round_robin;
+mod rw_lock;
+mod statistics;
 mod threads;
+mod timeshare;
 mod waiting;
 
 use std::sync::{
@@ -24,6 +32,22 @@ pub fn spawn(
     body: impl FnOnce(&KernelRef) + Send + 'static,
 ) -> Arc<Thread> {
     kernel.spawn(name, priority, Policy::Fixed, body).expect("memory for a thread")
+}
+
+/// Starts a thread of `policy`.
+pub fn spawn_as(
+    kernel: &KernelRef,
+    name: &str,
+    (priority, policy): (u8, Policy),
+    body: impl FnOnce(&KernelRef) + Send + 'static,
+) -> Arc<Thread> {
+    kernel.spawn(name, priority, policy, body).expect("memory for a thread")
+}
+
+/// A thread that computes until `stop` is not 0.
+pub fn hog(kernel: &KernelRef, how: (u8, Policy), stop: &Counter) -> Arc<Thread> {
+    let stop = stop.clone();
+    spawn_as(kernel, "hog", how, move |kernel| stop.spin_until(kernel, 1))
 }
 
 /// A shared number.

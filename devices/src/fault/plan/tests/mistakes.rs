@@ -69,7 +69,7 @@ fn messages_say_what_where_and_what_was_expected() {
         ("on a.start #0 unplug a", "p.plan:1:12: `0` is out of range; expected from 1 to 1000000000000"),
         (
             "at 5ms",
-            "p.plan:1:7: the statement ends too early; expected an action: `unplug`, `eject`, `replug`, `storm` or `plug`",
+            "p.plan:1:7: the statement ends too early; expected an action that `workgate devices` lists, such as `unplug` or `delay`",
         ),
         ("plug a edu slot=1 file=\"x", "p.plan:1:24: the quote is not closed; expected a closing `\"`"),
         (
@@ -123,8 +123,6 @@ fn words_of_later_versions_are_refused_plainly() {
         assert_eq!(error.message, format!("`{word}` is not available in this version"));
         assert_eq!(error.column, 8);
     }
-    let error = error("on edu0.mmio.write p=0.01 unplug edu0");
-    assert_eq!(error.message, "`p=` is not available in this version");
 }
 
 #[test]
@@ -156,7 +154,7 @@ error: unknown action `unpulg`
  --> p.plan:2:8
   |
 2 | at 5ms unpulg edu0
-  |        ^^^^^^ expected `unplug`, `eject`, `replug`, `storm` or `plug`
+  |        ^^^^^^ expected an action that `workgate devices` lists, such as `unplug` or `delay`
   |
 help: did you mean `unplug`?";
     assert_eq!(shown, expected);

@@ -1,5 +1,6 @@
 //! Properties over many plans.
 
+use super::faults::{chance, device_fault, guest_fault};
 use crate::fault::plan::{Action, Era, Expect, Line, Load, Plan, Plug, Rule, Span, Trigger, limits, render};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -27,22 +28,35 @@ fn trigger(names: Vec<String>) -> impl Strategy<Value = Trigger> {
     prop_oneof![
         limits::TIME.prop_map(Trigger::At),
         limits::PERIOD.prop_map(Trigger::Every),
-        (prop::sample::select(names), site, limits::COUNT).prop_map(|(device, site, count)| Trigger::Nth {
+        (prop::sample::select(names.clone()), site, limits::COUNT)
+            .prop_map(|(device, site, count)| { Trigger::Nth { device, site, count } }),
+        (prop::sample::select(names), site, chance()).prop_map(|(device, site, chance)| Trigger::Chance {
             device,
             site,
-            count
+            chance
         }),
     ]
 }
 
 fn action(names: Vec<String>) -> impl Strategy<Value = Action> {
     let storm = (limits::RATE, limits::DURATION);
-    (prop::sample::select(names), 0..4, storm).prop_map(|(device, which, (rate_hz, duration))| match which {
-        0 => Action::Unplug(device),
-        1 => Action::Eject(device),
-        2 => Action::Replug(device),
-        _ => Action::Storm { device, rate_hz, duration },
-    })
+    let simple = (prop::sample::select(names.clone()), 0..6, storm).prop_map(
+        |(device, which, (rate_hz, duration))| match which {
+            0 => Action::Unplug(device),
+            1 => Action::Eject(device),
+            2 => Action::Replug(device),
+            3 => Action::Kill(device),
+            4 => Action::Race { device, timer_first: duration % 2 == 0 },
+            _ => Action::Storm { device, rate_hz, duration },
+        },
+    );
+    let fault = (prop::sample::select(names), device_fault());
+    // Every machine has the first CPU.
+    prop_oneof![
+        simple,
+        fault.prop_map(|(device, fault)| Action::Fault { device, fault }),
+        guest_fault(1).prop_map(Action::Guest),
+    ]
 }
 
 fn expect() -> impl Strategy<Value = Expect> {
@@ -172,6 +186,13 @@ fn nearly() -> impl Strategy<Value = String> {
         "unplug",
         "storm",
         "race",
+        "freeze",
+        "delay",
+        "fail-alloc",
+        "preempt",
+        "stall",
+        "by=1ms",
+        "count=3",
         "edu0",
         "edu",
         "edu0.start",

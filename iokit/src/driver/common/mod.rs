@@ -1,0 +1,15 @@
+//! What drivers of cards have in common: what they consist of between `start` and `stop`, and how that comes to its end.
+//!
+//! A removal, as the orders (a) to (d) want it:
+//!
+//! | callback | what a driver does | here |
+//! |---|---|---|
+//! | `willTerminate` | nothing starts any more, what is in flight is Offline, sleepers wake; no interrupt and no timer after it | [`Frame::go_offline`] |
+//! | `didTerminate` | close the provider: now, or behind the last call that uses it | [`Holder::did_terminate`] |
+//! | `stop` | no DMA any more, then free what it went to | [`Holder::stop`] |
+
+mod frame;
+mod holder;
+
+pub use frame::Frame;
+pub use holder::{Holder, Parts};

@@ -1,0 +1,162 @@
+//! Cases in machines: what each case showed, and which must run again.
+//!
+//! The emulated host has two defects of its own, both QEMU's (docs/lab.md): an interrupt may be delivered to the guest twice, which the guest
+//! recognises without doubt and `workgate` reports as the host's; and the kernel inside may stop for good, so that not even its own time limits
+//! come. Neither says anything about the case, which runs again in a new machine. Whatever else is wrong is final at once.
+
+use crate::process;
+use crate::report::{Report, Reports};
+
+/// Machines in which a case may stay unjudged.
+const TRIES: u32 = 4;
+/// `workgate`'s exit status for "this host cannot do it".
+const HOST: i32 = 3;
+/// What `workgate run --json` says, with that status, of a processor that is defective.
+const DEFECT: &str = "\"how\": \"host-defect\"";
+
+/// One command to run inside, and the exit status that is right for it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The lab's name for it.
+    pub name: String,
+    /// What `workgate` is told.
+    pub arguments: Vec<String>,
+    /// The status that it must end with.
+    pub status: i32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not judged in so many machines.
+    Open(u32),
+    Held,
+    Wrong,
+}
+
+/// All cases of a leg.
+#[derive(Debug)]
+pub struct Campaign(Vec<(Case, State)>);
+
+impl Campaign {
+    /// Nothing has run yet.
+    pub fn new(cases: Vec<Case>) -> Self {
+        Self(cases.into_iter().map(|case| (case, State::Open(0))).collect())
+    }
+
+    /// The cases that a further machine should run; none = the campaign is over.
+    pub fn pending(&self) -> Vec<Case> {
+        let open = |state: &State| matches!(state, State::Open(tries) if *tries < TRIES);
+        self.0.iter().filter(|(_, state)| open(state)).map(|(case, _)| case.clone()).collect()
+    }
+
+    /// Judges what came back from a machine that ran [`Campaign::pending`]. Says what it finds, line by line.
+    pub fn judge(&mut self, reports: &Reports) -> Vec<String> {
+        let mut lines = Vec::new();
+        // The first case without a report is the one in which the machine stopped; those behind it never had their turn.
+        let mut stopped = false;
+        for (case, state) in &mut self.0 {
+            let State::Open(tries) = *state else { continue };
+            if tries >= TRIES || stopped {
+                continue;
+            }
+            let (next, line) = match reports.reports.iter().find(|report| report.name == case.name) {
+                None => {
+                    stopped = true;
+                    (State::Open(tries + 1), "not judged: the machine inside stopped".to_owned())
+                }
+                Some(report) if is_defect(report) => {
+                    (State::Open(tries + 1), "not judged: the emulated processor is defective".to_owned())
+                }
+                Some(report) => match fault(case, report) {
+                    None => (State::Held, format!("held (status {})", case.status)),
+                    Some(fault) => (State::Wrong, fault),
+                },
+            };
+            *state = next;
+            lines.push(format!("{} {line}", case.name));
+        }
+        lines
+    }
+
+    /// The cases that did not hold, with the reason in a word.
+    pub fn wrong(&self) -> Vec<String> {
+        let told = |(case, state): &(Case, State)| match state {
+            State::Held => None,
+            State::Wrong => Some(case.name.clone()),
+            State::Open(tries) => Some(format!("{} (not judged in {tries} machines)", case.name)),
+        };
+        self.0.iter().filter_map(told).collect()
+    }
+}
+
+fn is_defect(report: &Report) -> bool {
+    report.status == HOST && report.out.contains(DEFECT)
+}
+
+/// What is wrong with how a command ended, if anything is.
+fn fault(case: &Case, report: &Report) -> Option<String> {
+    let shown =
+        || format!("{}{}", process::last_lines(&report.out, 40), process::last_lines(&report.err, 40));
+    if report.status != case.status {
+        return Some(format!("ended with status {} instead of {}\n{}", report.status, case.status, shown()));
+    }
+    let json = case.arguments.iter().any(|word| word == "--json");
+    if json && serde_json::from_str::<serde_json::Value>(&report.out).is_err() {
+        return Some(format!("printed no JSON document\n{}", shown()));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn campaign() -> Campaign {
+        let case = |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0 };
+        Campaign::new(vec![case("a"), case("b"), case("c")])
+    }
+
+    fn reports(told: &[(&str, i32, &str)]) -> Reports {
+        let report = |&(name, status, out): &(&str, i32, &str)| Report {
+            name: name.into(),
+            status,
+            out: out.into(),
+            err: String::new(),
+        };
+        Reports { reports: told.iter().map(report).collect(), ..Reports::default() }
+    }
+
+    fn pending(campaign: &Campaign) -> Vec<String> {
+        campaign.pending().into_iter().map(|case| case.name).collect()
+    }
+
+    #[test]
+    fn a_defect_of_the_host_is_tried_again_and_a_failure_is_not() {
+        let mut campaign = campaign();
+        campaign.judge(&reports(&[("a", HOST, DEFECT), ("b", 1, ""), ("c", 0, "")]));
+        assert_eq!(pending(&campaign), ["a"]);
+        campaign.judge(&reports(&[("a", 0, "")]));
+        assert_eq!(pending(&campaign), Vec::<String>::new());
+        assert_eq!(campaign.wrong(), ["b"]);
+    }
+
+    #[test]
+    fn status_3_without_the_word_is_a_failure() {
+        let mut campaign = campaign();
+        campaign.judge(&reports(&[("a", HOST, "no KVM"), ("b", 0, ""), ("c", 0, "")]));
+        assert_eq!(campaign.wrong(), ["a"]);
+    }
+
+    #[test]
+    fn a_machine_that_stops_costs_only_the_case_that_ran_then() {
+        let mut campaign = campaign();
+        campaign.judge(&reports(&[("a", 0, "")]));
+        assert_eq!(pending(&campaign), ["b", "c"]);
+        for _ in 1..TRIES {
+            campaign.judge(&reports(&[]));
+        }
+        assert_eq!(pending(&campaign), ["c"], "b has had its machines, c had no turn yet");
+        campaign.judge(&reports(&[("c", 0, "")]));
+        assert_eq!(campaign.wrong(), ["b (not judged in 4 machines)"]);
+    }
+}

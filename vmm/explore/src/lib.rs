@@ -1,0 +1,36 @@
+//! Finding bugs, replaying them, and making them small.
+//!
+//! A plan leaves open when CPUs take turns, how late interrupts come, and when time passes: a [`Schedule`] says it. [`execute`] runs a plan
+//! under a schedule in the simulator and says what broke ([`Cause`]). On top of it:
+//!
+//! - [`campaign`] runs many schedules on all cores: random, PCT, bounded exhaustive;
+//! - [`removal`] pulls a card out at every event of a reference run;
+//! - [`shrink`] makes plan and schedule small while the same rule breaks;
+//! - [`Capsule`] keeps the result in a file that gives the same trace every time.
+//!
+//! Nothing here knows KVM, a clock or a terminal.
+#![forbid(unsafe_code)]
+
+pub mod campaign;
+pub mod capsule;
+mod cause;
+pub mod coverage;
+pub mod execute;
+pub mod exhaustive;
+mod list;
+pub mod matrix;
+mod pct;
+pub mod phase;
+pub mod removal;
+mod schedule;
+pub mod shrink;
+
+pub use capsule::Capsule;
+pub use cause::Cause;
+pub use execute::{Run, run};
+pub use list::{Fine, ListChooser, Record, Recording};
+pub use pct::Pct;
+pub use schedule::{Deviation, Schedule, Twins};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Faults that explain what becomes of a request: then the hardware lied, and the driver that passed it on is right.
+//!
+//! An excuse is as narrow as the fault. A fault of one DMA write explains what is in flight to that device at that moment. A frozen device
+//! explains all that is in flight while it is frozen; and errors, but no wrong data, from then until another card is there, because
+//! a driver may give a device up that did not answer. A DMA write that lands late may land in data that are on their way to the
+//! device: then it is what is stored that is wrong, and whoever had that request in flight reads it back with one of its next
+//! [`READ_BACK`] requests. A jump of the clock and a stalled CPU explain errors of what is in flight: its
+//! time is up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
+
+use std::collections::BTreeMap;
+use trace::Event;
+
+/// Requests of a thread of the workload from a write to the end of reading it back: a flush may come between.
+const READ_BACK: u8 = 2;
+
+/// What a fault explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Excuse {
+    /// An error.
+    Error,
+    /// An error, or wrong data.
+    Data,
+}
+
+/// What holds for the requests of one device that are issued now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    frozen: bool,
+    given_up: bool,
+}
+
+/// The excuses that hold, by slot.
+#[derive(Debug, Default)]
+pub struct Excuses {
+    standing: BTreeMap<u32, Standing>,
+    /// Threads that may have stored what a late DMA write made of it, with the number of requests that this explains still.
+    poisoned: BTreeMap<u32, u8>,
+}
+
+impl Excuses {
+    /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to its slot; slot 0: to all.
+    pub fn fault(&mut self, event: &Event) -> Option<Excuse> {
+        let standing = self.standing.entry(event.slot).or_default();
+        match event.text_str() {
+            "corrupt" | "short-dma" | "late-dma" | "late-dma-end" => Some(Excuse::Data),
+            "freeze" => {
+                *standing = Standing { frozen: true, given_up: true };
+                Some(Excuse::Data)
+            }
+            "freeze-end" => {
+                standing.frozen = false;
+                None
+            }
+            "plug" | "replug" | "link-up" => {
+                *standing = Standing::default();
+                None
+            }
+            "clock-jump" | "stall" => Some(Excuse::Error),
+            _ => None,
+        }
+    }
+
+    /// A request of `thread` was in flight at the fault of `event`.
+    pub fn in_flight(&mut self, event: &Event, thread: u32) {
+        if event.text_str() == "late-dma-end" {
+            self.poisoned.insert(thread, READ_BACK);
+        }
+    }
+
+    /// What is explained of a request that `thread` issues to the device in `slot` now.
+    pub fn issued(&mut self, slot: u32, thread: u32) -> Option<Excuse> {
+        if let Some(left) = self.poisoned.get_mut(&thread) {
+            *left -= 1;
+            if *left == 0 {
+                self.poisoned.remove(&thread);
+            }
+            return Some(Excuse::Data);
+        }
+        match self.standing.get(&slot).copied().unwrap_or_default() {
+            Standing { frozen: true, .. } => Some(Excuse::Data),
+            Standing { given_up: true, .. } => Some(Excuse::Error),
+            Standing { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! `workgate explore`: many schedules of a plan, or its removals, on all cores.
+
+use super::bug::{self, Bug};
+use super::{live::Live, page};
+use crate::cli::{ChooserChoice, ExploreArgs};
+use crate::exit::{Exit, Failure};
+use devices::fault::plan::Plan;
+use explore::campaign::{self, Changes, Options, Random, Summary, Tasks};
+use explore::exhaustive::Exhaustive;
+use explore::matrix::{Matrix, Placed};
+use explore::removal::{Company, Removals, Wanted};
+use explore::shrink::Failing;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long an exploration without end goes on if nothing is said.
+const DEFAULT_TIME: Duration = Duration::from_secs(10);
+/// Schedules that an exhaustive exploration may have without being asked for them.
+const MANY: u64 = 200_000;
+
+/// What is to be run.
+enum Work {
+    Random(Random),
+    Pct(Changes),
+    Exhaustive(Exhaustive),
+    Removal(Removals),
+}
+
+impl Work {
+    fn tasks(&self) -> &dyn Tasks {
+        match self {
+            Work::Random(tasks) => tasks,
+            Work::Pct(tasks) => tasks,
+            Work::Exhaustive(tasks) => tasks,
+            Work::Removal(tasks) => tasks,
+        }
+    }
+}
+
+/// The `--json` document.
+#[derive(Serialize)]
+struct Document {
+    plan: String,
+    how: String,
+    shard: String,
+    runs: u64,
+    events: u64,
+    traces: u64,
+    states: u64,
+    findings: Vec<Bug>,
+    matrices: BTreeMap<String, Vec<Placed>>,
+}
+
+/// Explores a plan.
+pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
+    let plan = crate::load::plan(&args.plan, &args.script)?;
+    let work = work(&plan, args)?;
+    let stop = stopper()?;
+    let end =
+        args.time.or((work.tasks().count().is_none() && args.schedules.is_none()).then_some(DEFAULT_TIME));
+    let runs = runs(&work, args, end)?;
+    let how = describe(&work, &plan, args, runs, end);
+    if !args.json {
+        crate::output::print(&how)?;
+    }
+    let mut matrices: BTreeMap<String, Matrix> = BTreeMap::new();
+    let summary = campaign(&work, args, runs, end, &stop, &mut matrices);
+    if let Some(trouble) = summary.trouble {
+        return Err(Failure::request(trouble));
+    }
+    let bugs = keep(&work, args, &summary, &stop)?;
+    let pages: BTreeMap<String, Vec<Placed>> = matrices.iter().map(|(k, m)| (k.clone(), m.cells())).collect();
+    if let Some(file) = &args.html {
+        bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &bugs))?;
+    }
+    if args.json {
+        let document = Document {
+            plan: plan.name,
+            how: how.trim_end().to_owned(),
+            shard: format!("{}/{}", args.shard.0, args.shard.1),
+            runs: summary.runs,
+            events: summary.events,
+            traces: summary.traces,
+            states: summary.states,
+            findings: bugs.clone(),
+            matrices: pages,
+        };
+        crate::output::println(&crate::run::to_json(&document)?)?;
+    } else {
+        crate::output::print(&text(&summary, &matrices, &bugs, stop.load(Ordering::Relaxed)))?;
+    }
+    Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
+}
+
+fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
+    let depth = args.depth;
+    Ok(if args.removal.is_some() {
+        let wanted = Wanted { every: args.every, pairs: args.pairs, horizon: args.horizon };
+        Work::Removal(Removals::new(plan, wanted).map_err(Failure::request)?)
+    } else {
+        match args.chooser {
+            ChooserChoice::Random => Work::Random(Random(plan.clone())),
+            ChooserChoice::Pct => {
+                let reference = explore::run(plan, &explore::Schedule::Plain, &mut |_| {});
+                let horizon = reference.map_err(Failure::request)?.outcome.virtual_time;
+                Work::Pct(Changes { plan: plan.clone(), depth, horizon })
+            }
+            ChooserChoice::Exhaustive => {
+                Work::Exhaustive(Exhaustive::new(plan, depth).map_err(Failure::request)?)
+            }
+        }
+    })
+}
+
+/// How many runs; a request too large to finish is refused with its size, before it begins.
+fn runs(work: &Work, args: &ExploreArgs, end: Option<Duration>) -> Result<Option<u64>, Failure> {
+    let all =
+        work.tasks().count().map(|all| all / args.shard.1 + u64::from(all % args.shard.1 > args.shard.0));
+    if let (Some(all), None, None) = (all, args.schedules, end)
+        && all > MANY
+    {
+        let begin = Instant::now();
+        let task = work.tasks().task(0);
+        explore::run(&task.plan, &task.schedule, &mut |_| {}).map_err(Failure::request)?;
+        let seconds = begin.elapsed().as_secs_f64() * all as f64 / args.jobs() as f64;
+        return Err(Failure::request(format_args!(
+            "{all} runs would take about {}; bound them with --schedules N or --time T, with a smaller --depth, or with a plan that runs for a \
+             shorter time",
+            human(seconds)
+        )));
+    }
+    Ok(match (args.schedules, all) {
+        (Some(asked), Some(all)) => Some(asked.min(all)),
+        (asked, all) => asked.or(all),
+    })
+}
+
+fn human(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+fn describe(
+    work: &Work,
+    plan: &Plan,
+    args: &ExploreArgs,
+    runs: Option<u64>,
+    end: Option<Duration>,
+) -> String {
+    let what = match work {
+        Work::Random(_) => "random schedules".to_owned(),
+        Work::Pct(tasks) => format!("PCT schedules of depth 1 to {}", tasks.depth),
+        Work::Exhaustive(tasks) => {
+            let depth = args.depth;
+            format!("all schedules with at most {depth} of {} deviations", tasks.singles())
+        }
+        Work::Removal(removals) => format!(
+            "removal at {} of {} events in the first {} of the reference run{}",
+            removals.injections.iter().filter(|i| i.company == Company::Alone).count(),
+            removals.events,
+            verdict::time(removals.horizon),
+            if args.pairs { ", alone and in company" } else { "" },
+        ),
+    };
+    let bound = match (runs, end) {
+        (Some(runs), _) => format!(", {runs} runs"),
+        (None, Some(end)) => format!(", for {} s", end.as_secs()),
+        (None, None) => String::new(),
+    };
+    format!("{}: {what}{bound}, {} jobs\n", plan.name, args.jobs())
+}
+
+/// Runs the campaign; ends it when its time is over.
+fn campaign(
+    work: &Work,
+    args: &ExploreArgs,
+    runs: Option<u64>,
+    end: Option<Duration>,
+    stop: &AtomicBool,
+    matrices: &mut BTreeMap<String, Matrix>,
+) -> Summary {
+    let over = AtomicBool::new(false);
+    let live = Live::new(runs, args.json);
+    let begin = Instant::now();
+    let options = Options {
+        runs,
+        jobs: args.jobs(),
+        shard: args.shard,
+        first_only: !args.keep_going && !matches!(work, Work::Removal(_)),
+        stop: &over,
+    };
+    let summary = campaign::run(work.tasks(), &options, &mut |result, summary| {
+        if stop.load(Ordering::Relaxed) || end.is_some_and(|end| begin.elapsed() >= end) {
+            over.store(true, Ordering::Relaxed);
+        }
+        if let (Work::Removal(removals), Some(phase)) = (work, result.removed_in) {
+            let injection = &removals.injections[result.number as usize];
+            let matrix = matrices.entry(injection.device.clone()).or_default();
+            matrix.add(phase, &injection.site, result.cause.is_some());
+        }
+        live.show(summary);
+    });
+    live.finish();
+    summary
+}
+
+/// Makes each bug small and writes its capsule.
+fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -> Result<Vec<Bug>, Failure> {
+    let mut bugs = Vec::new();
+    if summary.findings.is_empty() {
+        return Ok(bugs);
+    }
+    let failed = |error: std::io::Error| {
+        Failure::request(format_args!("cannot write into {}: {error}", args.out.display()))
+    };
+    std::fs::create_dir_all(&args.out).map_err(failed)?;
+    for (cause, (first, runs)) in &summary.findings {
+        let task = work.tasks().task(*first);
+        let failing = Failing { plan: task.plan, schedule: task.schedule, cause: cause.clone() };
+        let path = args.out.join(bug::file_name(cause));
+        // The bug is kept before it is made small, which may be interrupted.
+        let found = bug::as_found(&failing).map_err(Failure::host)?;
+        bug::write_whole(&path, &found.to_string())?;
+        let mut told = Bug {
+            rule: cause.rule.clone(),
+            first: *first,
+            runs: *runs,
+            capsule: path.clone(),
+            statements: failing.plan.plugs.len() + failing.plan.loads.len() + failing.plan.rules.len(),
+            deviations: 0,
+            preemptions: 0,
+            verified: 0,
+            plan: found.plan.clone(),
+        };
+        if !args.no_shrink
+            && let Ok(small) = bug::small(&failing, stop)
+        {
+            bug::write_whole(&path, &small.capsule.to_string())?;
+            told = Bug {
+                statements: small.statements,
+                deviations: small.deviations,
+                preemptions: small.preemptions,
+                verified: small.verified,
+                plan: small.capsule.plan.clone(),
+                ..told
+            };
+        }
+        bugs.push(told);
+    }
+    let lines: Result<Vec<String>, _> = bugs.iter().map(serde_json::to_string).collect();
+    let lines = lines.map_err(|error| Failure::host(format_args!("cannot print JSON: {error}")))?;
+    bug::write_whole(&args.out.join("findings.jsonl"), &(lines.join("\n") + "\n"))?;
+    Ok(bugs)
+}
+
+fn text(summary: &Summary, matrices: &BTreeMap<String, Matrix>, bugs: &[Bug], stopped: bool) -> String {
+    let mut out = String::new();
+    for (device, matrix) in matrices {
+        // Writing into a string cannot fail.
+        _ = writeln!(out, "{device}: removals by site and state of its stack\n{}", matrix.text());
+    }
+    _ = writeln!(
+        out,
+        "{} runs{}, {} traces, {} states, {} events",
+        summary.runs,
+        if stopped { " (stopped)" } else { "" },
+        summary.traces,
+        summary.states,
+        summary.events
+    );
+    for bug in bugs {
+        _ = writeln!(
+            out,
+            "FOUND {}: first in run {}, in {} run(s); {} statements, {} deviations of the schedule; {} of 100 runs again the same",
+            bug.rule, bug.first, bug.runs, bug.statements, bug.deviations, bug.verified
+        );
+        bug.plan.lines().for_each(|line| _ = writeln!(out, "    {line}"));
+        _ = writeln!(out, "  again: workgate replay {}", bug.capsule.display());
+    }
+    _ = writeln!(out, "verdict: {}", if bugs.is_empty() { "nothing found" } else { "FAIL" });
+    out
+}
+
+/// True once the user has pressed Ctrl-C; what was found until then is kept.
+pub fn stopper() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let own = stop.clone();
+    ctrlc::set_handler(move || {
+        // The second time the user means it.
+        if own.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Failure::host(format_args!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
+}

@@ -1,0 +1,55 @@
+//! The live display of an exploration: on a terminal only, on the error stream.
+
+use explore::campaign::Summary;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Instant;
+
+/// Shows how an exploration goes.
+pub struct Live {
+    bar: ProgressBar,
+    begin: Instant,
+}
+
+impl Live {
+    /// A display for `total` runs, if it is known how many there will be; invisible unless the error stream is a terminal.
+    pub fn new(total: Option<u64>, quiet: bool) -> Self {
+        let bar = match (std::io::stderr().is_terminal() && !quiet, total) {
+            (false, _) => ProgressBar::hidden(),
+            (true, Some(total)) => ProgressBar::new(total),
+            (true, None) => ProgressBar::new_spinner(),
+        };
+        let template = match total {
+            Some(_) => "{spinner} {pos}/{len} {wide_bar} {msg} {eta}",
+            None => "{spinner} {pos} {msg} {elapsed}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar, begin: Instant::now() }
+    }
+
+    /// Moves.
+    pub fn show(&self, summary: &Summary) {
+        self.bar.set_position(summary.runs);
+        if !self.bar.is_hidden() {
+            self.bar.set_message(format!(
+                "{:.0}/s, {} traces, {} states, {} findings",
+                self.rate(summary.runs),
+                summary.traces,
+                summary.states,
+                summary.findings.len()
+            ));
+        }
+    }
+
+    /// Runs a second.
+    pub fn rate(&self, runs: u64) -> f64 {
+        runs as f64 / self.begin.elapsed().as_secs_f64().max(1e-6)
+    }
+
+    /// Takes the display away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,159 @@
+//! `explore`, `shrink` and `replay` as their users call them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn scenario(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.join("tests/scenarios").join(name).display().to_string()
+}
+
+fn workgate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_workgate")).args(arguments).output().expect("the command starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder of this test's own, removed with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("workgate-find-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a writable temporary folder");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.0.join(name), text).expect("a writable folder");
+        self.file(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder left behind in the temporary folder does no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const SHORT: &str = "plug edu0 edu slot=1\nload edu0 clients=1 depth=1\nrun for=200us\n";
+
+#[test]
+fn a_bug_is_found_made_small_kept_and_replayed() {
+    let folder = Folder::new("story");
+    let findings = folder.file("findings");
+    let found = workgate(&["explore", &scenario("close-early.plan"), "--out", &findings]);
+    assert_eq!(found.status.code(), Some(1), "{}{}", out(&found), err(&found));
+    assert!(out(&found).contains("FOUND close-before-return"), "{}", out(&found));
+    let capsule = folder.file("findings/close-before-return.capsule");
+    let text = std::fs::read_to_string(&capsule).expect("the capsule is there");
+    assert!(
+        text.len() < 4096 && text.starts_with("workgate-capsule 1\nrule close-before-return\n"),
+        "{text}"
+    );
+    let lines = std::fs::read_to_string(folder.file("findings/findings.jsonl")).expect("it is there");
+    let line: serde_json::Value = serde_json::from_str(lines.trim()).expect("one JSON line");
+    assert_eq!((&line["rule"], &line["verified"]), (&"close-before-return".into(), &100.into()));
+    for _ in 0..2 {
+        let again = workgate(&["replay", &capsule]);
+        assert_eq!(again.status.code(), Some(1), "{}", err(&again));
+        assert!(out(&again).contains("the same as in the capsule"), "{}", out(&again));
+    }
+}
+
+#[test]
+fn a_correct_driver_shows_nothing() {
+    let folder = Folder::new("correct");
+    let plan = folder.write("p.plan", SHORT);
+    for chooser in ["random", "pct"] {
+        let findings = folder.file("findings");
+        let arguments =
+            ["explore", &plan, "--chooser", chooser, "--schedules", "30", "--json", "--out", &findings];
+        let output = workgate(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+        let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("a JSON document");
+        assert_eq!((&json["runs"], &json["findings"]), (&30.into(), &serde_json::json!([])));
+        assert!(!Path::new(&findings).exists(), "nothing was found, so nothing is written");
+    }
+}
+
+#[test]
+fn removals_are_shown_by_site_and_state() {
+    let folder = Folder::new("matrix");
+    let (plan, page) = (folder.write("p.plan", SHORT), folder.file("m.html"));
+    let arguments =
+        ["explore", &plan, "--removal", "all", "--horizon", "100us", "--schedules", "60", "--html", &page];
+    let output = workgate(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    for part in ["edu0: removals by site and state", "removed at", "gate.close", "60 runs"] {
+        assert!(out(&output).contains(part), "no {part} in {}", out(&output));
+    }
+    assert!(std::fs::read_to_string(page).expect("a page").contains("class=\"held\""));
+}
+
+#[test]
+fn a_replay_stops_at_an_event() {
+    let folder = Folder::new("stop");
+    let plan = folder.write("p.plan", SHORT);
+    let output = workgate(&["replay", &plan, "--stop-at", "io.issue#2"]);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", err(&output));
+    assert!(text.lines().rev().nth(1).is_some_and(|line| line.contains("io.issue")), "{text}");
+    assert!(text.contains("edu0: in flight, 1 requests in flight"), "{text}");
+    let output = workgate(&["replay", &plan, "--stop-at", "willTerminate#99"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("the run has no such event"), "{}", err(&output));
+}
+
+#[test]
+fn wrong_requests_say_what_was_expected() {
+    let folder = Folder::new("wrong");
+    let plan = folder.write("p.plan", SHORT);
+    let damaged = folder.write("d.capsule", "workgate-capsule 1\nrule x\nhash 12\nschedule dice\n");
+    let other = folder.write("o.capsule", "workgate-capsule 7\n");
+    let bad_plan =
+        folder.write("b.capsule", "workgate-capsule 1\nrule x\nhash 12\nschedule plain\nplan p\nplugg a\n");
+    let cases: [(&[&str], &str); 9] = [
+        (&["replay", &damaged], "line 4: dice; expected `plain`, `seed N`"),
+        (&["replay", &other], "capsules of other versions"),
+        (&["replay", &bad_plan], "plug"),
+        (&["replay", &plan, "--stop-at", "nonsense"], "such as willTerminate#2"),
+        (&["explore", &plan, "--time", "3"], "30s, 5m or 2h"),
+        (&["explore", &plan, "--shard", "4/4"], "I below N"),
+        (&["explore", &plan, "--removal", "all", "--horizon", "1"], "500us or 2ms"),
+        (&["explore", &plan, "--chooser", "exhaustive", "--depth", "2"], "bound them with --schedules"),
+        (&["shrink", &plan, "--seed", "3"], "shows no bug"),
+    ];
+    for (arguments, expected) in cases {
+        let output = workgate(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}{}", out(&output), err(&output));
+        assert!(err(&output).contains(expected), "{arguments:?}: {}", err(&output));
+    }
+    let empty = folder.write("e.plan", "run for=1ms\n");
+    let output = workgate(&["explore", &empty, "--removal", "all"]);
+    assert!(
+        output.status.code() == Some(2) && err(&output).contains("plugs no device in"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_capsule_that_gives_another_trace_is_told() {
+    let folder = Folder::new("other");
+    let capsule = format!("workgate-capsule 1\nrule io-lost\nhash 12\nschedule plain\nplan p.plan\n{SHORT}");
+    let output = workgate(&["replay", &folder.write("c.capsule", &capsule)]);
+    assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+    assert!(out(&output).contains("NOT that of the capsule"), "{}", out(&output));
+}
