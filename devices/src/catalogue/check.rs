@@ -240,5 +240,12 @@ mod tests {
         only(&format!("{absent}at 1ms unplug edu0\n"), "never plugged in");
         only(&format!("{absent}at 1ms unplug edu0\nat 2ms plug edu0\n"), "not plugged in by then");
         only(&format!("{absent}load edu0 clients=1 depth=1\n"), "never plugged in");
+        only(&format!("{absent}at 1ms freeze edu0\n"), "never plugged in");
+        only(&format!("{edu}at 1ms stick edu0 for=1us\n"), "no interrupt line with `irq=msi`");
+        only(&format!("{edu}at 1ms kill edu0\n"), "`edu0` has no load");
+        only(&format!("{edu}at 1ms race edu0 timer=after\n"), "`edu0` has no load");
+        only("every 1ms stall cpu=0 for=1ms\n", "would never run again");
+        only(&format!("{edu}on edu0.boot.ready p=0.5 preempt\n"), "does not belong to a device");
+        only(&format!("{edu}at 200ms preempt\n"), "the plan ends at 100ms");
     }
 }

@@ -31,7 +31,7 @@ impl Chance {
 
     /// Whether it happens, for one random number that is spread evenly over 64 bits.
     pub fn happens(self, random: u64) -> bool {
-        (random >> 32) * u64::from(ONE) >> 32 < u64::from(self.0)
+        ((random >> 32) * u64::from(ONE)) >> 32 < u64::from(self.0)
     }
 
     /// The same as a threshold on 32 random bits; certainty is [`u32::MAX`].

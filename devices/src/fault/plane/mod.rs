@@ -5,6 +5,10 @@
 //! vanishes; a read at which the card goes returns all ones; a DMA access at which it goes transfers its first half; an interrupt or a tick
 //! at which it goes does not happen. What the guest does (any word of [`trace::Kind`] about the slot's nub) is counted as its events
 //! arrive.
+//!
+//! What goes wrong is of three kinds. Cards come and go ([`Act`]); what happens to a card's interrupts, DMA writes and work is kept beside the
+//! card ([`Faults`]) and asked at the place where it happens, so that models stay honest hardware; and what happens to processors and
+//! memory is asked of the machine ([`crate::platform::Ask`]).
 
 mod act;
 mod chance;
