@@ -4,6 +4,7 @@ mod check;
 #[cfg(test)]
 mod properties;
 mod settings;
+mod zoo;
 
 pub use check::check;
 pub use settings::{Settings, parse_size, parse_time};
@@ -176,7 +177,7 @@ const EDU: Model = Model {
         OptionSpec {
             name: "driver",
             default: "",
-            accepts: Accepts::Words(&["close-early"]),
+            accepts: Accepts::Words(zoo::DRIVERS),
             description: "a variant of the guest's driver that is broken on purpose",
         },
     ],

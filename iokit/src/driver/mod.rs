@@ -4,6 +4,7 @@ mod common;
 pub mod daq;
 pub mod edu;
 pub mod virtio_blk;
+pub mod zoo;
 
 use crate::IoKit;
 
@@ -12,5 +13,6 @@ pub fn register(kit: &IoKit) {
     edu::register(kit);
     virtio_blk::register(kit);
     daq::register(kit);
+    zoo::register(kit);
     crate::family::storage::register(kit);
 }
