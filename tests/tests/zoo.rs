@@ -118,6 +118,13 @@ zoo! {
     over_release = "over-release",
     never_closes = "never-closes",
     instance_leak = "instance-leak",
+    overstay = "overstay",
+    filter_lock = "filter-lock",
+    registry_in_place = "registry-in-place",
+    interrupt_twice = "interrupt-twice",
+    lock_order = "lock-order",
+    reentry = "reentry",
+    dma_after_free = "dma-after-free",
 }
 
 #[test]

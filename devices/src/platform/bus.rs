@@ -67,6 +67,7 @@ impl Env for Bus<'_> {
     fn dma_write(&mut self, address: u64, from: &[u8]) -> Result<(), DmaError> {
         let (length, lost) = self.begin(Site::DmaWrite, from.len())?;
         let done = self.host.memory().write_slice(&from[..length], GuestAddress(address)).is_ok();
+        self.host.dma_written(self.core.slots[self.slot].number, address, length);
         finish(done, lost, address)
     }
 

@@ -27,6 +27,8 @@ pub enum Rule {
     UseAfterFree,
     /// A driver touched a register after it had been told of the removal.
     TouchAfterRemoval,
+    /// A gate was closed at primary interrupt level (FI1).
+    GateAtInterrupt,
     /// A terminated stack was never detached: its busy count cannot return to zero (section 3, Busy).
     NeverQuiet,
     /// Instances of a class were left at the end (O2).
@@ -56,6 +58,7 @@ impl Rule {
             Self::WillMissing => "will-missing",
             Self::UseAfterFree => "use-after-free",
             Self::TouchAfterRemoval => "touch-after-removal",
+            Self::GateAtInterrupt => "gate-at-interrupt",
             Self::NeverQuiet => "never-quiet",
             Self::Leak => "leak",
             Self::Panic => "panic",
@@ -83,6 +86,7 @@ impl Rule {
             }
             Self::UseAfterFree => "a freed object is not called",
             Self::TouchAfterRemoval => "no register is touched after the driver was told of the removal",
+            Self::GateAtInterrupt => "a filter takes no lock that may have to wait",
             Self::NeverQuiet => "a terminated stack detaches, and its busy count returns to zero",
             Self::Leak => "no class of an unloaded driver has instances left",
             Self::Panic => "the kernel does not panic",

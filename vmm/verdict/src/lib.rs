@@ -8,6 +8,7 @@
 mod expect;
 mod finding;
 mod ledger;
+mod level;
 mod names;
 mod order;
 mod removal;

@@ -73,6 +73,11 @@ impl Zoo {
         &self.kernel
     }
 
+    /// The driver, while it lives.
+    pub fn me(&self) -> Option<ServiceRef> {
+        self.me.upgrade()
+    }
+
     /// The card.
     pub fn card(&self) -> &Card {
         &self.card

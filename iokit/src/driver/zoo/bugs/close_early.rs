@@ -19,6 +19,7 @@ fn look_at_the_card(zoo: &Zoo) {
 }
 
 /// Closes before the sleepers have returned.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -37,6 +38,7 @@ impl Habits for Broken {
 }
 
 /// Closes in `didTerminate`, or behind the last call.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

@@ -12,6 +12,7 @@ use crate::driver::zoo::parts::Zoo;
 const PATIENCE: u64 = 30_000;
 
 /// Completes what it leaves on the card.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -30,6 +31,7 @@ impl Habits for Broken {
 }
 
 /// Takes it off the card, then completes it.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

@@ -9,6 +9,7 @@ use crate::driver::zoo::request::{Output, Request};
 use crate::ioreturn::IOResult;
 
 /// Leaves early.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -21,6 +22,7 @@ impl Habits for Broken {
 }
 
 /// Releases always.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

@@ -28,6 +28,7 @@ fn start_or_back_off(zoo: &Zoo, request: &Request) -> bool {
 }
 
 /// Forgets the request if the device went while it slept.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -44,6 +45,7 @@ impl Habits for Broken {
 }
 
 /// Completes it.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

@@ -13,6 +13,7 @@ use crate::service::ServiceRef;
 use alloc::sync::Arc;
 
 /// Opens the gate between the test and the sleep.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -32,6 +33,7 @@ impl Habits for Broken {
 }
 
 /// Tests and sleeps in one.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

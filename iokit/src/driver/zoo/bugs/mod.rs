@@ -1,12 +1,19 @@
 //! The specimens, each in a file of its own, with its twin beside it.
 
 mod close_early;
+mod dma_after_free;
 mod double_completion;
+mod filter_lock;
 mod instance_leak;
+mod interrupt_twice;
+mod lock_order;
 mod lost_on_error;
 mod lost_wakeup;
 mod never_closes;
 mod over_release;
+mod overstay;
+mod reentry;
+mod registry_in_place;
 mod request_list;
 mod sleep_mode;
 mod sleep_off_gate;
@@ -33,15 +40,7 @@ macro_rules! specimen {
         Specimen {
             name: $name,
             rule: $rule,
-            broken: || Box::new($module::Broken),
-            fixed: || Box::new($module::Fixed),
-        }
-    };
-    ($name:literal, $rule:literal, $module:ident with state) => {
-        Specimen {
-            name: $name,
-            rule: $rule,
-            broken: || Box::new($module::Broken),
+            broken: || Box::<$module::Broken>::default(),
             fixed: || Box::<$module::Fixed>::default(),
         }
     };
@@ -54,10 +53,17 @@ pub const SPECIMENS: &[Specimen] = &[
     specimen!("request-list", "io-lost", request_list),
     specimen!("double-completion", "completed-twice", double_completion),
     specimen!("lost-wakeup", "io-lost", lost_wakeup),
-    specimen!("timer-outlives", "T7", timer_outlives with state),
+    specimen!("timer-outlives", "T7", timer_outlives),
     specimen!("sleep-mode", "sleep-mode", sleep_mode),
     specimen!("sleep-off-gate", "CG6", sleep_off_gate),
+    specimen!("overstay", "WL14", overstay),
+    specimen!("filter-lock", "gate-at-interrupt", filter_lock),
+    specimen!("registry-in-place", "R4", registry_in_place),
+    specimen!("interrupt-twice", "unregistered-twice", interrupt_twice),
     specimen!("over-release", "O1", over_release),
     specimen!("never-closes", "never-quiet", never_closes),
+    specimen!("lock-order", "deadlock", lock_order),
     specimen!("instance-leak", "leak", instance_leak),
+    specimen!("reentry", "gate-recursion", reentry),
+    specimen!("dma-after-free", "dma-outside-buffer", dma_after_free),
 ];

@@ -7,6 +7,7 @@
 use crate::driver::zoo::habits::Habits;
 
 /// Leaves the provider open.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -16,6 +17,7 @@ impl Habits for Broken {
 }
 
 /// Closes it.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

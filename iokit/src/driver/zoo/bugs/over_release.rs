@@ -10,6 +10,7 @@ use crate::driver::zoo::request::Queue;
 use crate::ioreturn::IOReturn;
 
 /// Completes, and releases once more.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -22,6 +23,7 @@ impl Habits for Broken {
 }
 
 /// Completes.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

@@ -9,6 +9,7 @@ use crate::driver::zoo::parts::Zoo;
 use crate::ioreturn::IOReturn;
 
 /// Fails what the card works on.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -18,6 +19,7 @@ impl Habits for Broken {
 }
 
 /// Fails that and everything behind it.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

@@ -14,6 +14,7 @@ use mach::WaitMode;
 const PATIENCE: u64 = 1_000_000;
 
 /// Passes the deadline as the second of two arguments.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -24,6 +25,7 @@ impl Habits for Broken {
 }
 
 /// Passes it where it belongs.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

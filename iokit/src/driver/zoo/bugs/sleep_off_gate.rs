@@ -13,6 +13,7 @@ use crate::service::ServiceRef;
 use alloc::sync::Arc;
 
 /// Waits after the action.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
@@ -26,6 +27,7 @@ impl Habits for Broken {
 }
 
 /// Waits in the action.
+#[derive(Default)]
 pub struct Fixed;
 
 impl Habits for Fixed {

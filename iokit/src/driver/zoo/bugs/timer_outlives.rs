@@ -28,6 +28,7 @@ fn begin_polling(zoo: &Zoo, me: &ServiceRef) -> IOResult<Arc<TimerSource>> {
 }
 
 /// Leaves the timer to itself.
+#[derive(Default)]
 pub struct Broken;
 
 impl Habits for Broken {
