@@ -6,6 +6,7 @@ mod mirror;
 #[cfg(test)]
 mod properties;
 mod settings;
+mod zoo;
 
 pub use actions::{ACTIONS, ActionSpec};
 pub use check::check;
@@ -179,7 +180,7 @@ const EDU: Model = Model {
         OptionSpec {
             name: "driver",
             default: "",
-            accepts: Accepts::Words(&["close-early"]),
+            accepts: Accepts::Words(zoo::DRIVERS),
             description: "a variant of the guest's driver that is broken on purpose",
         },
     ],

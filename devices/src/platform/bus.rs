@@ -117,6 +117,7 @@ impl Env for Bus<'_> {
         let (length, lost) = self.begin(Site::DmaWrite, from.len())?;
         let from = &from[..length];
         let done = if lost { self.host.write(address, from) } else { self.write(address, from) };
+        self.host.dma_written(self.core.slots[self.slot].number, address, length);
         finish(done, lost, address)
     }
 

@@ -54,6 +54,10 @@ pub trait Host {
     fn message(&mut self, address: u64, data: u32);
     /// Level of an INTx line; the wired OR is already done. Called on changes only.
     fn line(&mut self, gsi: u32, asserted: bool);
+    /// The card in `slot` has written `bytes` bytes of guest memory at `address` by DMA. For a machine that checks where.
+    fn dma_written(&mut self, slot: u32, address: u64, bytes: usize) {
+        let _ = (slot, address, bytes);
+    }
     /// The plan acted on `slot` (0 = the machine): for the trace ([`trace::Kind::Fault`]).
     fn fault(&mut self, slot: u32, word: &'static str);
     /// The plan wants something of the machine itself. One without processors has nothing to do.

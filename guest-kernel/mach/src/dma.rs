@@ -72,11 +72,25 @@ impl Kernel {
     /// # Errors
     /// No piece of that size is free.
     pub fn dma_alloc(self: &KernelRef, bytes: u64, align: u64) -> Result<DmaBuffer, OutOfMemory> {
+        self.dma_alloc_for(0, bytes, align)
+    }
+
+    /// [`Kernel::dma_alloc`] for the device in `slot`, the only one that may write to it (0 = any device).
+    ///
+    /// # Errors
+    /// No piece of that size is free.
+    pub fn dma_alloc_for(
+        self: &KernelRef,
+        slot: u32,
+        bytes: u64,
+        align: u64,
+    ) -> Result<DmaBuffer, OutOfMemory> {
         self.allocate("dma")?;
         let address = {
             let _masked = self.masked();
             self.lock_raw(&self.dma).allocate(bytes, align).ok_or(OutOfMemory)?
         };
+        self.machine().dma_lent(slot, address, bytes);
         Ok(DmaBuffer { kernel: self.clone(), address, bytes })
     }
 }
@@ -152,6 +166,7 @@ impl DmaBuffer {
 
 impl Drop for DmaBuffer {
     fn drop(&mut self) {
+        self.kernel.machine().dma_returned(self.address);
         let _masked = self.kernel.masked();
         self.kernel.lock_raw(&self.kernel.dma).release(self.address, self.bytes);
     }

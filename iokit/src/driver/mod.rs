@@ -5,6 +5,7 @@ pub mod daq;
 pub mod edu;
 pub mod raid;
 pub mod virtio_blk;
+pub mod zoo;
 
 use crate::IoKit;
 
@@ -14,5 +15,6 @@ pub fn register(kit: &IoKit) {
     virtio_blk::register(kit);
     daq::register(kit);
     raid::register(kit);
+    zoo::register(kit);
     crate::family::storage::register(kit);
 }

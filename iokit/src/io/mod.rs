@@ -8,12 +8,14 @@
 
 mod async_result;
 mod command_pool;
+mod completion;
 mod data_queue;
 mod dma_command;
 mod memory;
 
 pub use async_result::{ARGUMENTS_MAX, AsyncReference, AsyncResult, NotificationPort, ResultPort};
 pub use command_pool::CommandPool;
+pub use completion::Completion;
 pub use data_queue::{Consumer, Corrupt, ENTRY_MAX, Producer, data_queue};
 pub use dma_command::{DmaCommand, DmaSpecification, Segment};
 pub use memory::{Direction, MemoryDescriptor, MemoryRange};

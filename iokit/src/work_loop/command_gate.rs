@@ -127,8 +127,26 @@ impl CommandGate {
                 self.base.violation("CG6");
                 Err(IOReturn::NotPermitted)
             }
-            _ => panic!("CG6: commandSleep of #{} off the gate", self.base.owner_id()),
+            _ => {
+                self.base.violation("CG6");
+                panic!("CG6: commandSleep of #{} off the gate", self.base.owner_id())
+            }
         }
+    }
+
+    /// CG6, the form with two arguments, the mode a number as drivers in C++ pass it: without a deadline. A number that is no mode (most
+    /// often a deadline that was meant for the other form) is a violation of `sleep-mode`, and sleeps uninterruptibly.
+    pub fn command_sleep_in_mode(&self, event: WaitEvent, mode: u32) -> WaitResult {
+        let mode = match mode {
+            0 => WaitMode::Uninterruptible,
+            1 => WaitMode::Interruptible,
+            2 => WaitMode::AbortSafe,
+            _ => {
+                self.base.violation("sleep-mode");
+                WaitMode::Uninterruptible
+            }
+        };
+        self.command_sleep(event, mode, None)
     }
 
     /// Wakes one or all of the sleepers on `event`.

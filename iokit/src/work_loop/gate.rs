@@ -9,6 +9,9 @@ use trace::Kind;
 use super::Core;
 use crate::registry::report_with_backtrace;
 
+/// Levels beyond which a gate is not nested but re-entered: a kernel's stack ends soon after.
+const LEVELS_MAX: u32 = 16;
+
 /// The gate is closed, one level, until this is dropped.
 pub(crate) struct Gate<'a> {
     core: &'a Core,
@@ -54,6 +57,8 @@ impl Core {
                 self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
             }
             self.trace(Kind::GateClose, 0);
+        } else if depth == LEVELS_MAX {
+            self.violation("gate-recursion", u64::from(depth));
         }
     }
 

@@ -10,6 +10,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 use crate::{
     interrupts::decode,
+    lent::Lent,
     start::StartError,
     state::{Cold, Hot},
 };
@@ -23,6 +24,8 @@ enum Signal {
     Line(u32, bool),
     Fault(u32, &'static str),
     Ask(Ask),
+    /// A card wrote by DMA where it may not: slot and address.
+    Stray(u32, u64),
 }
 
 /// The machine's memory and devices.
@@ -32,12 +35,14 @@ pub(crate) struct Bus {
     platform: Option<Platform>,
     armed: [u8; 32],
     signals: Vec<Signal>,
+    lent: Lent,
 }
 
 /// The machine as the platform sees it during a call.
 struct World<'a> {
     now: u64,
     memory: &'a GuestMemoryMmap,
+    lent: &'a Lent,
     signals: &'a mut Vec<Signal>,
 }
 
@@ -56,6 +61,12 @@ impl Host for World<'_> {
 
     fn line(&mut self, gsi: u32, asserted: bool) {
         self.signals.push(Signal::Line(gsi, asserted));
+    }
+
+    fn dma_written(&mut self, slot: u32, address: u64, bytes: usize) {
+        if !self.lent.allows(slot, address, bytes) {
+            self.signals.push(Signal::Stray(slot, address));
+        }
     }
 
     fn fault(&mut self, slot: u32, word: &'static str) {
@@ -81,7 +92,7 @@ impl Bus {
             platform.firmware();
             armed = platform.armed_kinds();
         }
-        Ok(Self { memory, bytes, platform, armed, signals: Vec::new() })
+        Ok(Self { memory, bytes, platform, armed, signals: Vec::new(), lent: Lent::default() })
     }
 
     /// Base and size of the memory for DMA.
@@ -101,6 +112,11 @@ impl Bus {
     /// Writes memory. False where there is none.
     pub fn dma_write(&self, address: u64, from: &[u8]) -> bool {
         self.memory.write_slice(from, GuestAddress(address)).is_ok()
+    }
+
+    /// What devices may write to.
+    pub fn lent(&mut self) -> &mut Lent {
+        &mut self.lent
     }
 
     /// When the platform wants to run; `u64::MAX` = never.
@@ -124,7 +140,7 @@ impl Bus {
 
     fn call<R>(&mut self, now: u64, f: impl FnOnce(&mut Platform, &mut World<'_>) -> R) -> Option<R> {
         let platform = self.platform.as_mut()?;
-        let mut world = World { now, memory: &self.memory, signals: &mut self.signals };
+        let mut world = World { now, memory: &self.memory, lent: &self.lent, signals: &mut self.signals };
         Some(f(platform, &mut world))
     }
 }
@@ -215,12 +231,17 @@ impl Cold {
                 }
             }
             Signal::Ask(ask) => self.ask_machine(h, ask),
-            Signal::Fault(slot, word) => {
-                let mut event = Event::new(Kind::Fault).slot(slot).text(word);
-                event.time = h.now.get();
-                self.recorder.push(&event, || h.total_points());
+            Signal::Fault(slot, word) => self.tell(h, Event::new(Kind::Fault).slot(slot).text(word)),
+            Signal::Stray(slot, address) => {
+                let event = Event::new(Kind::Violation).slot(slot).arg(address);
+                self.tell(h, event.text("dma-outside-buffer"));
             }
         }
+    }
+
+    /// An event of the machine's own, for the trace.
+    fn tell(&mut self, h: &Hot, event: Event) {
+        self.recorder.push(&Event { time: h.now.get(), ..event }, || h.total_points());
     }
 }
 

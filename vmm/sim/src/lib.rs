@@ -33,6 +33,7 @@ pub mod harness;
 mod hub;
 mod interrupts;
 mod kernel;
+mod lent;
 mod machine;
 mod outcome;
 mod panics;

@@ -306,6 +306,14 @@ impl Machine for SimMachine {
         }
     }
 
+    fn dma_lent(&self, slot: u32, address: u64, bytes: u64) {
+        self.hot(|_| cold(|c| c.bus.lent().lend(slot, address, bytes)));
+    }
+
+    fn dma_returned(&self, address: u64) {
+        self.hot(|_| cold(|c| c.bus.lent().take_back(address)));
+    }
+
     fn message(&self, cpu: usize, vector: u8) -> (u64, u32) {
         interrupts::message(cpu, vector)
     }

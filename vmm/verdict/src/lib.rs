@@ -9,6 +9,7 @@ mod excuse;
 mod expect;
 mod finding;
 mod ledger;
+mod level;
 mod names;
 mod order;
 mod removal;

@@ -3,6 +3,7 @@
 use crate::expect;
 use crate::finding::{Finding, Rule};
 use crate::ledger::{Entry, Ledger};
+use crate::level::Level;
 use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
@@ -29,6 +30,7 @@ pub struct Verifier {
     plan: Plan,
     names: Names,
     ledger: Ledger,
+    level: Level,
     order: Order,
     busy: BTreeSet<(u32, u32)>,
     removals: Vec<Removal>,
@@ -55,6 +57,7 @@ impl Verifier {
             plan: plan.clone(),
             names: Names::default(),
             ledger: Ledger::default(),
+            level: Level::default(),
             order: Order::default(),
             busy: BTreeSet::new(),
             removals: Vec::new(),
@@ -92,6 +95,9 @@ impl Verifier {
         }
         for (rule, message) in self.order.event(event) {
             self.broken(event, rule.name(), format!("{}: {message}", self.names.line(event)));
+        }
+        if self.level.event(event) {
+            self.broken(event, Rule::GateAtInterrupt.name(), self.names.line(event));
         }
         match self.ledger.event(event) {
             Entry::None => {}

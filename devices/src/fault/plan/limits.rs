@@ -12,6 +12,8 @@ pub const LINES: usize = 16_384;
 pub const LINE_BYTES: usize = 4096;
 /// Characters of a name.
 pub const NAME_CHARS: usize = 16;
+/// Characters of the word of a driver.
+pub const DRIVER_CHARS: usize = 32;
 /// Bytes of a dotted site.
 pub const SITE_BYTES: usize = 32;
 /// Bytes of the value of one option (the longest is a path).

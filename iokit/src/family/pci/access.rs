@@ -47,6 +47,11 @@ impl Access {
         self.function
     }
 
+    /// The slot that it is in; 0 = none.
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
     pub(super) fn kernel(&self) -> &KernelRef {
         &self.kernel
     }
@@ -102,6 +107,12 @@ impl Access {
     fn drivers_know(&self) -> bool {
         let nub = self.nub.lock(&self.kernel).as_ref().and_then(Weak::upgrade);
         self.told.load(Ordering::Acquire) && nub.is_none_or(|n| n.state().contains(State::TERM_PHASE_3))
+    }
+
+    /// Reports the violation of `rule` by the client that holds the nub open, or held it.
+    pub(super) fn violation(&self, rule: &str) {
+        let client = self.opened_by.load(Ordering::Acquire);
+        self.report(Event::new(Kind::Violation).text(rule), client, 0);
     }
 
     fn report(&self, event: Event, client: u32, register: u64) {

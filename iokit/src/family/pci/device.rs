@@ -127,7 +127,7 @@ impl PciDevice {
     /// DMA memory for the device: `bytes` aligned to `align`, all of it below `limit`.
     /// NoMemory if there is none; freed when dropped.
     pub fn dma_buffer(&self, kernel: &KernelRef, bytes: u64, align: u64, limit: u64) -> IOResult<DmaBuffer> {
-        let buffer = kernel.dma_alloc(bytes, align)?;
+        let buffer = kernel.dma_alloc_for(self.access.slot(), bytes, align)?;
         let end = buffer.address().checked_add(bytes).ok_or(IOReturn::NoMemory)?;
         if end > limit { Err(IOReturn::NoMemory) } else { Ok(buffer) }
     }

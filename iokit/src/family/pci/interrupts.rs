@@ -177,7 +177,8 @@ impl InterruptProvider for PciInterrupts {
     }
 
     fn unregister(&self, index: usize) -> IOResult {
-        let registered = self.registered(index)?;
+        let registered =
+            self.registered(index).inspect_err(|_| self.access.violation("unregistered-twice"))?;
         self.silence(index);
         match registered {
             Registered::Vector(vector) => self.kernel.interrupts().free_vector(&self.kernel, vector),

@@ -217,8 +217,13 @@ fn name_rule() -> String {
 
 /// `text` is a name: `[a-z][a-z0-9-]*`, not too long.
 pub(super) fn is_name(text: &str) -> bool {
+    is_word(text, limits::NAME_CHARS)
+}
+
+/// `text` has the form of a name, and at most `chars` characters.
+pub(super) fn is_word(text: &str, chars: usize) -> bool {
     let rest = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    text.len() <= limits::NAME_CHARS
+    text.len() <= chars
         && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && text.as_bytes().iter().all(rest)
 }

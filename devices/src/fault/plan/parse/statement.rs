@@ -1,7 +1,7 @@
 //! One statement: `machine`, `plug`, `load`, `expect`, `run`; rules are in the `action` module.
 
 use super::Parser;
-use super::arguments::{Arguments, Opt, is_name, one_of, shorten};
+use super::arguments::{Arguments, Opt, is_name, is_word, one_of, shorten};
 use crate::fault::plan::lex::Word;
 use crate::fault::plan::units::{NUMBER, SIZE, TIME};
 use crate::fault::plan::{Era, Expect, Item, Load, PlanError, Plug, Span, limits, words};
@@ -151,7 +151,8 @@ impl Arguments<'_> {
                 return Some(SIZE.show(bytes).to_string());
             }
             "absent" if !matches!(option.value, "yes" | "no") => "`yes` or `no`".into(),
-            "driver" | "irq" if !is_name(option.value) => "a word of small letters".into(),
+            "driver" if !is_word(option.value, limits::DRIVER_CHARS) => "a word of small letters".into(),
+            "irq" if !is_name(option.value) => "a word of small letters".into(),
             _ if option.value.is_empty() => "a value behind the `=`".into(),
             _ if option.value.len() > limits::VALUE_BYTES => format!("at most {} bytes", limits::VALUE_BYTES),
             _ => return Some(option.value.into()),

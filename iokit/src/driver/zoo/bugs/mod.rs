@@ -1,0 +1,69 @@
+//! The specimens, each in a file of its own, with its twin beside it.
+
+mod close_early;
+mod dma_after_free;
+mod double_completion;
+mod filter_lock;
+mod instance_leak;
+mod interrupt_twice;
+mod lock_order;
+mod lost_on_error;
+mod lost_wakeup;
+mod never_closes;
+mod over_release;
+mod overstay;
+mod reentry;
+mod registry_in_place;
+mod request_list;
+mod sleep_mode;
+mod sleep_off_gate;
+mod timer_outlives;
+
+use super::habits::Habits;
+use alloc::boxed::Box;
+
+/// A bug and its fix.
+pub struct Specimen {
+    /// What a plan calls it, after `zoo-`.
+    pub name: &'static str,
+    /// The rule that finds it.
+    pub rule: &'static str,
+    /// The driver that has it.
+    pub(super) broken: fn() -> Box<dyn Habits>,
+    /// Its twin.
+    pub(super) fixed: fn() -> Box<dyn Habits>,
+}
+
+/// A specimen from the module that has its `Broken` and its `Fixed`.
+macro_rules! specimen {
+    ($name:literal, $rule:literal, $module:ident) => {
+        Specimen {
+            name: $name,
+            rule: $rule,
+            broken: || Box::<$module::Broken>::default(),
+            fixed: || Box::<$module::Fixed>::default(),
+        }
+    };
+}
+
+/// All of them.
+pub const SPECIMENS: &[Specimen] = &[
+    specimen!("close-early", "close-before-return", close_early),
+    specimen!("lost-on-error", "io-lost", lost_on_error),
+    specimen!("request-list", "io-lost", request_list),
+    specimen!("double-completion", "completed-twice", double_completion),
+    specimen!("lost-wakeup", "io-lost", lost_wakeup),
+    specimen!("timer-outlives", "T7", timer_outlives),
+    specimen!("sleep-mode", "sleep-mode", sleep_mode),
+    specimen!("sleep-off-gate", "CG6", sleep_off_gate),
+    specimen!("overstay", "WL14", overstay),
+    specimen!("filter-lock", "gate-at-interrupt", filter_lock),
+    specimen!("registry-in-place", "R4", registry_in_place),
+    specimen!("interrupt-twice", "unregistered-twice", interrupt_twice),
+    specimen!("over-release", "O1", over_release),
+    specimen!("never-closes", "never-quiet", never_closes),
+    specimen!("lock-order", "deadlock", lock_order),
+    specimen!("instance-leak", "leak", instance_leak),
+    specimen!("reentry", "gate-recursion", reentry),
+    specimen!("dma-after-free", "dma-outside-buffer", dma_after_free),
+];

@@ -1,0 +1,79 @@
+//! The zoo: drivers of the edu card that are broken as real drivers are, each beside its fixed twin.
+//!
+//! All of them are one small driver ([`parts`]), with a few places at which it can behave otherwise ([`Habits`]). A bug is a
+//! handful of lines in a file of its own below `bugs`, and so is its fix: two implementations of the same places, to be read side by side.
+//! A plan chooses one by name: `plug edu0 edu slot=1 driver=zoo-lost-wakeup`, or `driver=zoo-lost-wakeup-fixed`.
+//!
+//! ```text
+//! client ─► submit ─► gate: enqueue ─► pump: start the card ─► commandSleep ───────┐
+//! interrupt ─► filter ─► work loop ─► gate: settle: look at the card ─► complete ──┘
+//! ```
+
+mod bugs;
+mod card;
+mod client;
+mod driver;
+mod habits;
+mod parts;
+mod request;
+
+pub use bugs::{SPECIMENS, Specimen};
+pub use driver::ZooDriver;
+
+use crate::IoKit;
+use crate::class::{Class, IO_USER_CLIENT};
+use crate::driver::edu::{EDU_DRIVER, regs};
+use crate::family::pci::IO_PCI_DEVICE;
+use crate::family::pci::device::{DEVICE_ID, VENDOR_ID};
+use crate::matching::Personality;
+use alloc::boxed::Box;
+use habits::Habits;
+
+/// The driver's class: to the workload it is an edu driver.
+pub static ZOO_DRIVER: Class = Class::new("ZooDriver", &EDU_DRIVER);
+/// Its user client's class.
+pub static ZOO_USER_CLIENT: Class = Class::new("ZooUserClient", &IO_USER_CLIENT);
+/// What a request is to a driver that counts references by hand (O1).
+pub static ZOO_REQUEST: Class = Class::new("ZooRequest", &crate::class::IO_SERVICE);
+
+/// What tells the zoo's words from other variants of the edu driver.
+const PREFIX: &str = "zoo-";
+/// What tells a twin from its bug.
+const FIXED: &str = "-fixed";
+
+/// The habits that `word` of a plan's `driver=` names; `None` = it names nothing in the zoo.
+fn habits(word: &str) -> Option<Box<dyn Habits>> {
+    let name = word.strip_prefix(PREFIX)?;
+    let (name, fixed) = match name.strip_suffix(FIXED) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let specimen = SPECIMENS.iter().find(|s| s.name == name)?;
+    Some(if fixed { (specimen.fixed)() } else { (specimen.broken)() })
+}
+
+/// Adds the personality: it comes before the edu driver's, and makes nothing unless the plan asks for it.
+pub fn register(kit: &IoKit) {
+    let personality = Personality::new("zoo", ZOO_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
+        let word = nub.kit().args().slot(nub.slot())?.driver.as_deref()?;
+        Some(Box::new(ZooDriver::new(nub.kernel(), habits(word)?)))
+    });
+    let edu = personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE);
+    kit.catalogue().add(kit, edu.score(1000));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_specimen_has_a_twin_and_other_words_name_nothing() {
+        for specimen in SPECIMENS {
+            assert!(habits(&alloc::format!("zoo-{}", specimen.name)).is_some());
+            assert!(habits(&alloc::format!("zoo-{}-fixed", specimen.name)).is_some());
+        }
+        for word in ["", "zoo-", "zoo", "close-early", "zoo--fixed", "zoo-unicorn"] {
+            assert!(habits(word).is_none(), "{word}");
+        }
+    }
+}

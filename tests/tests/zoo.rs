@@ -1,0 +1,166 @@
+//! The zoo: each bug is found and its rule named, and its fixed twin does nothing wrong under the same plan.
+#![forbid(unsafe_code)]
+
+use devices::fault::plan::Plan;
+use explore::{Run, Schedule, execute};
+use iokit::driver::zoo::{SPECIMENS, Specimen};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Schedules under one of which at least a bug shows: the plain one and so many seeds.
+const SEEDS_FOR_THE_BUG: u64 = 20;
+/// Seeds under none of which its twin shows anything.
+const SEEDS_FOR_ITS_TWIN: u64 = 50;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/zoo")
+}
+
+fn text(specimen: &Specimen) -> String {
+    let path = folder().join(format!("{}.plan", specimen.name));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn parse(name: &str, text: &str) -> Plan {
+    let plan = Plan::parse(name, text).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+    let mistakes = devices::catalogue::check(&plan);
+    assert!(mistakes.is_empty(), "{name}: {mistakes:?}");
+    plan
+}
+
+/// The plan that shows the bug.
+fn plan(specimen: &Specimen) -> Plan {
+    parse(specimen.name, &text(specimen))
+}
+
+/// The same with the fixed driver.
+fn plan_of_twin(specimen: &Specimen) -> Plan {
+    let word = format!("driver=zoo-{}", specimen.name);
+    let text = text(specimen);
+    assert_eq!(text.matches(&word).count(), 1, "{} names its driver once", specimen.name);
+    parse(specimen.name, &text.replace(&word, &format!("{word}-fixed")))
+}
+
+fn run(plan: &Plan, schedule: &Schedule) -> Run {
+    execute::run(plan, schedule, &mut |_| {}).unwrap_or_else(|error| panic!("{}: {error}", plan.name))
+}
+
+fn rules(run: &Run) -> BTreeSet<&str> {
+    run.verdict.findings.iter().map(|f| f.rule.as_str()).collect()
+}
+
+fn specimen(name: &str) -> &'static Specimen {
+    SPECIMENS.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("{name} is not in the zoo"))
+}
+
+fn is_found(name: &str) {
+    let specimen = specimen(name);
+    let plan = plan(specimen);
+    let schedules = std::iter::once(Schedule::Plain).chain((1..=SEEDS_FOR_THE_BUG).map(Schedule::Seed));
+    let mut seen = BTreeSet::new();
+    for schedule in schedules {
+        let run = run(&plan, &schedule);
+        let found = rules(&run);
+        if found.contains(specimen.rule) {
+            assert!(run.cause.is_some());
+            return;
+        }
+        seen.extend(found.into_iter().map(str::to_owned));
+    }
+    panic!("{name}: {} was not found; seen: {seen:?}", specimen.rule);
+}
+
+fn twin_is_right(name: &str) {
+    let plan = plan_of_twin(specimen(name));
+    for seed in 1..=SEEDS_FOR_ITS_TWIN {
+        let run = run(&plan, &Schedule::Seed(seed));
+        let verdict = verdict::render(&run.verdict);
+        let console = run.outcome.console.join("\n");
+        assert_eq!(run.cause, None, "{name}-fixed, seed {seed}\n{verdict}\n{console}");
+        assert!(run.verdict.passed, "{name}-fixed, seed {seed}\n{verdict}");
+        assert!(run.verdict.io.values().any(|io| io.completed > 10), "{name}-fixed, seed {seed}\n{verdict}");
+    }
+}
+
+/// Both tests of a specimen, and the list of those that have them.
+macro_rules! zoo {
+    ($($module:ident = $name:literal,)*) => {
+        $(mod $module {
+            #[test]
+            fn is_found() {
+                super::is_found($name);
+            }
+
+            #[test]
+            fn twin_is_right() {
+                super::twin_is_right($name);
+            }
+        })*
+
+        #[test]
+        fn every_specimen_is_tested() {
+            let tested = BTreeSet::from([$($name),*]);
+            let specimens: BTreeSet<_> = SPECIMENS.iter().map(|s| s.name).collect();
+            assert_eq!(tested, specimens);
+        }
+    };
+}
+
+zoo! {
+    close_early = "close-early",
+    lost_on_error = "lost-on-error",
+    request_list = "request-list",
+    double_completion = "double-completion",
+    lost_wakeup = "lost-wakeup",
+    timer_outlives = "timer-outlives",
+    sleep_mode = "sleep-mode",
+    sleep_off_gate = "sleep-off-gate",
+    over_release = "over-release",
+    never_closes = "never-closes",
+    instance_leak = "instance-leak",
+    overstay = "overstay",
+    filter_lock = "filter-lock",
+    registry_in_place = "registry-in-place",
+    interrupt_twice = "interrupt-twice",
+    lock_order = "lock-order",
+    reentry = "reentry",
+    dma_after_free = "dma-after-free",
+}
+
+#[test]
+fn every_plan_is_of_a_specimen_and_says_what_it_is_about() {
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder()).expect("the zoo's plans") {
+        let path = entry.expect("a readable entry").path();
+        names.insert(path.file_stem().expect("a name").to_string_lossy().into_owned());
+    }
+    let specimens: BTreeSet<_> = SPECIMENS.iter().map(|s| s.name.to_owned()).collect();
+    assert_eq!(names, specimens);
+    for specimen in SPECIMENS {
+        let text = text(specimen);
+        for line in ["# symptom: ", "# cause: ", "# fix: "] {
+            assert!(text.contains(line), "{}: no line {line:?}", specimen.name);
+        }
+        let rule = format!("# finds: {}\n", specimen.rule);
+        assert!(text.contains(&rule), "{}: no line {rule:?}", specimen.name);
+    }
+}
+
+#[test]
+fn plans_can_name_every_specimen_and_its_twin_and_no_other() {
+    let model = devices::catalogue::model("edu").expect("the card");
+    let option = model.option("driver").expect("its option");
+    let devices::catalogue::Accepts::Words(words) = option.accepts else { panic!("a list of words") };
+    let known: BTreeSet<String> =
+        words.iter().filter(|word| word.starts_with("zoo-")).map(|word| (*word).to_owned()).collect();
+    let both = |s: &Specimen| [format!("zoo-{}", s.name), format!("zoo-{}-fixed", s.name)];
+    assert_eq!(known, SPECIMENS.iter().flat_map(both).collect());
+}
+
+#[test]
+fn a_specimen_gives_the_same_trace_every_time() {
+    let plan = plan(specimen("lost-on-error"));
+    let hash = |seed| run(&plan, &Schedule::Seed(seed)).outcome.trace_hash;
+    assert_eq!(hash(3), hash(3));
+    assert_ne!(hash(3), hash(4));
+}
