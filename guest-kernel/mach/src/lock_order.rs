@@ -15,10 +15,12 @@
 //! A sleep drops its lock, and takes it again at the end: other locks that were held through the sleep come before it then.
 //!
 //! The table is a bit for each pair of [`MAX_CLASSES`] classes. What a thread holds is a word in a table by thread number, which only that thread
-//! writes; no lock, no masking, no allocation. A thread that finds no place in it, or holds more than eight, is not seen for that time.
+//! writes; no lock, no masking, no allocation, and, but for a thread's first lock, no atomic read-modify-write. A thread that finds no place in
+//! the table is not watched; of more than eight locks the last eight are.
 
 use crate::kernel::Kernel;
 use crate::seam::ThreadId;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -34,8 +36,8 @@ const RULE: &str = "lock-order";
 /// Objects of trace events that are lock classes: this and the class's number. (Registry entries count up from 1.)
 const CLASS_OBJECTS: u32 = 1 << 30;
 
-/// Threads that can hold locks of classes at once, about; a power of two.
-const SLOTS: usize = 128;
+/// Threads that can be watched at once, about; a power of two.
+const SLOTS: usize = 512;
 /// Places where a thread looks for its slot.
 const PROBES: usize = 4;
 
@@ -78,15 +80,16 @@ pub(crate) struct LockOrder {
     names: Mutex<Vec<String>>,
     /// By class: the classes that were taken while it was held, a bit each.
     edges: [AtomicU64; MAX_CLASSES],
-    slots: [Slot; SLOTS],
+    slots: Box<[Slot]>,
 }
 
 impl LockOrder {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        let slot = || Slot { thread: AtomicU32::new(0), held: AtomicU64::new(0) };
         Self {
             names: Mutex::new(Vec::new()),
             edges: [const { AtomicU64::new(0) }; MAX_CLASSES],
-            slots: [const { Slot { thread: AtomicU32::new(0), held: AtomicU64::new(0) } }; SLOTS],
+            slots: (0..SLOTS).map(|_| slot()).collect(),
         }
     }
 
@@ -102,6 +105,8 @@ impl LockOrder {
         Self::probe(thread).find(mine).map(|at| &self.slots[at])
     }
 
+    /// A slot for a thread that has none. It keeps it until it ends: most who take one lock take another.
+    #[cold]
     fn claim(&self, thread: ThreadId) -> Option<&Slot> {
         let claim = |&at: &usize| {
             let place = &self.slots[at].thread;
@@ -121,12 +126,12 @@ impl LockOrder {
         }
     }
 
+    #[inline]
     fn pop(&self, thread: ThreadId, class: LockClass) {
-        let Some(slot) = self.slot_of(thread) else { return };
-        let held = without(slot.held.load(Ordering::Relaxed), class);
-        slot.held.store(held, Ordering::Relaxed);
-        if held == 0 {
-            slot.thread.store(0, Ordering::Relaxed);
+        if let Some(slot) = self.slot_of(thread) {
+            let held = slot.held.load(Ordering::Relaxed);
+            let in_order = held as u8 == class.0;
+            slot.held.store(if in_order { held >> 8 } else { without(held, class) }, Ordering::Relaxed);
         }
     }
 
@@ -191,6 +196,7 @@ fn classes(mut held: u64) -> impl Iterator<Item = LockClass> {
 }
 
 /// `held` without the last one of `class`.
+#[cold]
 fn without(held: u64, class: LockClass) -> u64 {
     match classes(held).position(|other| other == class) {
         None => held,
@@ -255,7 +261,10 @@ impl Kernel {
     pub(crate) fn order_taken(&self, class: LockClass, me: ThreadId) {
         match self.order.slot_of(me) {
             Some(slot) => {
-                self.check_order(slot.held.load(Ordering::Relaxed), class);
+                let held = slot.held.load(Ordering::Relaxed);
+                if held != 0 {
+                    self.check_order(held, class);
+                }
                 slot.push(class);
             }
             // It holds nothing yet.
@@ -329,6 +338,8 @@ mod tests {
         assert_eq!(held(), [B], "it was not held");
         order.pop(7, B);
         assert_eq!(held(), []);
+        assert_eq!(order.slots.iter().filter(|slot| slot.thread.load(Ordering::Relaxed) != 0).count(), 1);
+        order.forget(7);
         assert!(order.slots.iter().all(|slot| slot.thread.load(Ordering::Relaxed) == 0));
     }
 
@@ -353,6 +364,8 @@ mod tests {
         order.push(threads[4], C);
         order.pop(threads[1], LockClass(2));
         assert_eq!(threads.map(|thread| order.held_by(thread)), [0, 0, 3, 4, 64]);
+        (5..=6).for_each(|n| order.push(threads[1], LockClass(n)));
+        assert_eq!(order.held_by(threads[1]), 5 << 8 | 6, "its place is still its own");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use trace::{Event, Kind};
 
 use super::spawn;
 
+/// The class that was taken, and the one that was held.
+type Order = (String, String);
+
 /// Runs `body` under many seeds, each of which must end in order, and gives what lock orders were complained of: (taken, held), and the console.
-fn complaints(
-    body: impl Fn(&KernelRef) + Send + Sync + 'static,
-) -> Vec<(Vec<(String, String)>, Vec<String>)> {
+fn complaints(body: impl Fn(&KernelRef) + Send + Sync + 'static) -> Vec<(Vec<Order>, Vec<String>)> {
     let body = Arc::new(body);
     (0..20)
         .map(|seed| {
@@ -23,10 +24,10 @@ fn complaints(
         .collect()
 }
 
-fn violations(events: &[Event]) -> Vec<(String, String)> {
+fn violations(events: &[Event]) -> Vec<Order> {
     let named = |object| {
-        let names = events.iter().filter(|event| event.kind == Kind::Name && event.object == object);
-        names.last().map_or(String::new(), |event| event.text_str().to_owned())
+        let mut names = events.iter().filter(|event| event.kind == Kind::Name && event.object == object);
+        names.next_back().map_or(String::new(), |event| event.text_str().to_owned())
     };
     let found = events.iter().filter(|event| event.kind == Kind::Violation);
     found
