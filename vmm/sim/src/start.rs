@@ -25,8 +25,9 @@ use crate::{
     state::{Cold, Mode, cold, hot, replace_cold},
 };
 
-/// Virtual time that the guest has to end after a plan, in nanoseconds: two synchronous terminations that wait their full 15 s.
-const GRACE: u64 = 30_000_000_000;
+/// Virtual time that the guest has to end after a plan, in nanoseconds: more than all of its own limits together (the workload 20 s, a
+/// synchronous termination 15 s, quiet 15 s), so that one that waits in vain says itself what is left.
+const GRACE: u64 = 60_000_000_000;
 
 /// A machine that cannot be started.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -286,11 +286,7 @@ impl Verifier {
             Ended::Bad(what) => self.broken(&at_end, Rule::BadEnd.name(), what.clone()),
             Ended::HostDefect(_) => return,
         }
-        for (slot, left) in self.order.all_unfinished() {
-            let stuck: Vec<String> = left.iter().map(|&id| self.names.object(id)).collect();
-            let event = Event { slot, ..last };
-            self.broken(&event, Rule::NeverQuiet.name(), format!("still attached: {}", stuck.join(", ")));
-        }
+        // A request that never comes back holds its stack: it is the cause, and comes first.
         let slots: Vec<u32> = self.plan.plugs.iter().map(|p| p.slot).collect();
         for slot in slots {
             let lost = self.ledger.in_flight(slot);
@@ -298,6 +294,11 @@ impl Verifier {
                 let event = Event { slot, ..last };
                 self.broken(&event, Rule::IoLost.name(), format!("{lost} request(s) never came back"));
             }
+        }
+        for (slot, left) in self.order.all_unfinished() {
+            let stuck: Vec<String> = left.iter().map(|&id| self.names.object(id)).collect();
+            let event = Event { slot, ..last };
+            self.broken(&event, Rule::NeverQuiet.name(), format!("still attached: {}", stuck.join(", ")));
         }
         // Leaks are a finding only after a run that was allowed to end in order.
         let leaks: Vec<String> =
