@@ -226,3 +226,15 @@ fn there_are_only_so_many_classes() {
         nest(kernel, &[&b, &a]);
     });
 }
+
+#[test]
+fn where_nobody_reads_the_trace_locks_have_no_classes() {
+    let (outcome, _) = harness::traced(Sim::builder().untraced(), |kernel| {
+        assert_eq!(kernel.lock_class("a"), LockClass::NONE);
+        let (a, b) = (lock(kernel, "a"), lock(kernel, "b"));
+        nest(kernel, &[&a, &b]);
+        nest(kernel, &[&b, &a]);
+        assert!(kernel.lock_order().is_empty());
+    });
+    assert_eq!((outcome.ended, outcome.console), (Ended::Done, Vec::new()));
+}
