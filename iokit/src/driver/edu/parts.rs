@@ -107,7 +107,8 @@ impl Parts {
         }
         for engine in Engine::ALL {
             let now = self.kernel.now();
-            let work = self.requests.with(|r| r.start(engine, now).map(|(running, op)| (running, op.clone())));
+            let work =
+                self.requests.with(|r| r.start(engine, now).map(|(running, op)| (running, op.clone())));
             let Some((running, op)) = work else { continue };
             if running.waiting {
                 self.begin_if_idle(engine, &op);
