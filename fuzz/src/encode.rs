@@ -71,7 +71,7 @@ fn act_like(plan: &Plan, trigger: &Trigger, action: &Action, scale: &Scale) -> A
     let mut occurrence = |device: &str, site: &str, count: u64| {
         let at = number(device);
         act.trigger = 3 + 4 * at as u8;
-        act.site = sites(&plan.plugs[at]).iter().position(|word| word == site).unwrap_or(0) as u8;
+        act.site = sites(&plan.plugs[at]).iter().position(|word| *word == site).unwrap_or(0) as u8;
         act.count = u16::try_from(count).unwrap_or(u16::MAX);
     };
     match trigger {
