@@ -13,6 +13,7 @@ fn scenarios() -> Vec<PathBuf> {
     let mut plans: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the scenarios")
         .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "plan"))
         .collect();
     plans.sort();
     assert!(plans.len() > 5, "{plans:?}");

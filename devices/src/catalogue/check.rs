@@ -200,8 +200,16 @@ mod tests {
     #[test]
     fn every_scenario_passes() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/scenarios");
-        for entry in std::fs::read_dir(folder).expect("the scenarios") {
-            let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a plan");
+        for folder in [folder.to_owned(), format!("{folder}/zoo")] {
+            every_plan_passes(&folder);
+        }
+    }
+
+    fn every_plan_passes(folder: &str) {
+        let entries = std::fs::read_dir(folder).expect("the scenarios");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        for path in paths.filter(|path| path.extension().is_some_and(|e| e == "plan")) {
+            let text = std::fs::read_to_string(path).expect("a plan");
             assert_eq!(messages(&text), Vec::<String>::new(), "{text}");
             let plan = Plan::parse("t", &text).expect("it parses");
             assert!(Platform::new(&plan).is_ok(), "{text}");
