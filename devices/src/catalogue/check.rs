@@ -1,6 +1,6 @@
 //! What a plan says, held against what the models have.
 
-use super::{Model, catalogue, guest_sites, model};
+use super::{Accepts, Model, catalogue, guest_sites, model};
 use crate::fault::plan::units::TIME;
 use crate::fault::plan::{Action, Nanos, Plan, PlanError, Plug, Rule, Span, Trigger};
 use crate::fault::plane::Site;
@@ -55,7 +55,12 @@ fn check_option(plug: &Plug, model: &Model, name: &str, value: &str, errors: &mu
     };
     if !option.accepts.takes(value) {
         let message = format!("`{name}` does not take `{value}`");
-        errors.push(PlanError::new(span, message).expected(option.accepts.expected()));
+        let words = match option.accepts {
+            Accepts::Words(words) => words,
+            _ => &[],
+        };
+        let error = PlanError::new(span, message).expected(option.accepts.expected());
+        errors.push(error.nearest(value, words.iter().copied()));
     }
 }
 
@@ -226,6 +231,7 @@ mod tests {
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");
         only("plug disk0 virtio-blk slot=1 size=513\n", "multiple of 512");
         only("plug edu0 edu slot=1 driver=close-earl\n", "expected close-early");
+        only("plug edu0 edu slot=1 driver=zoo-lost-wakup\n", "did you mean `zoo-lost-wakeup`?");
         only("plug disk0 virtio-blk slot=1 driver=close-early\n", "no option `driver`");
         only("plug edu0 edu slot=1\non edu0.mmio.wirte unplug edu0\n", "did you mean `mmio.write`?");
     }
