@@ -17,6 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut written = 0;
     for entry in fs::read_dir(here.join("../tests/scenarios"))? {
         let path = entry?.path();
+        if !path.is_file() {
+            continue;
+        }
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path)?;
         let plan = Plan::parse(&name, &text).map_err(|errors| format!("{}: {errors:?}", path.display()))?;

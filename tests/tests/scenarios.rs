@@ -13,6 +13,7 @@ fn scenarios() -> Vec<PathBuf> {
     let mut plans: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the scenarios")
         .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "plan"))
         // Those have a test of their own, `faults`, which asks more of them.
         .filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fault-")))
         .collect();

@@ -142,6 +142,21 @@ fn every_plan_is_of_a_specimen_and_says_what_it_is_about() {
         }
         let rule = format!("# finds: {}\n", specimen.rule);
         assert!(text.contains(&rule), "{}: no line {rule:?}", specimen.name);
+        assert_eq!(plan(specimen).to_string(), text, "{} is not in canonical form", specimen.name);
+    }
+}
+
+#[test]
+fn the_page_about_the_zoo_has_every_specimen_and_its_rule() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/zoo.md");
+    let page = std::fs::read_to_string(path).expect("docs/zoo.md");
+    for Specimen { name, rule, .. } in SPECIMENS {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        assert!(row.is_some_and(|row| row.contains(&format!("| `{rule}` |"))), "{name}: {row:?}");
+        assert!(page.contains(&format!("\n### {name}\n")), "{name} has no story");
+    }
+    for example in page.split("```plan\n").skip(1) {
+        parse("docs/zoo.md", example.split("```").next().unwrap_or_default());
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod faults;
 
-use super::{Model, catalogue, guest_sites, model};
+use super::{Accepts, Model, catalogue, guest_sites, model};
 use crate::fault::plan::units::TIME;
 use crate::fault::plan::{Action, Nanos, Plan, PlanError, Plug, Rule, Span, Trigger};
 use crate::fault::plane::{Site, guest_kind};
@@ -58,7 +58,12 @@ fn check_option(plug: &Plug, model: &Model, name: &str, value: &str, errors: &mu
     };
     if !option.accepts.takes(value) {
         let message = format!("`{name}` does not take `{value}`");
-        errors.push(PlanError::new(span, message).expected(option.accepts.expected()));
+        let words = match option.accepts {
+            Accepts::Words(words) => words,
+            _ => &[],
+        };
+        let error = PlanError::new(span, message).expected(option.accepts.expected());
+        errors.push(error.nearest(value, words.iter().copied()));
     }
 }
 
@@ -205,8 +210,16 @@ mod tests {
     #[test]
     fn every_scenario_passes() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/scenarios");
-        for entry in std::fs::read_dir(folder).expect("the scenarios") {
-            let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a plan");
+        for folder in [folder.to_owned(), format!("{folder}/zoo")] {
+            every_plan_passes(&folder);
+        }
+    }
+
+    fn every_plan_passes(folder: &str) {
+        let entries = std::fs::read_dir(folder).expect("the scenarios");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        for path in paths.filter(|path| path.extension().is_some_and(|e| e == "plan")) {
+            let text = std::fs::read_to_string(path).expect("a plan");
             assert_eq!(messages(&text), Vec::<String>::new(), "{text}");
             let plan = Plan::parse("t", &text).expect("it parses");
             assert!(Platform::new(&plan).is_ok(), "{text}");
@@ -223,6 +236,7 @@ mod tests {
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");
         only("plug disk0 virtio-blk slot=1 size=513\n", "multiple of 512");
         only("plug edu0 edu slot=1 driver=close-earl\n", "expected close-early");
+        only("plug edu0 edu slot=1 driver=zoo-lost-wakup\n", "did you mean `zoo-lost-wakeup`?");
         only("plug disk0 virtio-blk slot=1 driver=close-early\n", "expected mirror");
         only("plug daq0 daq slot=1 driver=close-early\n", "no option `driver`");
         only("plug edu0 edu slot=1\non edu0.mmio.wirte unplug edu0\n", "did you mean `mmio.write`?");

@@ -235,7 +235,7 @@ mod tests {
             ("let n = 3;\n  say(`plug a edoo slot=${n}`);", "s:2:3", "edoo"),
             ("loop { }", "s:1", "operations"),
             ("let s = \"x\"; loop { s += s; }", "s:1", "too large"),
-            ("fn f(n) { f(n + 1) }\nf(0);", "s:1", "Stack overflow"),
+            ("fn f(n) { f(n + 1) }\nf(0);", "s:2:1", "Stack overflow"),
             ("loop { say(\"# x\"); }", "s:1:8", "at most"),
             ("eval(\"1\");", "s:1", "eval"),
             ("import \"x\";", "s:1", "import"),

@@ -1,4 +1,6 @@
 //! The card's registers, as the driver's gated code uses them.
+//!
+//! Unlike the edu driver's card it does not own the DMA memory: a specimen may give that back too early.
 
 use crate::driver::edu::regs;
 use crate::family::pci::Registers;

@@ -15,9 +15,10 @@ fn usage(kernel: &KernelRef, thread: &Thread) -> u64 {
 #[test]
 fn s4_priority_does_not_sink_while_there_are_cpus_enough() {
     for_seeds(2, 0..8, |kernel| {
-        // This thread blocks in `join`: two compute, on two CPUs.
+        // This thread blocks in `join` while they wait: then two compute, on two CPUs.
         let alone = [(); 2].map(|()| {
             spawn_as(kernel, "alone", USER, |kernel| {
+                kernel.delay(TICK);
                 for _ in 0..25 {
                     compute(kernel, QUANTUM);
                     let me = kernel.current().statistics(kernel);
