@@ -325,10 +325,16 @@ impl Verifier {
     }
 }
 
-/// The longest time, ns, for which the plan stalls a CPU: others may wait for what it holds as long.
+/// For how long a thread that lost its turn may have to wait for another: two quanta (S3).
+const TURN: u64 = 20_000_000;
+
+/// The longest time, ns, that an action of the plan takes from the guest. It is taken soon after the action is told, not at once; and
+/// others may wait as long for what the one who lost it holds.
 fn longest_stall(plan: &Plan) -> u64 {
     let stalls = plan.rules.iter().filter_map(|rule| match rule.action {
         Action::Guest(GuestFault::Stall { duration, .. }) => Some(duration),
+        Action::Guest(GuestFault::ClockJump { by }) => Some(by),
+        Action::Guest(GuestFault::Preempt { .. }) => Some(TURN),
         _ => None,
     });
     stalls.max().unwrap_or(0)
