@@ -56,7 +56,7 @@ pub const SPECIMENS: &[Specimen] = &[
     specimen!("timer-outlives", "T7", timer_outlives),
     specimen!("sleep-mode", "sleep-mode", sleep_mode),
     specimen!("sleep-off-gate", "CG6", sleep_off_gate),
-    specimen!("overstay", "WL14", overstay),
+    specimen!("overstay", "overstay", overstay),
     specimen!("filter-lock", "gate-at-interrupt", filter_lock),
     specimen!("registry-in-place", "R4", registry_in_place),
     specimen!("interrupt-twice", "unregistered-twice", interrupt_twice),
