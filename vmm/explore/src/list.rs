@@ -32,7 +32,7 @@ impl Record {
         record
     }
 
-    /// The deviations, in order; `None` if there were more than [`MAX_DEVIATIONS`].
+    /// The deviations, in order; `None` if there were too many to keep.
     pub fn deviations(&self) -> Option<Vec<Deviation>> {
         let mut inner = self.0.borrow_mut();
         (!inner.overflow).then(|| std::mem::take(&mut inner.deviations))
