@@ -60,7 +60,7 @@ impl Site {
         }
     }
 
-    /// The site that plans call `word`. `timer.fire` is the device's timer; the guest's is [`GUEST_TIMER`].
+    /// The site that plans call `word`. `timer.fire` is the device's timer; the guest's is `timer.action`.
     pub fn from_word(word: &str) -> Option<Site> {
         Self::ALL.into_iter().find(|site| site.word() == word)
     }

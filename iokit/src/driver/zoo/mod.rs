@@ -1,6 +1,6 @@
 //! The zoo: drivers of the edu card that are broken as real drivers are, each beside its fixed twin.
 //!
-//! All of them are one small driver ([`parts`]), with a few places at which it can behave otherwise ([`Habits`]). A bug is a
+//! All of them are one small driver , with a few places at which it can behave otherwise (`Habits`). A bug is a
 //! handful of lines in a file of its own below `bugs`, and so is its fix: two implementations of the same places, to be read side by side.
 //! A plan chooses one by name: `plug edu0 edu slot=1 driver=zoo-lost-wakeup`, or `driver=zoo-lost-wakeup-fixed`.
 //!
