@@ -103,6 +103,8 @@ pub(crate) struct CpuLocal {
 /// The kernel.
 pub struct Kernel {
     pub(crate) machine: Arc<dyn Machine>,
+    /// What the machine says of it, once: asked several times in each gated action.
+    traced: bool,
     pub(crate) sched: Mutex<Scheduler>,
     pub(crate) cpus: Vec<CpuLocal>,
     next_thread: AtomicU32,
@@ -136,6 +138,7 @@ impl Kernel {
         };
         let (base, bytes) = machine.dma_region();
         Arc::new(Self {
+            traced: machine.traced(),
             machine,
             sched: Mutex::new(Scheduler::new(count)),
             cpus: (0..count).map(|_| local()).collect(),
@@ -195,7 +198,7 @@ impl Kernel {
     /// Whether trace events are worth building.
     #[inline]
     pub fn traced(&self) -> bool {
-        self.machine.traced()
+        self.traced
     }
 
     /// Asks for memory for one more `what`, which the machine may refuse by plan.

@@ -138,7 +138,7 @@ pub trait Machine: Send + Sync {
     fn point(&self, point: Point);
     /// Records an event. The machine fills in time, CPU and thread. A point. Legal everywhere, interrupt level included.
     fn trace(&self, event: Event);
-    /// True if somebody reads the trace (a guest without a bench skips the work).
+    /// True if somebody reads the trace (a guest without a bench skips the work). The answer never changes: the kernel asks once.
     fn traced(&self) -> bool;
     /// Writes to the console, synchronously (S9).
     fn console(&self, text: &str);
