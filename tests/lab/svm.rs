@@ -189,7 +189,7 @@ fn boot(qemu: &Path, kernel: &Path, initrd: &Path, folder: &Path) -> Result<Repo
     let mut command = Command::new(qemu);
     command
         .args(["-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"])
-        // One processor: QEMU loses interrupts between several of them when they run guests (docs/lab.md).
+        // One processor: with two, the kernel inside sometimes stops for good while it runs guests (docs/lab.md).
         .args(["-smp", "1", "-m", "1G"])
         .args(["-display", "none", "-nodefaults", "-no-reboot"])
         .arg("-kernel")
