@@ -27,8 +27,8 @@ use x86::pci::ConfigSpace;
 use x86::stack::Stack;
 use x86::time::Timer;
 use x86::{
-    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, serial, smp,
-    time,
+    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, ring3, serial,
+    smp, time,
 };
 
 /// Where the local APICs are if no table tells.
@@ -67,6 +67,7 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     percpu::block(0).set_stacks(idle, traps);
     descriptors::init_idt();
     descriptors::load(0, traps);
+    cpu::separate_user_mode();
     let early = Box::new(Early { began, acpi, command_line, map: info.memory, layout });
     // SAFETY: the stack is fresh; what the boot stack holds is copied or handed over.
     unsafe { context::continue_on(idle, start_kernel, Box::into_raw(early) as usize) }
@@ -115,11 +116,15 @@ extern "C" fn start_kernel(early: usize) -> ! {
     guest::set_kernel(kernel.clone());
     let arguments = BootArgs::parse(&early.command_line);
     let crash = option(line, "crash").map(String::from);
+    let tries_ring_3 = option(line, "ring3").is_some();
     drop(early);
     kernel.first_thread(move |kernel| {
         kernel.trace(Event::new(Kind::FirstThread));
         if let Some(what) = crash {
             crash::crash(&what);
+        }
+        if tries_ring_3 {
+            ring3::report(kernel);
         }
         iokit::boot_with(kernel, &arguments, outside_drivers);
     });

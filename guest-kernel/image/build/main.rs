@@ -19,12 +19,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the image is made from, below the workspace's root.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "guest-kernel/Cargo.toml",
     "guest-kernel/link.ld",
+    "guest-kernel/abi/Cargo.toml",
+    "guest-kernel/abi/src",
     "guest-kernel/src",
     "guest-kernel/image/build",
     "guest-kernel/mach/Cargo.toml",
