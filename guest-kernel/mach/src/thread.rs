@@ -2,6 +2,7 @@
 
 use crate::kernel::{Kernel, KernelRef};
 use crate::policy::{Policy, Usage};
+use crate::preemption::Mode;
 use crate::push::LockId;
 use crate::run_queue::Place;
 use crate::seam::{ContextId, ThreadId};
@@ -101,6 +102,7 @@ pub struct Thread {
     pub(crate) on_cpu: AtomicBool,
     pub(crate) dead: AtomicBool,
     pub(crate) exit_event: WaitEvent,
+    pub(crate) mode: Mode,
 }
 
 impl Thread {
@@ -143,6 +145,7 @@ impl Thread {
             on_cpu: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             exit_event: exit,
+            mode: Mode::new(),
         }
     }
 

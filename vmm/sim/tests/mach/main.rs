@@ -6,6 +6,7 @@ mod interrupts;
 mod lock_order;
 mod locks;
 mod log;
+mod preemption;
 mod priority;
 mod push;
 mod real_time;
