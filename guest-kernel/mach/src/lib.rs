@@ -1,4 +1,4 @@
-//! The portable part of Workgate's kernel: threads, bands, dispatcher, wait queues, locks, thread calls.
+//! The portable part of Workgate's kernel: threads, bands, dispatcher, wait queues, locks, thread calls; tasks, ports, virtual memory.
 //!
 //! It touches the machine only through [`seam::Machine`], keeps no mutable statics (all hangs off one
 //! [`Kernel`] value), and is the same code in the guest and in the simulator.
@@ -20,10 +20,12 @@ extern crate alloc;
 mod account;
 pub mod band;
 mod call;
+mod counts;
 mod dispatch;
 mod dma;
 mod dump;
 mod interrupt;
+pub mod ipc;
 mod kernel;
 mod lock_order;
 mod log;
@@ -39,9 +41,11 @@ mod scheduler;
 pub mod seam;
 mod spin_lock;
 mod stats;
+pub mod task;
 mod thread;
 mod timer;
 mod upcalls;
+pub mod vm;
 mod wait;
 mod waiting;
 

@@ -45,6 +45,10 @@ impl Mode {
     pub const fn new() -> Self {
         Self(AtomicU8::new(Self::NO_USER))
     }
+
+    pub fn is_user(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::USER
+    }
 }
 
 /// The rule that a kernel follows.
@@ -91,9 +95,9 @@ impl Kernel {
         }
     }
 
-    /// `thread`, the running one, runs kernel code again.
-    pub fn leave_user_mode(&self, thread: &Thread) {
-        thread.mode.0.store(Mode::KERNEL, Ordering::Relaxed);
+    /// `thread`, the running one, runs kernel code again, or still; whether it was in user mode.
+    pub fn leave_user_mode(&self, thread: &Thread) -> bool {
+        thread.mode.0.swap(Mode::KERNEL, Ordering::Relaxed) == Mode::USER
     }
 
     /// Whether `thread`, which `cpu` runs, gives way to the waiting `best` before it wants to. If not, the CPU remembers that somebody waits.
