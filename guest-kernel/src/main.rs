@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod hostile;
 mod x86;
 
 use alloc::boxed::Box;
@@ -30,6 +31,9 @@ use x86::{
     apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, ring3, serial,
     smp, time,
 };
+
+/// The user programs, which the image's build script builds first.
+static USER_IMAGE: &[u8] = include_bytes!(env!("WORKGATE_USER_IMAGE"));
 
 /// Where the local APICs are if no table tells.
 const USUAL_LOCAL_APIC: u64 = 0xfee0_0000;
@@ -114,8 +118,13 @@ extern "C" fn start_kernel(early: usize) -> ! {
     }));
     let kernel = Kernel::new(machine);
     guest::set_kernel(kernel.clone());
+    match mach::task::Image::from_elf(USER_IMAGE) {
+        Ok(image) => kernel.set_user_program(mach::task::Program::Image(Arc::new(image))),
+        Err(error) => panic!("the user programs: {error}"),
+    }
     let arguments = BootArgs::parse(&early.command_line);
     let crash = option(line, "crash").map(String::from);
+    let hostile = option(line, "hostile").and_then(number);
     let tries_ring_3 = option(line, "ring3").is_some();
     drop(early);
     kernel.first_thread(move |kernel| {
@@ -125,6 +134,9 @@ extern "C" fn start_kernel(early: usize) -> ! {
         }
         if tries_ring_3 {
             ring3::report(kernel);
+        }
+        if let Some(count) = hostile {
+            hostile::run(kernel, count);
         }
         iokit::boot_with(kernel, &arguments, outside_drivers);
     });

@@ -161,7 +161,7 @@ impl BootArgs {
             "seed" => self.seed = number(value)?,
             "finish" => self.finish = Some(number(value)?),
             // What the kernel looks at before there is an IOKit.
-            "crash" | "ring3" | "trace" => {}
+            "crash" | "hostile" | "ring3" | "trace" => {}
             _ => return self.indexed(key, value),
         }
         Some(())

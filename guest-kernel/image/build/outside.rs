@@ -75,7 +75,7 @@ fn manifest_with(root: &Path, driver: &Path, name: &str, workspace: &str) -> Str
          [features]\nimage = [\"dep:talc\"]\noutside-driver = []\ndefault = [\"outside-driver\"]\n\n\
          [[bin]]\nname = \"workgate-guest\"\npath = {main}\nrequired-features = [\"image\"]\n\n\
          [dependencies]\nabi = {{ path = {abi} }}\nguest-kernel = {{ path = {kernel} }}\niokit = {{ path = {iokit} }}\nmach = {{ path = {mach} }}\n\
-         trace = {{ path = {trace} }}\n{spin}\n{talc}\noutside_driver = {{ package = \"{name}\", path = {driver} }}\n\n\
+         trace = {{ path = {trace} }}\nuser = {{ path = {user} }}\n{spin}\n{talc}\noutside_driver = {{ package = \"{name}\", path = {driver} }}\n\n\
          {release}\n{profile}",
         main = at("guest-kernel/src/main.rs"),
         kernel = at("guest-kernel"),
@@ -83,6 +83,7 @@ fn manifest_with(root: &Path, driver: &Path, name: &str, workspace: &str) -> Str
         iokit = at("iokit"),
         mach = at("guest-kernel/mach"),
         trace = at("guest-kernel/trace"),
+        user = at("guest-kernel/user"),
         release = section(workspace, "[profile.release]"),
     )
 }

@@ -24,6 +24,7 @@ pub mod serial;
 pub mod smp;
 pub mod space;
 pub mod stack;
+pub mod string;
 pub mod time;
 pub mod traps;
 pub mod user;

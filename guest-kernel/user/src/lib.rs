@@ -18,6 +18,8 @@
 pub mod io;
 pub mod memory;
 pub mod message;
+#[cfg(feature = "native")]
+pub mod native;
 mod os;
 pub mod port;
 pub mod programs;
