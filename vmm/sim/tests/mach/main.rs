@@ -6,6 +6,8 @@ mod interrupts;
 mod lock_order;
 mod locks;
 mod log;
+mod messages;
+mod ports;
 mod priority;
 mod push;
 mod real_time;
@@ -13,9 +15,14 @@ mod report;
 mod round_robin;
 mod rw_lock;
 mod statistics;
+mod tasks;
 mod threads;
 mod timeshare;
+mod vm;
 mod waiting;
+
+#[path = "../user/mod.rs"]
+mod user;
 
 use std::sync::{
     Arc,
