@@ -24,7 +24,7 @@ fn tk1_a_task_ends_with_its_last_thread() {
                 }
             } else {
                 assert_eq!(argument, entry * 10);
-                user.trap(Trap::Sleep, &[entry * 20_000]).unwrap();
+                user.trap(Trap::Sleep, &[entry * 1_000_000]).unwrap();
             }
             entry
         };
