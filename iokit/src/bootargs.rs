@@ -160,6 +160,8 @@ impl BootArgs {
             "overstay" => self.overstay = number(value)?,
             "seed" => self.seed = number(value)?,
             "finish" => self.finish = Some(number(value)?),
+            // What the kernel looks at before there is an IOKit.
+            "crash" | "hostile" | "ring3" | "trace" => {}
             _ => return self.indexed(key, value),
         }
         Some(())

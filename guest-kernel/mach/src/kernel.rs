@@ -9,6 +9,7 @@ use crate::ipc::Ipc;
 use crate::lock_order::LockOrder;
 use crate::log::Log;
 use crate::policy::Policy;
+use crate::preemption::Rule;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
 use crate::seam::{Machine, OutOfMemory, ThreadId};
@@ -104,6 +105,8 @@ pub(crate) struct CpuLocal {
     /// The thread that the last switch on this CPU left; taken by whoever runs next.
     pub leaving: Mutex<Option<Arc<Thread>>>,
     pub reschedule: AtomicBool,
+    /// A more important thread waits until the kernel code that runs here gives way by itself (S2).
+    pub deferred: AtomicBool,
     pub interrupt_depth: AtomicU32,
 }
 
@@ -129,6 +132,7 @@ pub struct Kernel {
     stopped: AtomicBool,
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
+    pub(crate) preemption: Rule,
 }
 
 impl fmt::Debug for Kernel {
@@ -144,6 +148,7 @@ impl Kernel {
         let local = || CpuLocal {
             leaving: Mutex::new(None),
             reschedule: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
             interrupt_depth: AtomicU32::new(0),
         };
         let (base, bytes) = machine.dma_region();
@@ -167,6 +172,7 @@ impl Kernel {
             counts,
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
+            preemption: Rule::new(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::kernel::{Kernel, KernelRef};
 use crate::policy::{Policy, Usage};
+use crate::preemption::Mode;
 use crate::push::LockId;
 use crate::run_queue::Place;
 use crate::seam::{ContextId, ThreadId};
@@ -104,8 +105,8 @@ pub struct Thread {
     pub(crate) exit_event: WaitEvent,
     /// The task that it belongs to; `None`: the kernel.
     pub(crate) task: Option<TaskTag>,
-    /// It runs user code: a native program, or the processor's user mode (S2).
-    pub(crate) in_user: AtomicBool,
+    /// Whether it runs user code: a native program, or the processor's user mode (S2).
+    pub(crate) mode: Mode,
 }
 
 impl Thread {
@@ -149,7 +150,7 @@ impl Thread {
             dead: AtomicBool::new(false),
             exit_event: exit,
             task: None,
-            in_user: AtomicBool::new(false),
+            mode: Mode::new(),
         }
     }
 
@@ -170,7 +171,7 @@ impl Thread {
 
     /// Whether it runs user code.
     pub fn is_in_user(&self) -> bool {
-        self.in_user.load(Ordering::Relaxed)
+        self.mode.is_user()
     }
 
     /// The priority that holds now, pushes included.

@@ -14,6 +14,7 @@
 
 mod create;
 mod death;
+mod elf;
 mod exception;
 mod hardware;
 mod program;
@@ -21,6 +22,7 @@ mod table;
 mod trap;
 mod user;
 
+pub use elf::ImageError;
 pub use program::{Image, NativeProgram, Piece, Program};
 pub use table::{TASKS_MAX, Task, TaskId, TaskPlan};
 pub use user::{Fault, UserThread};

@@ -155,6 +155,8 @@ pub(crate) struct TaskTable {
     pub last: TaskId,
     /// The thread that tells objects of their last senders' ends was made.
     pub has_reaper: bool,
+    /// What user tasks run.
+    pub program: Option<Program>,
     /// The kernel's I/O services, for [`Trap::HostSelf`](abi::Trap::HostSelf).
     pub host: Option<SendRight>,
 }
@@ -163,6 +165,18 @@ impl Kernel {
     /// All tasks, in order of numbers.
     pub fn tasks(&self) -> Vec<Arc<Task>> {
         self.tasks.lock(self).tasks.values().cloned().collect()
+    }
+
+    /// Sets what the user tasks of this machine run: one image with all programs, each task being told which one it is
+    /// ([`TaskPlan::info`]).
+    pub fn set_user_program(&self, program: Program) {
+        let before = self.tasks.lock(self).program.replace(program);
+        drop(before);
+    }
+
+    /// What user tasks run, if there is something.
+    pub fn user_program(&self) -> Option<Program> {
+        self.tasks.lock(self).program.clone()
     }
 
     /// Sets what [`Trap::HostSelf`](abi::Trap::HostSelf) gives.

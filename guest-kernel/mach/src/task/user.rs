@@ -64,7 +64,18 @@ impl UserThread {
     }
 
     pub(super) fn set_in_user(&self, in_user: bool) {
-        self.thread.in_user.store(in_user, Ordering::Relaxed);
+        if in_user {
+            self.kernel.enter_user_mode(&self.thread);
+        } else {
+            self.kernel.leave_user_mode(&self.thread);
+        }
+    }
+
+    /// Goes back to where a trap came from.
+    fn return_to(&self, was_in_user: bool) {
+        if was_in_user {
+            self.set_in_user(true);
+        }
     }
 
     pub(super) fn run_native(&self, program: &dyn NativeProgram, entry: u64, argument: u64) -> u64 {
@@ -82,12 +93,12 @@ impl UserThread {
         if self.is_over() {
             return (KernReturn::Terminated, 0);
         }
-        let was_in_user = self.thread.in_user.swap(false, Ordering::Relaxed);
+        let was_in_user = self.kernel.leave_user_mode(&self.thread);
         let answer = match Trap::from_number(number) {
             Some(trap) => super::trap::dispatch(self, trap, arguments),
             None => Err((KernReturn::InvalidArgument, 0)),
         };
-        self.set_in_user(was_in_user);
+        self.return_to(was_in_user);
         if self.is_over() {
             return (KernReturn::Terminated, 0);
         }
@@ -119,13 +130,13 @@ impl UserThread {
         mut attempt: impl FnMut(&crate::vm::Map, &Kernel) -> Result<(), KernReturn>,
     ) -> Result<(), Fault> {
         while !self.is_over() {
-            let was_in_user = self.thread.in_user.swap(false, Ordering::Relaxed);
+            let was_in_user = self.kernel.leave_user_mode(&self.thread);
             let reached = attempt(self.task.map(), &self.kernel);
             let goes_on = match reached {
                 Ok(()) => true,
                 Err(why) => self.raise(Exception::BadAccess, access_code(why), address),
             };
-            self.set_in_user(was_in_user);
+            self.return_to(was_in_user);
             match (reached, goes_on) {
                 (Ok(()), _) => return Ok(()),
                 (Err(_), true) => {}

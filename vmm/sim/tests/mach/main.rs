@@ -8,6 +8,7 @@ mod locks;
 mod log;
 mod messages;
 mod ports;
+mod preemption;
 mod priority;
 mod push;
 mod real_time;
