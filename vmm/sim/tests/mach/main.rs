@@ -6,6 +6,8 @@ mod interrupts;
 mod lock_order;
 mod locks;
 mod log;
+mod messages;
+mod ports;
 mod preemption;
 mod priority;
 mod push;
@@ -14,9 +16,14 @@ mod report;
 mod round_robin;
 mod rw_lock;
 mod statistics;
+mod tasks;
 mod threads;
 mod timeshare;
+mod vm;
 mod waiting;
+
+#[path = "../user/mod.rs"]
+mod user;
 
 use std::sync::{
     Arc,
