@@ -1,6 +1,7 @@
 //! The kernel command line.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use mach::Preemption;
 
 /// Slots that a plan can name: root ports 1–31.
 const SLOT_MAX: u32 = 31;
@@ -84,6 +85,8 @@ pub struct BootArgs {
     pub loads: Vec<LoadArgs>,
     /// `era=…`
     pub era: Era,
+    /// `preemption=…` (S2)
+    pub preemption: Preemption,
     /// `seed=N`
     pub seed: u64,
     /// `io=0xBITS`: IOKit's debugging bits, with the numbers of macOS.
@@ -105,6 +108,7 @@ impl Default for BootArgs {
             slots: Vec::new(),
             loads: Vec::new(),
             era: Era::default(),
+            preemption: Preemption::default(),
             seed: 0,
             io: 0,
             overstay: OVERSTAY,
@@ -156,6 +160,7 @@ impl BootArgs {
             "tsc_hz" => self.tsc_hz = Some(number(value).filter(|&n| n > 0)?),
             "aperture" => self.aperture = Some(pair(value)?),
             "era" => self.era = era(value)?,
+            "preemption" => self.preemption = preemption(value)?,
             "io" => self.io = number(value)?,
             "overstay" => self.overstay = number(value)?,
             "seed" => self.seed = number(value)?,
@@ -220,6 +225,15 @@ fn era(value: &str) -> Option<Era> {
         "10.4" => Era::E104,
         "10.5" => Era::E105,
         "modern" => Era::Modern,
+        _ => return None,
+    })
+}
+
+fn preemption(value: &str) -> Option<Preemption> {
+    Some(match value {
+        "tasks" => Preemption::Tasks,
+        "strict" => Preemption::Strict,
+        "full" => Preemption::Full,
         _ => return None,
     })
 }

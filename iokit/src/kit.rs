@@ -56,6 +56,7 @@ impl IoKit {
         if args.era <= Era::E105 {
             kernel.set_fail_safe(mach::FAIL_SAFE_800_QUANTA);
         }
+        kernel.set_preemption(args.preemption);
         let kit = Self(Arc::new(Kit {
             kernel: kernel.clone(),
             args: args.clone(),

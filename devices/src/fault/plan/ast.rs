@@ -50,6 +50,8 @@ pub struct Plan {
     pub memory: u64,
     /// Semantics era; default [`Era::Modern`].
     pub era: Era,
+    /// Which kernel code a waking thread preempts (S2); default [`Preemption::Tasks`].
+    pub preemption: Preemption,
     /// Devices plugged in before boot, in order of statements.
     pub plugs: Vec<Plug>,
     /// Workloads.
@@ -71,6 +73,7 @@ impl Default for Plan {
             cpus: super::limits::DEFAULT_CPUS,
             memory: super::limits::DEFAULT_MEMORY,
             era: Era::default(),
+            preemption: Preemption::default(),
             plugs: Vec::new(),
             loads: Vec::new(),
             rules: Vec::new(),
@@ -119,6 +122,18 @@ pub enum Era {
     /// modern
     #[default]
     Modern,
+}
+
+/// `preemption=`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preemption {
+    /// Not that of tasks; kernel threads are preempted like user code.
+    #[default]
+    Tasks,
+    /// None, but for what is urgent.
+    Strict,
+    /// All.
+    Full,
 }
 
 /// `plug NAME MODEL slot=N [key=value …]`
@@ -312,6 +327,17 @@ impl Era {
             Self::E104 => "10.4",
             Self::E105 => "10.5",
             Self::Modern => "modern",
+        }
+    }
+}
+
+impl Preemption {
+    /// The word of `preemption=`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+            Self::Strict => "strict",
+            Self::Full => "full",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! comments where they were.
 
 use super::units::{RATE, SIZE, TIME};
-use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Rule, Trigger};
+use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Preemption, Rule, Trigger};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Plan {
@@ -12,7 +12,8 @@ impl Plan {
         let mut lines = self.lines.clone();
         let has = |item: Item| self.lines.iter().any(|line| line.item == Some(item));
         let standard = Plan::default();
-        let machine = (self.cpus, self.memory, self.era) != (standard.cpus, standard.memory, standard.era);
+        let machine = |plan: &Plan| (plan.cpus, plan.memory, plan.era, plan.preemption);
+        let machine = machine(self) != machine(&standard);
         if machine && !has(Item::Machine) {
             lines.insert(0, Line { item: Some(Item::Machine), comment: None });
         }
@@ -44,6 +45,9 @@ impl Plan {
         write!(f, "machine cpus={} memory={}", self.cpus, SIZE.show(self.memory))?;
         if self.era != Era::default() {
             write!(f, " era={}", self.era.word())?;
+        }
+        if self.preemption != Preemption::default() {
+            write!(f, " preemption={}", self.preemption.word())?;
         }
         Ok(())
     }

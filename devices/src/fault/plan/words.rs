@@ -31,6 +31,8 @@ pub const ACTIONS: &[&str] = &[
 pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "no-leaks"];
 /// Words of `era=`.
 pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
+/// Words of `preemption=`.
+pub const PREEMPTIONS: &[&str] = &["tasks", "strict", "full"];
 
 /// Actions that the language has, but this version does not carry out.
 pub const LATER_ACTIONS: &[&str] =

@@ -1,7 +1,9 @@
 //! Properties over many plans.
 
 use super::faults::{chance, device_fault, guest_fault};
-use crate::fault::plan::{Action, Era, Expect, Line, Load, Plan, Plug, Rule, Span, Trigger, limits, render};
+use crate::fault::plan::{
+    Action, Era, Expect, Line, Load, Plan, Plug, Preemption, Rule, Span, Trigger, limits, render,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -72,6 +74,10 @@ fn era() -> impl Strategy<Value = Era> + Clone {
     prop::sample::select(vec![Era::E103, Era::E104, Era::E105, Era::Modern])
 }
 
+fn preemption() -> impl Strategy<Value = Preemption> + Clone {
+    prop::sample::select(vec![Preemption::Tasks, Preemption::Strict, Preemption::Full])
+}
+
 /// Devices by name, in slots of their own.
 fn plugs() -> impl Strategy<Value = Vec<Plug>> {
     btree_map(name(), (name(), options()), 1..8).prop_map(|devices| {
@@ -113,13 +119,13 @@ fn loads(names: Vec<String>) -> impl Strategy<Value = Vec<Load>> {
 
 /// Any plan that could have been read from a text; comments and empty lines are strewn in.
 fn plan() -> impl Strategy<Value = Plan> {
-    let machine = (limits::CPUS, 16u64..=16384, era(), limits::DURATION);
+    let machine = (limits::CPUS, 16u64..=16384, (era(), preemption()), limits::DURATION);
     let comments = vec(option::of(option::of("[ -~é]{0,20}[!-~]")), 60);
     plugs().prop_flat_map(move |plugs| {
         let names: Vec<String> = plugs.iter().map(|p| p.name.clone()).collect();
         let rest = (loads(names.clone()), rules(names), vec(expect(), 0..4));
         (Just(plugs), rest, machine.clone(), comments.clone()).prop_map(
-            |(plugs, (loads, rules, expects), (cpus, megabytes, era, run_for), comments)| {
+            |(plugs, (loads, rules, expects), (cpus, megabytes, (era, preemption), run_for), comments)| {
                 let (cpus, memory) = (cpus as usize, megabytes << 20);
                 let name = "any.plan".into();
                 let mut plan = Plan {
@@ -127,6 +133,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                     cpus,
                     memory,
                     era,
+                    preemption,
                     plugs,
                     loads,
                     rules,
