@@ -133,6 +133,8 @@ pub struct Kernel {
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
     pub(crate) preemption: Rule,
+    /// S7 is on.
+    pub(crate) push: AtomicBool,
 }
 
 impl fmt::Debug for Kernel {
@@ -173,6 +175,7 @@ impl Kernel {
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
             preemption: Rule::new(),
+            push: AtomicBool::new(true),
         })
     }
 
