@@ -87,9 +87,13 @@ impl Os for Ring3 {
         unsafe {
             match how {
                 Crash::Null => asm!("mov al, [0]", out("al") _, options(nostack, preserves_flags)),
-                Crash::WriteCode => asm!("mov byte ptr [{}], 0", in(reg) _start as *const () as u64, options(nostack, preserves_flags)),
+                Crash::WriteCode => {
+                    asm!("mov byte ptr [{}], 0", in(reg) _start as *const () as u64, options(nostack, preserves_flags))
+                }
                 Crash::JumpToKernel => asm!("jmp {}", in(reg) 0x20_0000_u64, options(noreturn)),
-                Crash::Divide => asm!("div {}", in(reg) 0_u64, inout("rax") 1_u64 => _, inout("rdx") 0_u64 => _, options(nostack)),
+                Crash::Divide => {
+                    asm!("div {}", in(reg) 0_u64, inout("rax") 1_u64 => _, inout("rdx") 0_u64 => _, options(nostack))
+                }
                 Crash::BadInstruction => asm!("ud1 eax, eax", options(nostack)),
                 Crash::Garbage => _ = trap(USER_BASE ^ u64::MAX, [u64::MAX; 6]),
                 // Down through the guard below any stack, to where nothing is.

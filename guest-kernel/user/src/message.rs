@@ -65,13 +65,7 @@ impl<'a> Mailbox<'a> {
         self.message(options, 0, port, timeout.unwrap_or(0))
     }
 
-    fn message(
-        &self,
-        options: u64,
-        bytes: u64,
-        receive: Port,
-        timeout: u64,
-    ) -> Result<Received<'_, 'a>> {
+    fn message(&self, options: u64, bytes: u64, receive: Port, timeout: u64) -> Result<Received<'_, 'a>> {
         let room = if options & option::RECEIVE != 0 { self.memory.bytes() } else { 0 };
         let arguments = [self.memory.address(), options, bytes, room, u64::from(receive.0), timeout];
         self.os().call(Trap::Message, &arguments)?;

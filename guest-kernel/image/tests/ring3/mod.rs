@@ -17,15 +17,9 @@ const PIECES: [(&str, &[&str]); 19] = [
     ("soft-interrupt", &["Exception { vector: d, code: 802 }", "Exception { vector: 6, code: 0 }"]),
     ("single-step", &["Exception { vector: 1, code: 0 }"]),
     ("odd-flags", &["Trap rax 0x0 flags 0xed7"]),
-    (
-        "no-stack",
-        &["PageFault { address: fffffffffffffff8, write: true, execute: false, present: false }"],
-    ),
+    ("no-stack", &["PageFault { address: fffffffffffffff8, write: true, execute: false, present: false }"]),
     ("segments", &["Trap rax 0x2b flags 0x202"]),
-    (
-        "wild-start",
-        &["PageFault { address: 8000000000000000, write: false, execute: true, present: false }"],
-    ),
+    ("wild-start", &["PageFault { address: 8000000000000000, write: false, execute: true, present: false }"]),
     ("spin", &["Recalled helper ran true"]),
     ("watch", &["PageFault { address: 500000400000, write: false, execute: false, present: false }"]),
 ];

@@ -45,7 +45,9 @@ impl fmt::Display for ImageError {
             Self::Kind => f.write_str("not an executable ELF file for x86-64"),
             Self::Headers => f.write_str("the program headers are not where they should be"),
             Self::Content(n) => write!(f, "segment {n}: its content is outside of the file or too long"),
-            Self::Place(n) => write!(f, "segment {n}: it does not lie in user space, page-aligned and in order"),
+            Self::Place(n) => {
+                write!(f, "segment {n}: it does not lie in user space, page-aligned and in order")
+            }
             Self::Size => write!(f, "the segments need more than {} MiB", BYTES_MAX >> 20),
             Self::Entry => f.write_str("the entry is not in executable memory"),
         }
@@ -137,7 +139,8 @@ mod tests {
 
     fn elf(entry: u64, segments: &[Segment<'_>]) -> Vec<u8> {
         let mut file = vec![0; FILE_HEADER + segments.len() * PROGRAM_HEADER as usize];
-        let put = |file: &mut Vec<u8>, at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        let put =
+            |file: &mut Vec<u8>, at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
         put(&mut file, 0, &IDENT);
         put(&mut file, 16, &[2, 0, 62, 0]);
         put(&mut file, 24, &entry.to_le_bytes());
@@ -165,7 +168,8 @@ mod tests {
     #[test]
     fn segments_become_pieces() {
         let data = CODE + 2 * PAGE;
-        let image = parse(elf(CODE + 8, &[(5, CODE, &[0x90; 5000], 5000), (6, data, &[1, 2], 9000)])).unwrap();
+        let image =
+            parse(elf(CODE + 8, &[(5, CODE, &[0x90; 5000], 5000), (6, data, &[1, 2], 9000)])).unwrap();
         assert_eq!((image.entry, image.pieces.len()), (CODE + 8, 2));
         let [code, writable] = [image.pieces[0], image.pieces[1]];
         assert_eq!((code.address, code.bytes, code.content.len()), (CODE, 2 * PAGE, 5000));
@@ -183,7 +187,9 @@ mod tests {
         assert_eq!(error(CODE, &[(6, CODE, &[], 16)]), Some(ImageError::Entry));
         assert_eq!(error(CODE, &[(5, CODE, &[0; 17], 16)]), Some(ImageError::Content(0)));
         assert_eq!(error(CODE, &[code, code]), Some(ImageError::Place(1)));
-        for address in [0, 0x20_0000, CODE + 1, STACK_TOP - STACK_BYTES, u64::MAX - 4095, 0xffff_c000_0000_0000] {
+        for address in
+            [0, 0x20_0000, CODE + 1, STACK_TOP - STACK_BYTES, u64::MAX - 4095, 0xffff_c000_0000_0000]
+        {
             assert_eq!(error(CODE, &[(5, address, &[], 16)]), Some(ImageError::Place(0)), "{address:#x}");
         }
         assert_eq!(error(CODE, &[(5, CODE, &[], u64::MAX)]), Some(ImageError::Place(0)));
