@@ -7,7 +7,7 @@ const DRIVER_OPTIONS: [&str; 2] = ["driver", "irq"];
 
 impl Plan {
     /// The words for the guest's kernel command line, separated by spaces: `slot.N=name:…` for each device (absent ones
-    /// too), `load.N=clients:…,depth:…` for each workload, `era=…` where the plan has one that is not the default.
+    /// too), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `era=…` where the plan has one that is not the default.
     pub fn guest_command_line(&self) -> String {
         let mut words = Vec::new();
         for plug in &self.plugs {
@@ -21,7 +21,9 @@ impl Plan {
         }
         for load in &self.loads {
             if let Some(plug) = self.plug_named(&load.device) {
-                words.push(format!("load.{}=clients:{},depth:{}", plug.slot, load.clients, load.depth));
+                let tasks = if load.tasks { ",as:tasks" } else { "" };
+                words
+                    .push(format!("load.{}=clients:{},depth:{}{tasks}", plug.slot, load.clients, load.depth));
             }
         }
         if self.era != Era::default() {
