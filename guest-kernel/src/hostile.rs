@@ -34,6 +34,8 @@ pub fn run(kernel: &KernelRef, count: u64) {
         ended += u64::from(!task.terminate(kernel));
         task.wait_gone(kernel);
     }
+    // Threads on their way out still have their task.
+    kernel.delay(LIFE);
     crate::kprintln!("hostile: {count} tasks, {refused} refused, {ended} ended before they were killed");
     let left = kernel.resources().map(|(name, count)| format!("{name} {count}")).join(", ");
     crate::kprintln!("hostile: left: {left}");

@@ -133,3 +133,12 @@ fn user_code_stays_in_its_cage() {
         assert!(run.status.is_some(), "it hangs:\n{}", run.console);
     }
 }
+
+#[test]
+fn tasks_that_mean_no_good_leave_nothing() {
+    for cpus in [1, 4] {
+        let Some(run) = boot(&format!("hostile-{cpus}"), cpus, "hostile=100 finish=1000000") else { return };
+        ring3::check_hostile(&run.console, 100);
+        assert!(run.status.is_some(), "it hangs:\n{}", run.console);
+    }
+}

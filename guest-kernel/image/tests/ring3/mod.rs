@@ -41,3 +41,14 @@ pub fn check(console: &str) {
     }
     assert!(!console.contains("panic"), "{console}");
 }
+
+/// Checks the report of `count` tasks that meant no good (`hostile=COUNT`).
+pub fn check_hostile(console: &str, count: u64) {
+    for line in [
+        format!("hostile: {count} tasks, 0 refused"),
+        "hostile: left: Task 0, Port 0, Message 0, VmMap 0, VmObject 0, VmPage 0".into(),
+    ] {
+        assert!(console.contains(&line), "{line} is missing:\n{console}");
+    }
+    assert!(!console.contains("panic"), "{console}");
+}
