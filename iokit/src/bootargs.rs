@@ -61,7 +61,7 @@ pub struct SlotArgs {
     pub irq: Option<IrqKind>,
 }
 
-/// `load.N=clients:4,depth:8`
+/// `load.N=clients:4,depth:8[,as:tasks]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadArgs {
     /// Slot number, 1–31.
@@ -70,6 +70,8 @@ pub struct LoadArgs {
     pub clients: u32,
     /// Requests in flight of each, 1–256.
     pub depth: u32,
+    /// Each client is a user task.
+    pub tasks: bool,
 }
 
 /// How a thread of the plan is scheduled.
@@ -261,11 +263,12 @@ fn slot_args(slot: u32, value: &str) -> Option<SlotArgs> {
 }
 
 fn load_args(slot: u32, value: &str) -> Option<LoadArgs> {
-    let mut args = LoadArgs { slot, clients: 1, depth: 1 };
+    let mut args = LoadArgs { slot, clients: 1, depth: 1, tasks: false };
     for option in value.split(',') {
         match option.split_once(':')? {
             ("clients", n) => args.clients = small(n, CLIENTS_MAX)?,
             ("depth", n) => args.depth = small(n, DEPTH_MAX)?,
+            ("as", "tasks") => args.tasks = true,
             _ => return None,
         }
     }
@@ -363,7 +366,8 @@ mod tests {
             (slot.name.as_str(), slot.driver.as_deref(), slot.irq),
             ("edu0", Some("early-close"), Some(IrqKind::Msi))
         );
-        assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8 }));
+        assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8, tasks: false }));
+        assert!(BootArgs::parse("load.2=clients:2,as:tasks").load(2).unwrap().tasks);
         assert_eq!((a.era, a.seed, a.finish), (Era::E104, 7, Some(100)));
         assert_eq!(a.unknown, vec!["quiet", "x=1"]);
     }

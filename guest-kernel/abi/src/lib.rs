@@ -9,6 +9,7 @@
 //! - [`notify`], [`exception`]: messages that the kernel sends.
 //! - [`io`]: messages that the kernel's I/O ports understand.
 //! - [`space`]: where user memory is.
+//! - [`start`]: what tasks are told when they begin.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod message;
 pub mod notify;
 pub mod port;
 pub mod space;
+pub mod start;
 
 mod kern_return;
 mod trap;

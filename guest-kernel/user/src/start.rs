@@ -3,6 +3,7 @@
 use crate::os::Os;
 use crate::programs;
 use abi::Trap;
+pub use abi::start::{info, program};
 
 /// A program. `argument` is 0 on the task's first thread, and what [`crate::thread::spawn`] was told on others. What it returns is the thread's exit
 /// code: 0 if all was well.
@@ -11,34 +12,6 @@ pub type Program = fn(&dyn Os, argument: u64) -> u64;
 /// The programs, by number.
 pub const PROGRAMS: [Program; 3] =
     [programs::block_tester::run, programs::daq_reader::run, programs::hostile::run];
-
-/// Places of the numbers that a task is started with (`Trap::TaskInfo`).
-pub mod info {
-    /// Number of the program in [`super::PROGRAMS`].
-    pub const PROGRAM: u64 = 0;
-    /// Slot of the device.
-    pub const SLOT: u64 = 1;
-    /// Number of this task among those for the device.
-    pub const CLIENT: u64 = 2;
-    /// Number of tasks for the device.
-    pub const CLIENTS: u64 = 3;
-    /// Threads of each task that make requests.
-    pub const DEPTH: u64 = 4;
-    /// What random numbers follow from.
-    pub const SEED: u64 = 5;
-    /// Requests of each thread; 0 = as many as it can until the device or the run ends.
-    pub const ROUNDS: u64 = 6;
-}
-
-/// Numbers of programs.
-pub mod program {
-    /// [`crate::programs::block_tester`].
-    pub const BLOCK_TESTER: u64 = 0;
-    /// [`crate::programs::daq_reader`].
-    pub const DAQ_READER: u64 = 1;
-    /// [`crate::programs::hostile`].
-    pub const HOSTILE: u64 = 2;
-}
 
 /// One of the numbers that the task was started with.
 pub fn told(os: &dyn Os, index: u64) -> u64 {

@@ -89,7 +89,8 @@ impl Display for Plug {
 
 impl Display for Load {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "load {} clients={} depth={}", self.device, self.clients, self.depth)
+        write!(f, "load {} clients={} depth={}", self.device, self.clients, self.depth)?;
+        if self.tasks { f.write_str(" as=tasks") } else { Ok(()) }
     }
 }
 

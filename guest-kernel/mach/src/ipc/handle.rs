@@ -191,6 +191,11 @@ impl KernelPort {
         SendRight::new(&self.kernel, self.kernel.ipc(|ipc| ipc.make_send_once(self.id)))
     }
 
+    /// How many rights to send to it there are.
+    pub fn senders(&self) -> u32 {
+        self.kernel.ipc.lock(&self.kernel).port(self.id).map_or(0, |port| port.senders)
+    }
+
     /// The port is dead from now on: rights become dead names, and who asked for it is told.
     pub fn destroy(&self) {
         self.kernel.ipc(|ipc| ipc.release(Right::Receive(self.id)));

@@ -39,6 +39,18 @@ impl Kernel {
     /// ResourceShortage: no memory, or [`TASKS_MAX`] tasks already. NotSupported: an image, and no user mode. InvalidAddress,
     /// NoSpace: the image is wrong.
     pub fn create_task(self: &KernelRef, plan: TaskPlan) -> Result<Arc<Task>, KernReturn> {
+        self.create_task_with(plan, |_| {})
+    }
+
+    /// [`Kernel::create_task`], with something to be done before its first thread runs.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_task_with(
+        self: &KernelRef,
+        plan: TaskPlan,
+        before: impl FnOnce(&Arc<Task>),
+    ) -> Result<Arc<Task>, KernReturn> {
         if matches!(plan.program, Program::Image(_)) && !self.machine().has_user_mode() {
             return Err(KernReturn::NotSupported);
         }
@@ -70,6 +82,7 @@ impl Kernel {
         let port = KernelPort::of(self, Arc::new(TaskPort(Arc::downgrade(&task))));
         *task.own_port.lock(self) = Some(port);
         self.ipc(|ipc| ipc.add_space(id));
+        before(&task);
         let began = self.enter(&task).and_then(|()| task.load(self)).and_then(|entry| {
             let stack = if entry == 0 { 0 } else { STACK_TOP };
             task.start_thread(self, entry, stack, argument)

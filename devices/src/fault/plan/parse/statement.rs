@@ -97,9 +97,19 @@ impl Parser {
         let device = arguments.name("device")?;
         let clients = arguments.required("clients", NUMBER, &limits::CLIENTS)?;
         let depth = arguments.required("depth", NUMBER, &limits::DEPTH)?;
+        let tasks = match arguments.take("as").map(|option| (option.value, option.span)) {
+            None | Some(("threads", _)) => false,
+            Some(("tasks", _)) => true,
+            Some((other, span)) => {
+                let error = PlanError::new(span, format!("clients are not `{}`", shorten(other)));
+                let known = words::CLIENTS;
+                arguments.errors.push(error.expected(one_of(known)).nearest(other, known.iter().copied()));
+                return None;
+            }
+        };
         let (span, marks) = arguments.finish();
         let (clients, depth) = (u32::try_from(clients).ok()?, u32::try_from(depth).ok()?);
-        self.plan.loads.push(Load { device, clients, depth, span, marks });
+        self.plan.loads.push(Load { device, clients, depth, tasks, span, marks });
         Some(Item::Load(self.plan.loads.len() - 1))
     }
 
