@@ -42,12 +42,17 @@ const REMOVED: [&str; 14] = [
     "RUSTFLAGS",
 ];
 
-/// Builds the kernel of the workspace at `root`, with the driver crate in the folder `driver` if there is one; the path of the linked,
+/// Builds the kernel of the workspace at `root` with `features`, and with the driver crate in the folder `driver` if there is one; the path of the linked,
 /// unfinished image.
 ///
 /// # Errors
 /// If this is not a machine that can build it, or the build fails: its messages are in the error.
-pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>) -> Result<PathBuf, Box<dyn Error>> {
+pub fn kernel(
+    root: &Path,
+    out: &Path,
+    features: &str,
+    driver: Option<&Path>,
+) -> Result<PathBuf, Box<dyn Error>> {
     let host = env::var("HOST")?;
     if host != TARGET {
         return Err(format!("the guest kernel is built on {TARGET} only, and this is {host}").into());
@@ -63,7 +68,7 @@ pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>) -> Result<PathBuf,
     let mut command = Command::new(env::var("CARGO")?);
     command
         .args(["build", how, "--quiet", "--profile", "guest", "--package", package])
-        .args(["--bin", "workgate-guest", "--features", "image", "--target", TARGET])
+        .args(["--bin", "workgate-guest", "--features", features, "--target", TARGET])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")

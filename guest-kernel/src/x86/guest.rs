@@ -5,12 +5,15 @@ use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use mach::seam::{Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, ThreadId, Width};
+use mach::seam::{
+    Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, TIMER_VECTOR, ThreadId, Width,
+};
 use trace::Event;
 use trace::ring::COMMAND_VECTOR;
 
 use super::bench::Bench;
 use super::dma::DmaMemory;
+use super::leap::{Found, Leap};
 use super::pci::{self, ConfigSpace};
 use super::time::Timer;
 use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial};
@@ -28,6 +31,8 @@ pub struct Guest {
     pub dma: DmaMemory,
     /// The host's ear.
     pub bench: Option<Bench>,
+    /// Idle time is skipped; only in an image of conformance tests.
+    pub leap: Option<Leap>,
     /// `trace=console`: events go to the console, where no host listens.
     pub trace_console: bool,
 }
@@ -62,6 +67,9 @@ fn kernel() -> Option<&'static mach::KernelRef> {
 pub fn interrupt(vector: u8) -> bool {
     if vector == apic::SPURIOUS_VECTOR {
         return false;
+    }
+    if let Some(guest) = guest() {
+        guest.rearm(vector == TIMER_VECTOR);
     }
     // A CPU that still waits to be let in has nothing to tell the kernel.
     let kernel = kernel().filter(|_| percpu::block(percpu::number()).is_entered());
@@ -132,8 +140,36 @@ fn print(e: &Event) {
 }
 
 impl Guest {
+    /// The leaps, in an image that has them: elsewhere this is known when it is compiled, and costs nothing.
+    fn leap(&self) -> Option<&Leap> {
+        self.leap.as_ref().filter(|_| cfg!(feature = "conformance"))
+    }
+
+    /// An interrupt was taken: the timer's hardware follows the leaps.
+    fn rearm(&self, timer: bool) {
+        if let Some(at) = self.leap().and_then(|leap| leap.interrupted(timer)) {
+            self.timer.arm(Some(at));
+        }
+    }
+
+    /// Before a CPU halts: time goes on if nobody else makes it.
+    fn leap_on(&self, leap: &Leap) {
+        match leap.idles(self.cpus, || self.now()) {
+            Found::Wait => {}
+            Found::Leapt(due) => {
+                let me = percpu::number();
+                for cpu in (0..self.cpus).filter(|cpu| due >> cpu & 1 != 0) {
+                    if cpu == me { self.timer.arm(Some(0)) } else { self.ipi(cpu) }
+                }
+            }
+            Found::Nothing => {
+                panic::fatal(format_args!("every CPU is idle, and no timer is armed: nothing will happen"))
+            }
+        }
+    }
+
     fn stamp(&self, event: &mut Event) {
-        event.time = self.timer.now();
+        event.time = self.now();
         event.cpu = percpu::number() as u8;
         event.thread = percpu::thread();
     }
@@ -158,11 +194,11 @@ impl Machine for Guest {
     }
 
     fn now(&self) -> u64 {
-        self.timer.now()
+        self.timer.now() + self.leap().map_or(0, Leap::skipped)
     }
 
     fn arm(&self, deadline: Option<u64>) {
-        self.timer.arm(deadline);
+        self.timer.arm(self.leap().map_or(deadline, |leap| leap.arm(deadline)));
     }
 
     fn mask(&self) -> bool {
@@ -174,10 +210,16 @@ impl Machine for Guest {
     }
 
     fn ipi(&self, cpu: usize) {
+        if let Some(leap) = self.leap() {
+            leap.sends(cpu);
+        }
         apic::send(cpu, RESCHEDULE_VECTOR);
     }
 
     fn idle(&self) {
+        if let Some(leap) = self.leap() {
+            self.leap_on(leap);
+        }
         cpu::unmask_and_halt();
     }
 

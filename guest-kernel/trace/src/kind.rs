@@ -54,6 +54,8 @@ kinds! {
     NoMemory = 9, "memory.none";
     /// A class has `arg` instances left at the end of the run; `text` = class.
     ClassCount = 8, "class.count";
+    /// Run `other` of the conformance test at place `object` in their table begins (`arg` = 1) or ends (0); 2 = the test itself begins.
+    TestRun = 10, "test.run";
     /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what
     /// (`masked interrupt`), `arg` a detail. The run ends.
     HostDefect = 15, "host.defect";
