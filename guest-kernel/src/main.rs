@@ -88,10 +88,8 @@ fn rules_asked_for(line: &[u8]) -> Option<conformance::guest::Request> {
 }
 
 #[cfg(feature = "conformance")]
-fn carry_out(kernel: &mach::KernelRef, rules: &conformance::guest::Request) {
-    conformance::guest::run(kernel, rules);
-    kernel.trace(Event::new(Kind::Done));
-    kernel.machine().power_off();
+fn carry_out(kernel: &mach::KernelRef, rules: conformance::guest::Request) {
+    conformance::guest::start(kernel, rules);
 }
 
 #[cfg(not(feature = "conformance"))]
@@ -100,8 +98,8 @@ fn rules_asked_for(_: &[u8]) -> Option<core::convert::Infallible> {
 }
 
 #[cfg(not(feature = "conformance"))]
-fn carry_out(_: &mach::KernelRef, rules: &core::convert::Infallible) {
-    match *rules {}
+fn carry_out(_: &mach::KernelRef, rules: core::convert::Infallible) {
+    match rules {}
 }
 
 /// Devices, the other CPUs, and the kernel; on the idle thread's stack.
@@ -149,7 +147,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
             crash::crash(&what);
         }
         if let Some(rules) = rules {
-            return carry_out(kernel, &rules);
+            return carry_out(kernel, rules);
         }
         iokit::boot_with(kernel, &arguments, outside_drivers);
     });

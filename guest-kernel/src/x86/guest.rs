@@ -145,6 +145,13 @@ impl Guest {
         self.leap.as_ref().filter(|_| cfg!(feature = "conformance"))
     }
 
+    /// This CPU does not only spin.
+    fn works(&self) {
+        if let Some(leap) = self.leap() {
+            leap.works();
+        }
+    }
+
     /// An interrupt was taken: the timer's hardware follows the leaps.
     fn rearm(&self, timer: bool) {
         if let Some(at) = self.leap().and_then(|leap| leap.interrupted(timer)) {
@@ -152,15 +159,16 @@ impl Guest {
         }
     }
 
-    /// Before a CPU halts: time goes on if nobody else makes it.
-    fn leap_on(&self, leap: &Leap) {
-        match leap.idles(self.cpus, || self.now()) {
+    /// A CPU has nothing to do: time goes on if nobody else makes it.
+    fn leapt(&self, found: Found) {
+        match found {
             Found::Wait => {}
             Found::Leapt(due) => {
-                let me = percpu::number();
-                for cpu in (0..self.cpus).filter(|cpu| due >> cpu & 1 != 0) {
-                    if cpu == me { self.timer.arm(Some(0)) } else { self.ipi(cpu) }
+                if let Some(at) = self.leap().and_then(Leap::moved) {
+                    self.timer.arm(Some(at));
                 }
+                let me = percpu::number();
+                (0..self.cpus).filter(|&cpu| cpu != me && due >> cpu & 1 != 0).for_each(|cpu| self.ipi(cpu));
             }
             Found::Nothing => {
                 panic::fatal(format_args!("every CPU is idle, and no timer is armed: nothing will happen"))
@@ -202,6 +210,7 @@ impl Machine for Guest {
     }
 
     fn mask(&self) -> bool {
+        self.works();
         cpu::mask()
     }
 
@@ -218,12 +227,15 @@ impl Machine for Guest {
 
     fn idle(&self) {
         if let Some(leap) = self.leap() {
-            self.leap_on(leap);
+            self.leapt(leap.idles(self.cpus, || self.now()));
         }
         cpu::unmask_and_halt();
     }
 
     fn relax(&self) {
+        if let Some(leap) = self.leap() {
+            self.leapt(leap.spins(self.cpus, || self.now()));
+        }
         core::hint::spin_loop();
     }
 

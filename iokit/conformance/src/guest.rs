@@ -9,20 +9,17 @@
 use alloc::{
     format,
     string::{String, ToString},
-    sync::Arc,
     vec::Vec,
 };
 use core::cell::Cell;
 
-use iokit::BootArgs;
 use mach::{FAIL_SAFE_MODERN, KernelRef, Policy, band};
 use trace::{Event, Kind};
 
 use crate::{
-    lab::{Job, Lab, Schedules, Site},
+    lab::{Job, Lab, Site},
     run::Run,
     table::tests,
-    world::SETTLE,
 };
 
 /// The word that means every test.
@@ -71,11 +68,20 @@ impl Request {
     }
 }
 
-/// Carries out what was asked for, on the caller's thread; a line on the console for each test.
+/// Carries out what was asked for on a thread of its own, a line on the console for each test, and powers off.
 ///
 /// # Panics
-/// At the first assertion that does not hold.
-pub fn run(kernel: &KernelRef, request: &Request) {
+/// If there is no memory for the thread.
+pub fn start(kernel: &KernelRef, request: Request) {
+    let tests = move |kernel: &KernelRef| {
+        run(kernel, &request);
+        kernel.trace(Event::new(Kind::Done));
+        kernel.machine().power_off();
+    };
+    kernel.spawn("tests", band::KERNEL, Policy::Fixed, tests).expect("memory for a thread");
+}
+
+fn run(kernel: &KernelRef, request: &Request) {
     for (place, test) in (0..).zip(tests()) {
         if request.wants(place, test.name) {
             let first = if place == request.test { request.run } else { 0 };
@@ -111,20 +117,14 @@ impl Guest<'_> {
 impl Site for Guest<'_> {
     fn run(&self, job: &Job) -> Vec<Run> {
         let number = self.next.replace(self.next.get() + 1);
-        let elsewhere = job.schedules == Schedules::OneCpu && self.kernel.machine().cpu_count() != 1;
-        if number < self.first || elsewhere {
+        if number < self.first || !job.cpus.are(self.kernel.machine().cpu_count()) {
             return Vec::new();
         }
         self.forget();
         self.mark(number, Mark::Begin);
-        let (args, body) = (BootArgs::parse(&job.args), Arc::clone(&job.body));
+        let body = job.body.clone();
         // A thread of its own: the body may abort it, and it is dead afterwards.
-        let thread = self.kernel.spawn("first", band::KERNEL, Policy::Fixed, move |kernel| {
-            let kit = iokit::start(kernel, &args);
-            body(&kit);
-            kernel.delay(SETTLE);
-            kit.shutdown();
-        });
+        let thread = self.kernel.spawn("first", band::KERNEL, Policy::Fixed, move |kernel| body.run(kernel));
         thread.expect("memory for a thread").join(self.kernel);
         self.mark(number, Mark::End);
         Vec::new()
@@ -132,5 +132,32 @@ impl Site for Guest<'_> {
 
     fn tries_many(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_back_from_its_words() {
+        let request = Request { word: "wl9".to_string(), test: 3, run: 2 };
+        assert_eq!(request.words(), "conform=wl9 conform_from=3.2");
+        assert_eq!(Request::new("wl9", Some("3.2")), request);
+        for wrong in [None, Some(""), Some("3"), Some("3.x"), Some("-1.2"), Some("99999999999.0")] {
+            assert_eq!(
+                Request::new("wl9", wrong),
+                Request { test: 0, run: 0, ..request.clone() },
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_word_chooses_by_name_and_place() {
+        let request = Request::new("wl9", Some("3.2"));
+        assert!(request.wants(3, "wl9_a_wakeup") && request.wants(4, "the_wl9_rule"));
+        assert!(!request.wants(2, "wl9_a_wakeup") && !request.wants(3, "wl10_an_abort"));
+        assert!(Request::new(EVERY, None).wants(0, "wl10_an_abort"));
     }
 }

@@ -2,34 +2,71 @@
 
 use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 
-use iokit::IoKit;
+use iokit::{BootArgs, IoKit};
+use mach::KernelRef;
 
-use crate::run::{Ended, Run};
+use crate::{
+    run::{Ended, Run},
+    world::SETTLE,
+};
 
-/// Kernel code that a test runs.
-pub type Body = Arc<dyn Fn(&IoKit) + Send + Sync>;
+/// Kernel code that a test runs on the first thread.
+#[derive(Clone)]
+pub enum Body {
+    /// With IOKit started on these words of the kernel command line.
+    Kit(String, Arc<dyn Fn(&IoKit) + Send + Sync>),
+    /// On the kernel alone.
+    Kernel(Arc<dyn Fn(&KernelRef) + Send + Sync>),
+}
 
-/// Which schedules a body is to be tried under, where there is a choice.
+impl Body {
+    /// Runs it on the calling thread.
+    pub fn run(&self, kernel: &KernelRef) {
+        match self {
+            Self::Kernel(body) => body(kernel),
+            Self::Kit(args, body) => {
+                let kit = iokit::start(kernel, &BootArgs::parse(args));
+                body(&kit);
+                // What other threads still have in hand when the body is content: the worker's list of what to free last.
+                kernel.delay(SETTLE);
+                kit.shutdown();
+            }
+        }
+    }
+}
+
+/// CPUs that a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schedules {
-    /// As many as the machine tries for a rule, on one to three CPUs.
-    Many,
-    /// The same on one CPU only. A guest that has more leaves the run out.
-    OneCpu,
-    /// The first of them, which are enough.
-    Few(u64),
+pub enum Cpus {
+    /// Any number.
+    Any,
+    /// This many. A guest that has another number leaves the run out.
+    Exactly(usize),
+}
+
+impl Cpus {
+    /// Machines with more CPUs are for what asks for them.
+    const ANY: usize = 2;
+
+    /// Whether a guest with `cpus` CPUs runs it.
+    pub fn are(self, cpus: usize) -> bool {
+        match self {
+            Self::Any => cpus <= Self::ANY,
+            Self::Exactly(wanted) => cpus == wanted,
+        }
+    }
 }
 
 /// A run that a test wants.
 #[derive(Clone)]
 pub struct Job {
-    /// IOKit's words of the kernel command line.
-    pub args: String,
-    /// Schedules.
-    pub schedules: Schedules,
+    /// CPUs of the machine.
+    pub cpus: Cpus,
+    /// Schedules that are enough, where there is a choice; `None` = as many as the machine tries for a rule.
+    pub schedules: Option<u64>,
     /// Whether no thread and no reference to the kernel may be left when the machine is off.
     pub clean: bool,
-    /// What runs on the first thread.
+    /// What runs.
     pub body: Body,
 }
 
@@ -54,7 +91,8 @@ impl<'a> Lab<'a> {
     }
 
     fn job(&self, args: &str, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Job {
-        Job { args: args.to_owned(), schedules: Schedules::Many, clean: false, body: Arc::new(body) }
+        let body = Body::Kit(args.to_owned(), Arc::new(body));
+        Job { cpus: Cpus::Any, schedules: None, clean: false, body }
     }
 
     /// Runs `body`, which must end in order, leave nothing behind and break no rule.
@@ -71,7 +109,7 @@ impl<'a> Lab<'a> {
 
     /// Runs `body` on one CPU, where it must end in order and break no rule.
     pub fn on_one_cpu(&self, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Vec<Run> {
-        let runs = self.site.run(&Job { schedules: Schedules::OneCpu, ..self.job("", body) });
+        let runs = self.site.run(&Job { cpus: Cpus::Exactly(1), ..self.job("", body) });
         violate_nothing(&runs);
         runs
     }
@@ -89,10 +127,7 @@ impl<'a> Lab<'a> {
     /// Runs `body`, which must make the kernel panic; the message has all of `words`.
     pub fn panicking(&self, words: &[&str], body: impl Fn(&IoKit) + Send + Sync + 'static) -> Vec<Run> {
         let runs = self.each("", body);
-        for run in &runs {
-            let Ended::Panicked(message) = &run.ended else { panic!("{}: {:?}", run.name(), run.ended) };
-            assert!(words.iter().all(|word| message.contains(word)), "{}: {message}", run.name());
-        }
+        runs.iter().for_each(|run| run.assert_panicked(words));
         runs
     }
 
@@ -103,7 +138,32 @@ impl<'a> Lab<'a> {
 
     /// The same under a few schedules only.
     pub fn few(&self, schedules: u64, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Vec<Run> {
-        self.site.run(&Job { schedules: Schedules::Few(schedules), ..self.job("", body) })
+        self.site.run(&Job { schedules: Some(schedules), ..self.job("", body) })
+    }
+
+    /// Runs `body` on a kernel with `cpus` CPUs and without IOKit, under this many schedules; it must end in order and leave nothing behind.
+    pub fn kernel(
+        &self,
+        cpus: usize,
+        schedules: u64,
+        body: impl Fn(&KernelRef) + Send + Sync + 'static,
+    ) -> Vec<Run> {
+        let job = Job { clean: true, ..kernel_job(cpus, schedules, body) };
+        let runs = self.site.run(&job);
+        runs.iter().for_each(Run::assert_done);
+        runs
+    }
+
+    /// The same for a body that must make the kernel panic; the message has all of `words`.
+    pub fn kernel_panicking(
+        &self,
+        cpus: usize,
+        words: &[&str],
+        body: impl Fn(&KernelRef) + Send + Sync + 'static,
+    ) -> Vec<Run> {
+        let runs = self.site.run(&kernel_job(cpus, 1, body));
+        runs.iter().for_each(|run| run.assert_panicked(words));
+        runs
     }
 
     /// What is possible happens under some schedule, where many are tried.
@@ -117,6 +177,11 @@ impl<'a> Lab<'a> {
     }
 }
 
+fn kernel_job(cpus: usize, schedules: u64, body: impl Fn(&KernelRef) + Send + Sync + 'static) -> Job {
+    let body = Body::Kernel(Arc::new(body));
+    Job { cpus: Cpus::Exactly(cpus), schedules: Some(schedules), clean: false, body }
+}
+
 fn violate_nothing(runs: &[Run]) {
     for run in runs {
         run.assert_done();
@@ -125,6 +190,11 @@ fn violate_nothing(runs: &[Run]) {
 }
 
 impl Run {
+    fn assert_panicked(&self, words: &[&str]) {
+        let Ended::Panicked(message) = &self.ended else { panic!("{}: {:?}", self.name(), self.ended) };
+        assert!(words.iter().all(|word| message.contains(word)), "{}: {message}", self.name());
+    }
+
     /// What tells it from others, for a message.
     pub fn name(&self) -> String {
         format!("seed {}", self.seed)

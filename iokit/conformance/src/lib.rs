@@ -26,9 +26,10 @@ pub mod rules;
 mod run;
 pub mod sync;
 mod table;
+pub mod threads;
 pub mod world;
 
-pub use lab::{Body, Job, Lab, Schedules, Site};
+pub use lab::{Body, Cpus, Job, Lab, Site};
 pub use run::{Ended, Run, TEARDOWN};
 pub use table::{Test, tests};
 

@@ -4,8 +4,7 @@
 
 use std::process::ExitCode;
 
-use conformance::{Ended, Job, Lab, Run, Schedules, Site, world::SETTLE};
-use iokit::BootArgs;
+use conformance::{Cpus, Ended, Job, Lab, Run, Site};
 use libtest_mimic::{Arguments, Trial};
 use sim::{Outcome, Sim};
 
@@ -17,11 +16,7 @@ struct Simulator;
 
 impl Site for Simulator {
     fn run(&self, job: &Job) -> Vec<Run> {
-        let count = match job.schedules {
-            Schedules::Many | Schedules::OneCpu => SEEDS,
-            Schedules::Few(count) => count,
-        };
-        (0..count).map(|seed| run(job, seed)).collect()
+        (0..job.schedules.unwrap_or(SEEDS)).map(|seed| run(job, seed)).collect()
     }
 
     fn tries_many(&self) -> bool {
@@ -29,18 +24,15 @@ impl Site for Simulator {
     }
 }
 
-/// Runs the job's body on the first thread of a machine with IOKit started; the machine is off when it returns.
+/// Runs the job's body on the first thread of a machine, which is off when it returns.
 fn run(job: &Job, seed: u64) -> Run {
-    let cpus = if job.schedules == Schedules::OneCpu { 1 } else { 1 + (seed as usize % 3) };
-    let (args, body) = (BootArgs::parse(&job.args), job.body.clone());
+    let cpus = match job.cpus {
+        Cpus::Any => 1 + (seed as usize % 3),
+        Cpus::Exactly(cpus) => cpus,
+    };
+    let body = job.body.clone();
     let sim = Sim::builder().cpus(cpus).seed(seed);
-    let (outcome, events) = sim::harness::traced(sim, move |kernel| {
-        let kit = iokit::start(kernel, &args);
-        body(&kit);
-        // What other threads still have in hand when the body is content: the worker's list of what to free last.
-        kernel.delay(SETTLE);
-        kit.shutdown();
-    });
+    let (outcome, events) = sim::harness::traced(sim, move |kernel| body.run(kernel));
     if job.clean && outcome.ended == sim::Ended::Done {
         let left = (outcome.abandoned, outcome.kernel_references);
         assert_eq!(left, (0, 0), "seed {seed}: stacks not unwound, references to the kernel left");

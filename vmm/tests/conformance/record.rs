@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeMap};
 
-use conformance::{Job, Run, Schedules, Site, guest::Mark};
+use conformance::{Job, Run, Site, guest::Mark};
 use trace::{Event, Kind};
 
 /// Runs by the place of their test and their number, and what went wrong outside of any.
@@ -36,21 +36,30 @@ pub struct Host<'a> {
     record: &'a Record,
     place: u32,
     next: Cell<u32>,
+    made: Cell<bool>,
+    left_out: Cell<bool>,
 }
 
 impl<'a> Host<'a> {
     /// The runs of the test at `place` in the table.
     pub fn new(record: &'a Record, place: u32) -> Self {
-        Self { record, place, next: Cell::new(0) }
+        Self { record, place, next: Cell::new(0), made: Cell::new(false), left_out: Cell::new(false) }
+    }
+
+    /// Whether all that the test runs is for another number of CPUs.
+    pub fn has_nothing(&self) -> bool {
+        self.left_out.get() && !self.made.get()
     }
 }
 
 impl Site for Host<'_> {
     fn run(&self, job: &Job) -> Vec<Run> {
         let number = self.next.replace(self.next.get() + 1);
-        if job.schedules == Schedules::OneCpu && self.record.cpus != 1 {
+        if !job.cpus.are(self.record.cpus) {
+            self.left_out.set(true);
             return Vec::new();
         }
+        self.made.set(true);
         let run = self.record.runs.get(&(self.place, number)).cloned();
         vec![run.unwrap_or_else(|| panic!("the guest has not come to run {number} of this test"))]
     }

@@ -7,9 +7,12 @@ pub mod command_gate;
 pub mod command_pool;
 pub mod counted;
 pub mod data_queue;
+pub mod fail_safe;
 pub mod gate;
 pub mod gate_eras;
 pub mod interrupt;
+pub mod kernel_interrupts;
+pub mod kernel_locks;
 pub mod life_cycle;
 pub mod lines;
 pub mod lock_order;
@@ -23,12 +26,18 @@ pub mod overstay;
 pub mod passes;
 pub mod phases;
 pub mod planes;
+pub mod priority;
 pub mod properties;
+pub mod push;
+pub mod real_time;
 pub mod registry;
+pub mod report;
 pub mod sources;
 pub mod state;
+pub mod thread_calls;
 pub mod timer;
 pub mod timer_eras;
+pub mod timeshare;
 pub mod user_client;
 pub mod work_loop;
 
@@ -67,4 +76,13 @@ pub(crate) const ALL: &[&[Test]] = &[
     memory::TESTS,
     command_pool::TESTS,
     data_queue::TESTS,
+    kernel_interrupts::TESTS,
+    kernel_locks::TESTS,
+    priority::TESTS,
+    timeshare::TESTS,
+    real_time::TESTS,
+    fail_safe::TESTS,
+    push::TESTS,
+    thread_calls::TESTS,
+    report::TESTS,
 ];

@@ -1,10 +1,10 @@
 //! Thread calls (S8).
 
+use crate::prelude::*;
+use crate::sync::{Arc, OnceLock};
 use mach::{KernelRef, SpinLock, ThreadCall, WaitMode, band};
-use sim::{Ended, harness::for_seeds, harness::run_kernel};
-use std::sync::{Arc, OnceLock};
 
-use super::{Counter, spawn};
+use crate::threads::{Counter, spawn};
 
 fn counting(kernel: &KernelRef, nanos: u64) -> (ThreadCall, Counter) {
     let runs = Counter::default();
@@ -16,9 +16,8 @@ fn counting(kernel: &KernelRef, nanos: u64) -> (ThreadCall, Counter) {
     (call, runs)
 }
 
-#[test]
-fn entered_once_it_runs_once() {
-    for_seeds(2, 0..100, |kernel| {
+fn entered_once_it_runs_once(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (call, runs) = counting(kernel, 500);
         assert!(!call.enter());
         kernel.delay(10_000_000);
@@ -27,9 +26,8 @@ fn entered_once_it_runs_once() {
     });
 }
 
-#[test]
-fn s8_cancel_tells_whether_it_dequeued() {
-    for_seeds(2, 0..100, |kernel| {
+fn s8_cancel_tells_whether_it_dequeued(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (call, runs) = counting(kernel, 500);
         assert!(!call.enter_at(kernel.now() + 50_000_000));
         assert!(call.enter_at(kernel.now() + 60_000_000), "replaces the earlier entry");
@@ -41,9 +39,8 @@ fn s8_cancel_tells_whether_it_dequeued() {
 }
 
 /// Calls run in the order of their deadlines, not before them.
-#[test]
-fn delayed_calls_run_when_they_are_due() {
-    for_seeds(2, 0..100, |kernel| {
+fn delayed_calls_run_when_they_are_due(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let order = Arc::new(SpinLock::new(Vec::new()));
         let start = kernel.now();
         let calls: Vec<_> = [4_u64, 1, 3, 2]
@@ -65,9 +62,8 @@ fn delayed_calls_run_when_they_are_due() {
 }
 
 /// S8: after cancel_wait nobody is inside, whatever was going on.
-#[test]
-fn s8_cancel_wait_leaves_nobody_inside() {
-    for_seeds(3, 0..300, |kernel| {
+fn s8_cancel_wait_leaves_nobody_inside(lab: &Lab<'_>) {
+    lab.kernel(3, 300, |kernel| {
         let inside = Counter::default();
         let theirs = inside.clone();
         let call = ThreadCall::new(kernel, band::THREAD_CALL_HIGH, move |kernel| {
@@ -87,9 +83,8 @@ fn s8_cancel_wait_leaves_nobody_inside() {
     });
 }
 
-#[test]
-fn s8_cancel_wait_from_its_own_function_panics() {
-    let outcome = run_kernel(1, 0, |kernel| {
+fn s8_cancel_wait_from_its_own_function_panics(lab: &Lab<'_>) {
+    lab.kernel_panicking(1, &["S8"], |kernel| {
         let own = Arc::new(OnceLock::<ThreadCall>::new());
         let theirs = own.clone();
         let call = ThreadCall::new(kernel, band::THREAD_CALL_HIGH, move |_| {
@@ -97,18 +92,15 @@ fn s8_cancel_wait_from_its_own_function_panics() {
                 call.cancel_wait();
             }
         });
-        _ = own.set(call.clone());
+        own.set(call.clone());
         call.enter();
         kernel.delay(10_000_000);
     });
-    let Ended::Fatal { message } = outcome.ended else { panic!("{outcome:?}") };
-    assert!(message.contains("S8"), "{message}");
 }
 
 /// T5's ground: entered from its own function, a call runs again after this run, never beside it.
-#[test]
-fn a_call_is_never_on_two_threads() {
-    for_seeds(3, 0..100, |kernel| {
+fn a_call_is_never_on_two_threads(lab: &Lab<'_>) {
+    lab.kernel(3, 100, |kernel| {
         let (inside, runs) = (Counter::default(), Counter::default());
         let (theirs, their_runs) = (inside.clone(), runs.clone());
         let call = ThreadCall::new(kernel, band::THREAD_CALL_HIGH, move |kernel| {
@@ -127,9 +119,8 @@ fn a_call_is_never_on_two_threads() {
 }
 
 /// One call that blocks does not hold up the others of its group.
-#[test]
-fn a_blocked_call_does_not_block_the_group() {
-    for_seeds(2, 0..100, |kernel| {
+fn a_blocked_call_does_not_block_the_group(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let event = kernel.new_event();
         let stuck = ThreadCall::new(kernel, band::THREAD_CALL_HIGH, move |kernel| {
             kernel.assert_wait(event, WaitMode::Uninterruptible, None);
@@ -146,9 +137,8 @@ fn a_blocked_call_does_not_block_the_group() {
 }
 
 /// A call runs above work loops (93 against 81).
-#[test]
-fn calls_run_at_their_groups_priority() {
-    for_seeds(2, 0..50, |kernel| {
+fn calls_run_at_their_groups_priority(lab: &Lab<'_>) {
+    lab.kernel(2, 50, |kernel| {
         let seen = Counter::default();
         let theirs = seen.clone();
         let call = ThreadCall::new(kernel, band::THREAD_CALL_KERNEL_HIGH, move |kernel| {
@@ -161,9 +151,8 @@ fn calls_run_at_their_groups_priority() {
 }
 
 /// The handles may go: an entry keeps the call alive, and so does a run.
-#[test]
-fn an_entry_outlives_the_handles() {
-    for_seeds(2, 0..100, |kernel| {
+fn an_entry_outlives_the_handles(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (delayed, runs) = counting(kernel, 0);
         delayed.enter_at(kernel.now() + 5_000_000);
         drop(delayed);
@@ -177,9 +166,8 @@ fn an_entry_outlives_the_handles() {
 }
 
 /// Entered and cancelled by many threads at once, a call neither gets lost nor stuck.
-#[test]
-fn many_enter_and_cancel() {
-    for_seeds(4, 0..100, |kernel| {
+fn many_enter_and_cancel(lab: &Lab<'_>) {
+    lab.kernel(4, 100, |kernel| {
         let (call, runs) = counting(kernel, 300);
         let threads: Vec<_> = (0..4)
             .map(|n| {
@@ -203,4 +191,17 @@ fn many_enter_and_cancel() {
         kernel.delay(10_000_000);
         assert_eq!(runs.get(), before + 1);
     });
+}
+
+table! {
+    entered_once_it_runs_once,
+    s8_cancel_tells_whether_it_dequeued,
+    delayed_calls_run_when_they_are_due,
+    s8_cancel_wait_leaves_nobody_inside,
+    s8_cancel_wait_from_its_own_function_panics,
+    a_call_is_never_on_two_threads,
+    a_blocked_call_does_not_block_the_group,
+    calls_run_at_their_groups_priority,
+    an_entry_outlives_the_handles,
+    many_enter_and_cancel,
 }

@@ -1,14 +1,13 @@
 //! `show_all_threads`: who waits for what.
 
+use crate::prelude::*;
+use crate::sync::Arc;
 use mach::{Policy, QUANTUM, RecursiveLock, RwLock, WaitMode, band};
-use sim::harness::for_seeds;
-use std::sync::Arc;
 
-use super::{Counter, hog, spawn, spawn_as};
+use crate::threads::{Counter, hog, spawn, spawn_as};
 
-#[test]
-fn every_thread_is_listed_with_what_it_waits_for() {
-    for_seeds(2, 0..20, |kernel| {
+fn every_thread_is_listed_with_what_it_waits_for(lab: &Lab<'_>) {
+    lab.kernel(2, 20, |kernel| {
         let event = kernel.new_event();
         let lock = Arc::new(RecursiveLock::new(kernel));
         lock.lock(kernel);
@@ -42,9 +41,8 @@ fn every_thread_is_listed_with_what_it_waits_for() {
 }
 
 /// S9: policies, deadlines and demotions; what is held, and who waits for readers.
-#[test]
-fn s9_policies_and_locks_are_shown() {
-    for_seeds(3, 0..10, |kernel| {
+fn s9_policies_and_locks_are_shown(lab: &Lab<'_>) {
+    lab.kernel(3, 10, |kernel| {
         kernel.set_fail_safe(2 * QUANTUM);
         let (stop, event) = (Counter::default(), kernel.new_event());
         let lock = Arc::new(RwLock::in_class(kernel, kernel.lock_class("table"), ()));
@@ -84,4 +82,9 @@ fn s9_policies_and_locks_are_shown() {
         kernel.wakeup(event);
         [writer, acting, sleeper, runaway].iter().for_each(|thread| thread.join(kernel));
     });
+}
+
+table! {
+    every_thread_is_listed_with_what_it_waits_for,
+    s9_policies_and_locks_are_shown,
 }

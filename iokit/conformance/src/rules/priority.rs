@@ -1,17 +1,16 @@
 //! Who gets a CPU: preemption (S2), quanta (S3).
 
+use crate::prelude::*;
+use crate::sync::Arc;
 use mach::{QUANTUM, SpinLock, WaitMode, band};
-use sim::harness::for_seeds;
-use std::sync::Arc;
 
-use super::{Counter, compute, spawn};
+use crate::threads::{Counter, compute, spawn};
 
 /// How late a CPU may be, at the most, by the chooser's stalls and interrupt latencies.
 const LATE: u64 = 2_000_000;
 
-#[test]
-fn the_most_important_thread_runs_first() {
-    for_seeds(1, 0..100, |kernel| {
+fn the_most_important_thread_runs_first(lab: &Lab<'_>) {
+    lab.kernel(1, 100, |kernel| {
         let order = Arc::new(SpinLock::new(Vec::new()));
         let threads = [20, 70, 4, 63, 31].map(|priority| {
             let order = order.clone();
@@ -23,9 +22,8 @@ fn the_most_important_thread_runs_first() {
 }
 
 /// S2: a thread that wakes takes the CPU of a less important one, wherever that is.
-#[test]
-fn s2_a_waking_thread_preempts_the_least_important_cpu() {
-    for_seeds(2, 0..100, |kernel| {
+fn s2_a_waking_thread_preempts_the_least_important_cpu(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let stop = Counter::default();
         let hogs = [20, 40].map(|priority| {
             let stop = stop.clone();
@@ -40,9 +38,8 @@ fn s2_a_waking_thread_preempts_the_least_important_cpu() {
 }
 
 /// S2: two that wake together take two CPUs, though the first one asked for the least important CPU already.
-#[test]
-fn s2_two_that_wake_together_get_a_cpu_each() {
-    for_seeds(3, 0..100, |kernel| {
+fn s2_two_that_wake_together_get_a_cpu_each(lab: &Lab<'_>) {
+    lab.kernel(3, 100, |kernel| {
         let (event, stop) = (kernel.new_event(), Counter::default());
         let late = Counter::default();
         let workers = [60, 50].map(|priority| {
@@ -68,9 +65,8 @@ fn s2_two_that_wake_together_get_a_cpu_each() {
 }
 
 /// S3: threads of one level share by quanta, whoever wakes and preempts them in between.
-#[test]
-fn s3_a_preempted_thread_keeps_the_rest_of_its_quantum_and_no_more() {
-    for_seeds(1, 0..20, |kernel| {
+fn s3_a_preempted_thread_keeps_the_rest_of_its_quantum_and_no_more(lab: &Lab<'_>) {
+    lab.kernel(1, 20, |kernel| {
         let stop = Counter::default();
         let shares = [(); 2].map(|()| Counter::default());
         let threads = shares.clone().map(|share| {
@@ -95,9 +91,8 @@ fn s3_a_preempted_thread_keeps_the_rest_of_its_quantum_and_no_more() {
 }
 
 /// S3: one that used its quantum up goes to the end of its level.
-#[test]
-fn s3_threads_of_a_level_take_turns() {
-    for_seeds(2, 0..20, |kernel| {
+fn s3_threads_of_a_level_take_turns(lab: &Lab<'_>) {
+    lab.kernel(2, 20, |kernel| {
         let stop = Counter::default();
         let shares = [(); 5].map(|()| Counter::default());
         let threads = shares.clone().map(|share| {
@@ -119,9 +114,8 @@ fn s3_threads_of_a_level_take_turns() {
 }
 
 /// A less important thread never runs while a more important one wants the only CPU.
-#[test]
-fn the_less_important_wait() {
-    for_seeds(1, 0..50, |kernel| {
+fn the_less_important_wait(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         let low = Counter::default();
         let mine = low.clone();
         let thread = spawn(kernel, "low", 10, move |_| _ = mine.add());
@@ -133,9 +127,8 @@ fn the_less_important_wait() {
 }
 
 /// An owner whose push ends gives way at once.
-#[test]
-fn lowering_a_running_thread_lets_a_better_one_in() {
-    for_seeds(1, 0..50, |kernel| {
+fn lowering_a_running_thread_lets_a_better_one_in(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         let runs = Counter::default();
         let theirs = runs.clone();
         let other = spawn(kernel, "other", 50, move |_| _ = theirs.add());
@@ -145,4 +138,14 @@ fn lowering_a_running_thread_lets_a_better_one_in() {
         kernel.current().set_priority(kernel, band::KERNEL);
         other.join(kernel);
     });
+}
+
+table! {
+    the_most_important_thread_runs_first,
+    s2_a_waking_thread_preempts_the_least_important_cpu,
+    s2_two_that_wake_together_get_a_cpu_each,
+    s3_a_preempted_thread_keeps_the_rest_of_its_quantum_and_no_more,
+    s3_threads_of_a_level_take_turns,
+    the_less_important_wait,
+    lowering_a_running_thread_lets_a_better_one_in,
 }

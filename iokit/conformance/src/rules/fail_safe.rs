@@ -1,9 +1,9 @@
 //! The fail-safe (S6): one real-time or fixed thread that runs away does not take the machine with it.
 
+use crate::prelude::*;
 use mach::{FAIL_SAFE_800_QUANTA, FAIL_SAFE_MODERN, KernelRef, Policy, QUANTUM, band};
-use sim::harness::for_seeds;
 
-use super::{Counter, compute, hog, spawn, spawn_as};
+use crate::threads::{Counter, compute, hog, spawn, spawn_as};
 
 const REAL_TIME: (u8, Policy) = (band::REAL_TIME, Policy::RealTime { deadline: 5 });
 const FIXED: (u8, Policy) = (70, Policy::Fixed);
@@ -28,17 +28,15 @@ fn user_runs_beside(kernel: &KernelRef, runaway: (u8, Policy)) -> u64 {
     took
 }
 
-#[test]
-fn s6_a_real_time_thread_that_never_blocks_is_demoted_after_a_second() {
-    for_seeds(1, 0..3, |kernel| {
+fn s6_a_real_time_thread_that_never_blocks_is_demoted_after_a_second(lab: &Lab<'_>) {
+    lab.kernel(1, 3, |kernel| {
         let took = user_runs_beside(kernel, REAL_TIME);
         assert!((FAIL_SAFE_MODERN..FAIL_SAFE_MODERN + 4 * QUANTUM).contains(&took), "{took} ns");
     });
 }
 
-#[test]
-fn s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule() {
-    for_seeds(1, 0..1, |kernel| {
+fn s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule(lab: &Lab<'_>) {
+    lab.kernel(1, 1, |kernel| {
         kernel.set_fail_safe(FAIL_SAFE_800_QUANTA);
         let took = user_runs_beside(kernel, FIXED);
         assert_eq!(FAIL_SAFE_800_QUANTA, 8_000_000_000);
@@ -47,10 +45,9 @@ fn s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule() {
 }
 
 /// IOKit knows the era, and sets the limit.
-#[test]
-fn s6_the_era_says_which() {
+fn s6_the_era_says_which(lab: &Lab<'_>) {
     for (era, demotions) in [("era=10.5", 0), ("era=modern", 1)] {
-        for_seeds(1, 0..1, move |kernel| {
+        lab.kernel(1, 1, move |kernel| {
             let kit = iokit::IoKit::new(kernel, &iokit::BootArgs::parse(era));
             let stop = Counter::default();
             let runaway = hog(kernel, FIXED, &stop);
@@ -64,9 +61,8 @@ fn s6_the_era_says_which() {
 }
 
 /// Being preempted is not blocking: the time adds up.
-#[test]
-fn s6_preemption_does_not_start_the_time_again() {
-    for_seeds(1, 0..10, |kernel| {
+fn s6_preemption_does_not_start_the_time_again(lab: &Lab<'_>) {
+    lab.kernel(1, 10, |kernel| {
         kernel.set_fail_safe(SOON);
         let stop = Counter::default();
         let runaway = hog(kernel, FIXED, &stop);
@@ -80,9 +76,8 @@ fn s6_preemption_does_not_start_the_time_again() {
 }
 
 /// A thread that blocks now and then keeps its policy however much it computes.
-#[test]
-fn s6_blocking_starts_the_time_again() {
-    for_seeds(1, 0..10, |kernel| {
+fn s6_blocking_starts_the_time_again(lab: &Lab<'_>) {
+    lab.kernel(1, 10, |kernel| {
         kernel.set_fail_safe(SOON);
         let busy = spawn_as(kernel, "busy", FIXED, |kernel| {
             for _ in 0..20 {
@@ -98,9 +93,8 @@ fn s6_blocking_starts_the_time_again() {
 }
 
 /// Restored when twice the time has passed: while it computes, while it waits in a run queue, and while it is blocked.
-#[test]
-fn s6_a_demoted_thread_is_restored() {
-    for_seeds(1, 0..3, |kernel| {
+fn s6_a_demoted_thread_is_restored(lab: &Lab<'_>) {
+    lab.kernel(1, 3, |kernel| {
         kernel.set_fail_safe(SOON);
         kernel.current().set_priority(kernel, 120);
         let (stop, sleep) = (Counter::default(), kernel.new_event());
@@ -137,12 +131,11 @@ fn s6_a_demoted_thread_is_restored() {
 }
 
 /// An owner that was demoted still gets what waiters push (S7).
-#[test]
-fn s6_a_demoted_owner_is_pushed() {
-    for_seeds(1, 0..3, |kernel| {
+fn s6_a_demoted_owner_is_pushed(lab: &Lab<'_>) {
+    lab.kernel(1, 3, |kernel| {
         kernel.set_fail_safe(SOON);
         let stop = Counter::default();
-        let lock = std::sync::Arc::new(mach::RecursiveLock::new(kernel));
+        let lock = crate::sync::Arc::new(mach::RecursiveLock::new(kernel));
         let (theirs, until) = (lock.clone(), stop.clone());
         let owner = spawn_as(kernel, "owner", FIXED, move |kernel| {
             theirs.lock(kernel);
@@ -163,12 +156,22 @@ fn s6_a_demoted_owner_is_pushed() {
     });
 }
 
-#[test]
-fn s6_idle_threads_may_run_for_ever() {
-    for_seeds(2, 0..2, |kernel| {
+fn s6_idle_threads_may_run_for_ever(lab: &Lab<'_>) {
+    lab.kernel(2, 2, |kernel| {
         kernel.delay(3 * FAIL_SAFE_MODERN);
         let idle: Vec<_> = kernel.statistics().threads.into_iter().filter(|t| t.base == band::IDLE).collect();
         assert_eq!(idle.len(), 2);
         assert!(idle.iter().all(|t| t.demotions == 0 && t.times.running > 2 * FAIL_SAFE_MODERN), "{idle:?}");
     });
+}
+
+table! {
+    s6_a_real_time_thread_that_never_blocks_is_demoted_after_a_second,
+    s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule,
+    s6_the_era_says_which,
+    s6_preemption_does_not_start_the_time_again,
+    s6_blocking_starts_the_time_again,
+    s6_a_demoted_thread_is_restored,
+    s6_a_demoted_owner_is_pushed,
+    s6_idle_threads_may_run_for_ever,
 }

@@ -1,10 +1,10 @@
 //! Timeshare (S4).
 
+use crate::prelude::*;
+use crate::sync::Arc;
 use mach::{KernelRef, Policy, QUANTUM, Thread, band, policy::TICK};
-use sim::harness::for_seeds;
-use std::sync::Arc;
 
-use super::{Counter, compute, hog, spawn, spawn_as};
+use crate::threads::{Counter, compute, hog, spawn, spawn_as};
 
 const USER: (u8, Policy) = (band::DEFAULT, Policy::Timeshare);
 
@@ -12,9 +12,8 @@ fn usage(kernel: &KernelRef, thread: &Thread) -> u64 {
     thread.statistics(kernel).usage
 }
 
-#[test]
-fn s4_priority_does_not_sink_while_there_are_cpus_enough() {
-    for_seeds(2, 0..8, |kernel| {
+fn s4_priority_does_not_sink_while_there_are_cpus_enough(lab: &Lab<'_>) {
+    lab.kernel(2, 8, |kernel| {
         // This thread blocks in `join` while they wait: then two compute, on two CPUs.
         let alone = [(); 2].map(|()| {
             spawn_as(kernel, "alone", USER, |kernel| {
@@ -33,9 +32,8 @@ fn s4_priority_does_not_sink_while_there_are_cpus_enough() {
     });
 }
 
-#[test]
-fn s4_priority_sinks_with_usage_while_threads_compete() {
-    for_seeds(1, 0..10, |kernel| {
+fn s4_priority_sinks_with_usage_while_threads_compete(lab: &Lab<'_>) {
+    lab.kernel(1, 10, |kernel| {
         let stop = Counter::default();
         let hogs = [(); 2].map(|()| hog(kernel, USER, &stop));
         kernel.delay(4 * TICK);
@@ -50,9 +48,8 @@ fn s4_priority_sinks_with_usage_while_threads_compete() {
 }
 
 /// What the formula says of threads that wait in their run queue. With this thread, which makes them wait when it wakes, they are three or four.
-#[test]
-fn s4_priority_is_base_less_shifted_usage() {
-    for_seeds(1, 0..10, |kernel| {
+fn s4_priority_is_base_less_shifted_usage(lab: &Lab<'_>) {
+    lab.kernel(1, 10, |kernel| {
         let stop = Counter::default();
         let hogs = [(); 3].map(|()| hog(kernel, USER, &stop));
         for _ in 0..30 {
@@ -71,9 +68,11 @@ fn s4_priority_is_base_less_shifted_usage() {
     });
 }
 
-#[test]
-fn s4_usage_ages_by_five_eighths_a_tick() {
-    for_seeds(1, 0..8, |kernel| {
+fn s4_usage_ages_by_five_eighths_a_tick(lab: &Lab<'_>) {
+    lab.kernel(1, 8, |kernel| {
+        // Ticks are at multiples of their length.
+        let start = kernel.now().next_multiple_of(TICK);
+        kernel.sleep_until(start);
         let (go, stop) = (kernel.new_event(), Counter::default());
         let other = hog(kernel, USER, &stop);
         let sleeper = spawn_as(kernel, "sleeper", USER, move |kernel| {
@@ -81,11 +80,11 @@ fn s4_usage_ages_by_five_eighths_a_tick() {
             kernel.assert_wait(go, mach::WaitMode::Uninterruptible, None);
             kernel.block();
         });
-        kernel.delay(TICK - 1_000_000);
+        kernel.sleep_until(start + TICK - 1_000_000);
         let mut wanted = usage(kernel, &sleeper);
         assert!(wanted >= QUANTUM, "{wanted} ns, by a thread that had to compete");
         for tick in 1..=6 {
-            kernel.sleep_until(tick * TICK + 2_000_000);
+            kernel.sleep_until(start + tick * TICK + 2_000_000);
             wanted = wanted * 5 / 8;
             assert_eq!(usage(kernel, &sleeper), wanted, "tick {tick}");
         }
@@ -97,9 +96,8 @@ fn s4_usage_ages_by_five_eighths_a_tick() {
 }
 
 /// Who mostly sleeps gets the CPU at once, from those of the same base who do not.
-#[test]
-fn s4_an_interactive_thread_preempts_those_who_compute() {
-    for_seeds(1, 0..5, |kernel| {
+fn s4_an_interactive_thread_preempts_those_who_compute(lab: &Lab<'_>) {
+    lab.kernel(1, 5, |kernel| {
         let stop = Counter::default();
         let hogs = [(); 3].map(|()| hog(kernel, USER, &stop));
         kernel.delay(3 * TICK);
@@ -119,9 +117,8 @@ fn s4_an_interactive_thread_preempts_those_who_compute() {
 }
 
 /// A base a few levels lower is a smaller share, not none.
-#[test]
-fn s4_the_less_important_are_not_starved() {
-    for_seeds(1, 0..4, |kernel| {
+fn s4_the_less_important_are_not_starved(lab: &Lab<'_>) {
+    lab.kernel(1, 4, |kernel| {
         let stop = Counter::default();
         let high = hog(kernel, USER, &stop);
         let low = hog(kernel, (band::DEFAULT - 6, Policy::Timeshare), &stop);
@@ -135,9 +132,8 @@ fn s4_the_less_important_are_not_starved() {
 }
 
 /// One that waited through many ticks while fixed threads had all CPUs comes back to its base.
-#[test]
-fn s4_waiting_in_the_run_queue_lifts_again() {
-    for_seeds(1, 0..4, |kernel| {
+fn s4_waiting_in_the_run_queue_lifts_again(lab: &Lab<'_>) {
+    lab.kernel(1, 4, |kernel| {
         let (stop, free) = (Counter::default(), Counter::default());
         let sunk = [(); 3].map(|()| hog(kernel, USER, &stop));
         kernel.delay(3 * TICK);
@@ -155,9 +151,8 @@ fn s4_waiting_in_the_run_queue_lifts_again() {
 }
 
 /// S7 goes before S4: whoever holds what a work loop wants does not sink meanwhile.
-#[test]
-fn s4_a_push_holds_however_far_the_owner_sinks() {
-    for_seeds(1, 0..5, |kernel| {
+fn s4_a_push_holds_however_far_the_owner_sinks(lab: &Lab<'_>) {
+    lab.kernel(1, 5, |kernel| {
         let stop = Counter::default();
         let lock = Arc::new(mach::RecursiveLock::new(kernel));
         let (theirs, until) = (lock.clone(), stop.clone());
@@ -180,4 +175,15 @@ fn s4_a_push_holds_however_far_the_owner_sinks() {
         owner.join(kernel);
         other.join(kernel);
     });
+}
+
+table! {
+    s4_priority_does_not_sink_while_there_are_cpus_enough,
+    s4_priority_sinks_with_usage_while_threads_compete,
+    s4_priority_is_base_less_shifted_usage,
+    s4_usage_ages_by_five_eighths_a_tick,
+    s4_an_interactive_thread_preempts_those_who_compute,
+    s4_the_less_important_are_not_starved,
+    s4_waiting_in_the_run_queue_lifts_again,
+    s4_a_push_holds_however_far_the_owner_sinks,
 }

@@ -1,18 +1,17 @@
 //! Real time (S5): the earliest deadline within a level.
 
+use crate::prelude::*;
+use crate::sync::Arc;
 use mach::{Policy, QUANTUM, SpinLock, WaitMode, band};
-use sim::harness::for_seeds;
-use std::sync::Arc;
 
-use super::{Counter, hog, spawn_as};
+use crate::threads::{Counter, hog, spawn_as};
 
 fn due(deadline: u64) -> (u8, Policy) {
     (band::REAL_TIME, Policy::RealTime { deadline })
 }
 
-#[test]
-fn s5_the_earliest_deadline_of_a_level_goes_first_and_equals_in_order() {
-    for_seeds(1, 0..50, |kernel| {
+fn s5_the_earliest_deadline_of_a_level_goes_first_and_equals_in_order(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         let order = Arc::new(SpinLock::new(Vec::new()));
         let boss = kernel.current();
         boss.set_priority(kernel, 120);
@@ -39,9 +38,8 @@ fn s5_the_earliest_deadline_of_a_level_goes_first_and_equals_in_order() {
     });
 }
 
-#[test]
-fn s5_a_waking_thread_with_an_earlier_deadline_preempts_a_later_one() {
-    for_seeds(1, 0..50, |kernel| {
+fn s5_a_waking_thread_with_an_earlier_deadline_preempts_a_later_one(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         let (stop, event) = (Counter::default(), kernel.new_event());
         let boss = kernel.current();
         boss.set_priority(kernel, 120);
@@ -66,9 +64,8 @@ fn s5_a_waking_thread_with_an_earlier_deadline_preempts_a_later_one() {
     });
 }
 
-#[test]
-fn s5_a_new_deadline_moves_a_thread_in_its_queue() {
-    for_seeds(1, 0..50, |kernel| {
+fn s5_a_new_deadline_moves_a_thread_in_its_queue(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         let order = Arc::new(SpinLock::new(Vec::new()));
         let boss = kernel.current();
         boss.set_priority(kernel, 120);
@@ -82,4 +79,10 @@ fn s5_a_new_deadline_moves_a_thread_in_its_queue() {
         threads.iter().for_each(|thread| thread.join(kernel));
         assert_eq!(*order.lock(kernel), ['c', 'b', 'a']);
     });
+}
+
+table! {
+    s5_the_earliest_deadline_of_a_level_goes_first_and_equals_in_order,
+    s5_a_waking_thread_with_an_earlier_deadline_preempts_a_later_one,
+    s5_a_new_deadline_moves_a_thread_in_its_queue,
 }

@@ -1,10 +1,10 @@
 //! Priority push (S7): who waits for a lock lends its priority to who holds it.
 
+use crate::prelude::*;
+use crate::sync::Arc;
 use mach::{KernelRef, RecursiveLock, Thread, WaitEvent, WaitMode, band};
-use sim::harness::for_seeds;
-use std::sync::Arc;
 
-use super::spawn;
+use crate::threads::{compute, spawn};
 
 /// Long enough for any thread to get where it is going, however much the chooser stalls its CPU.
 const SETTLE: u64 = 10_000_000;
@@ -38,9 +38,8 @@ fn lock(kernel: &KernelRef) -> Lock {
     Arc::new(RecursiveLock::new(kernel))
 }
 
-#[test]
-fn s7_push_goes_through_a_chain_and_is_capped() {
-    for_seeds(2, 0..100, |kernel| {
+fn s7_push_goes_through_a_chain_and_is_capped(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (a, b, c) = (lock(kernel), lock(kernel), lock(kernel));
         let go = kernel.new_event();
         let low = holder(kernel, 10, &[&a], Some(go), &[0]);
@@ -60,9 +59,8 @@ fn s7_push_goes_through_a_chain_and_is_capped() {
 }
 
 /// Released out of order, each lock takes back its own push and no other.
-#[test]
-fn pushes_undo_themselves_in_any_order() {
-    for_seeds(2, 0..100, |kernel| {
+fn pushes_undo_themselves_in_any_order(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (a, b) = (lock(kernel), lock(kernel));
         let go = kernel.new_event();
         let owner = holder(kernel, 10, &[&a, &b], Some(go), &[0, 1]);
@@ -79,9 +77,8 @@ fn pushes_undo_themselves_in_any_order() {
     });
 }
 
-#[test]
-fn whoever_gets_the_lock_inherits_its_waiters() {
-    for_seeds(2, 0..100, |kernel| {
+fn whoever_gets_the_lock_inherits_its_waiters(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (a, go) = (lock(kernel), kernel.new_event());
         let first = holder(kernel, 10, &[&a], Some(go), &[0]);
         let second = holder(kernel, 30, &[&a], Some(go), &[0]);
@@ -103,9 +100,8 @@ fn whoever_gets_the_lock_inherits_its_waiters() {
 }
 
 /// A waiter whose own priority rises later pushes more, and moves up among the waiters.
-#[test]
-fn a_push_follows_a_change_of_priority() {
-    for_seeds(2, 0..100, |kernel| {
+fn a_push_follows_a_change_of_priority(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
         let (a, go) = (lock(kernel), kernel.new_event());
         let owner = holder(kernel, 10, &[&a], Some(go), &[0]);
         let first = holder(kernel, 30, &[&a], Some(go), &[0]);
@@ -127,18 +123,17 @@ fn a_push_follows_a_change_of_priority() {
 }
 
 /// The classic: a thread of middling priority that computes must not keep a low owner from a high waiter.
-#[test]
-fn no_inversion_by_a_thread_in_between() {
-    for_seeds(1, 0..50, |kernel| {
+fn no_inversion_by_a_thread_in_between(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         let a = lock(kernel);
         let theirs = a.clone();
         let low = spawn(kernel, "low", 10, move |kernel| {
             theirs.lock(kernel);
-            super::compute(kernel, 2_000_000);
+            compute(kernel, 2_000_000);
             theirs.unlock(kernel);
         });
         kernel.delay(1_000_000);
-        let hog = spawn(kernel, "hog", 40, |kernel| super::compute(kernel, 500_000_000));
+        let hog = spawn(kernel, "hog", 40, |kernel| compute(kernel, 500_000_000));
         let start = kernel.now();
         a.lock(kernel);
         assert!(kernel.now() < start + 50_000_000, "waited {} ns", kernel.now() - start);
@@ -146,4 +141,12 @@ fn no_inversion_by_a_thread_in_between() {
         low.join(kernel);
         hog.join(kernel);
     });
+}
+
+table! {
+    s7_push_goes_through_a_chain_and_is_capped,
+    pushes_undo_themselves_in_any_order,
+    whoever_gets_the_lock_inherits_its_waiters,
+    a_push_follows_a_change_of_priority,
+    no_inversion_by_a_thread_in_between,
 }
