@@ -111,6 +111,7 @@ impl Guest<'_> {
     fn forget(&self) {
         self.kernel.forget_lock_orders();
         self.kernel.set_fail_safe(FAIL_SAFE_MODERN);
+        self.kernel.set_priority_push(true);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod data_queue;
 pub mod fail_safe;
 pub mod gate;
 pub mod gate_eras;
+pub mod interest;
 pub mod interrupt;
 pub mod kernel_interrupts;
 pub mod kernel_locks;
@@ -23,6 +24,7 @@ pub mod order;
 pub mod order_again;
 pub mod order_more;
 pub mod overstay;
+pub mod overstay_time;
 pub mod passes;
 pub mod phases;
 pub mod planes;
@@ -49,6 +51,7 @@ pub(crate) const ALL: &[&[Test]] = &[
     passes::TESTS,
     gate::TESTS,
     overstay::TESTS,
+    overstay_time::TESTS,
     sources::TESTS,
     interrupt::TESTS,
     lines::TESTS,
@@ -63,6 +66,7 @@ pub(crate) const ALL: &[&[Test]] = &[
     matching::TESTS,
     matching_steps::TESTS,
     life_cycle::TESTS,
+    interest::TESTS,
     state::TESTS,
     user_client::TESTS,
     async_results::TESTS,

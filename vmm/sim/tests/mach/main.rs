@@ -1,6 +1,7 @@
 //! The portable kernel on the simulated machine: what needs the simulator, and what no rule names. The rules' own tests are in the crate `conformance`.
 
 mod interrupts;
+mod inversion;
 mod lock_order;
 mod locks;
 mod log;

@@ -16,6 +16,7 @@ mod report;
 mod resident;
 mod start;
 mod stop;
+mod terminate;
 
 use crate::cli::BenchArgs;
 use crate::exit::{Exit, Failure};
@@ -34,6 +35,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { what: "start to verdict", figures: &["start-to-verdict"], measure: start::measure },
     Step { what: "gate", figures: &["run-action"], measure: gate::measure },
+    Step { what: "termination", figures: &["terminate"], measure: terminate::measure },
     Step { what: "cycles", figures: &["cycles"], measure: cycles::measure },
     Step {
         what: "interrupts in the simulator",
