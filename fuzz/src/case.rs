@@ -135,7 +135,7 @@ impl Device {
         let clients = u32::from(self.load & 3);
         if clients > 0 {
             let depth = u32::from(self.load >> 2 & 7) + 1;
-            plan.loads.push(Load { device: name.clone(), clients, depth, span, marks: Default::default() });
+            plan.loads.push(Load { device: name.clone(), clients, depth, tasks: false, span, marks: Default::default() });
         }
         plan.plugs.push(Plug { name, model: model.into(), slot: SLOTS[index], options, span, marks });
     }

@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod hostile;
 mod x86;
 
 use alloc::boxed::Box;
@@ -28,9 +29,12 @@ use x86::pci::ConfigSpace;
 use x86::stack::Stack;
 use x86::time::Timer;
 use x86::{
-    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, serial, smp,
-    time,
+    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, ring3, serial,
+    smp, time,
 };
+
+/// The user programs, which the image's build script builds first.
+static USER_IMAGE: &[u8] = include_bytes!(env!("WORKGATE_USER_IMAGE"));
 
 /// Where the local APICs are if no table tells.
 const USUAL_LOCAL_APIC: u64 = 0xfee0_0000;
@@ -68,6 +72,7 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     percpu::block(0).set_stacks(idle, traps);
     descriptors::init_idt();
     descriptors::load(0, traps);
+    cpu::separate_user_mode();
     let early = Box::new(Early { began, acpi, command_line, map: info.memory, layout });
     // SAFETY: the stack is fresh; what the boot stack holds is copied or handed over.
     unsafe { context::continue_on(idle, start_kernel, Box::into_raw(early) as usize) }
@@ -138,8 +143,14 @@ extern "C" fn start_kernel(early: usize) -> ! {
     }));
     let kernel = Kernel::new(machine);
     guest::set_kernel(kernel.clone());
+    match mach::task::Image::from_elf(USER_IMAGE) {
+        Ok(image) => kernel.set_user_program(mach::task::Program::Image(Arc::new(image))),
+        Err(error) => panic!("the user programs: {error}"),
+    }
     let arguments = BootArgs::parse(&early.command_line);
     let crash = option(line, "crash").map(String::from);
+    let hostile = option(line, "hostile").and_then(number);
+    let tries_ring_3 = option(line, "ring3").is_some();
     drop(early);
     kernel.first_thread(move |kernel| {
         kernel.trace(Event::new(Kind::FirstThread));
@@ -148,6 +159,12 @@ extern "C" fn start_kernel(early: usize) -> ! {
         }
         if let Some(rules) = rules {
             return carry_out(kernel, rules);
+        }
+        if tries_ring_3 {
+            ring3::report(kernel);
+        }
+        if let Some(count) = hostile {
+            hostile::run(kernel, count);
         }
         iokit::boot_with(kernel, &arguments, outside_drivers);
     });

@@ -63,6 +63,14 @@ pub fn image(elf: &[u8], table: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(write(header.e_entry(endian), &segments))
 }
 
+/// The user image: segments of `elf`, and nothing else.
+pub fn user(elf: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let header = FileHeader64::<Endianness>::parse(elf)?;
+    let endian = header.endian()?;
+    let segments = segments(header.program_headers(endian, elf)?, endian, elf)?;
+    Ok(write(header.e_entry(endian), &segments))
+}
+
 fn segments<'a>(
     headers: &[ProgramHeader64<Endianness>],
     endian: Endianness,

@@ -8,18 +8,23 @@ use std::path::{Path, PathBuf};
 use crate::{compile, finish, outside, symbols};
 
 /// What the image is made from, below the workspace's root.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 18] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "guest-kernel/Cargo.toml",
     "guest-kernel/link.ld",
+    "guest-kernel/abi/Cargo.toml",
+    "guest-kernel/abi/src",
     "guest-kernel/src",
     "guest-kernel/image/build",
     "guest-kernel/mach/Cargo.toml",
     "guest-kernel/mach/src",
     "guest-kernel/trace/Cargo.toml",
     "guest-kernel/trace/src",
+    "guest-kernel/user/Cargo.toml",
+    "guest-kernel/user/link.ld",
+    "guest-kernel/user/src",
     "iokit/Cargo.toml",
     "iokit/src",
 ];
@@ -37,12 +42,25 @@ pub fn build(depth: usize, features: &str, more: &[&str], outside: bool) -> Resu
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }
     let driver = if outside { outside::driver()? } else { None };
-    let kernel = compile::kernel(root, &out, features, driver.as_deref())?;
+    let user = finish_user(&compile::user(root, &out)?, &out)?;
+    let kernel = compile::kernel(root, &out, features, driver.as_deref(), &user)?;
     finish_image(&kernel, &out)
 }
 
+fn finish_user(program: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let bytes = read(program)?;
+    let image = out.join("workgate-user.elf");
+    fs::write(&image, finish::user(&bytes)?)?;
+    fs::write(out.join("workgate-user.debug"), bytes)?;
+    Ok(image)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
 fn finish_image(kernel: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    let bytes = fs::read(kernel).map_err(|error| format!("{}: {error}", kernel.display()))?;
+    let bytes = read(kernel)?;
     let table = symbols::encode(&borrow(&finish::functions(&bytes)?));
     let image = finish::image(&bytes, &table)?;
     fs::write(out.join("workgate-guest.elf"), image)?;

@@ -6,7 +6,8 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use mach::seam::{
-    Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, TIMER_VECTOR, ThreadId, Width,
+    Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, SpaceId, TIMER_VECTOR, ThreadId,
+    UserAccess, UserExit, UserRegisters, Width,
 };
 use trace::Event;
 use trace::ring::COMMAND_VECTOR;
@@ -16,7 +17,7 @@ use super::dma::DmaMemory;
 use super::leap::{Found, Leap};
 use super::pci::{self, ConfigSpace};
 use super::time::Timer;
-use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial};
+use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial, space, user};
 
 /// What the machine consists of, once it is up.
 #[derive(Debug)]
@@ -66,6 +67,11 @@ fn kernel() -> Option<&'static mach::KernelRef> {
 /// An interrupt was taken: true = call [`preempt`] on the interrupted thread's stack.
 pub fn interrupt(vector: u8) -> bool {
     if vector == apic::SPURIOUS_VECTOR {
+        return false;
+    }
+    if vector == space::LEAVE_VECTOR {
+        space::leave_dead();
+        apic::end_of_interrupt();
         return false;
     }
     if let Some(guest) = guest() {
@@ -325,5 +331,39 @@ impl Machine for Guest {
 
     fn line_mask(&self, gsi: u32, masked: bool) {
         ioapic::mask(gsi, masked);
+    }
+
+    fn has_user_mode(&self) -> bool {
+        true
+    }
+
+    fn space_create(&self) -> Result<SpaceId, OutOfMemory> {
+        space::create()
+    }
+
+    fn space_destroy(&self, space: SpaceId) {
+        space::destroy(space);
+    }
+
+    fn space_enter(
+        &self,
+        space: SpaceId,
+        address: u64,
+        frame: u64,
+        access: UserAccess,
+    ) -> Result<(), OutOfMemory> {
+        space::get(&space).enter(address, frame, access)
+    }
+
+    fn space_remove(&self, space: SpaceId, address: u64, pages: u64) {
+        space::get(&space).remove(address, pages);
+    }
+
+    fn user_run(&self, space: SpaceId, registers: &mut UserRegisters) -> UserExit {
+        user::run(space, registers)
+    }
+
+    fn user_recall(&self, thread: ThreadId) {
+        user::recall(thread);
     }
 }

@@ -73,6 +73,13 @@ kinds! {
     /// The handler of vector `arg` returned.
     InterruptEnd = 21, "irq.exit";
 
+    /// Task `object` was made with name `text`.
+    TaskStart = 24, "task.start";
+    /// Task `object` is being terminated; `text` = its name.
+    TaskEnd = 25, "task.end";
+    /// A thread of task `object` raised exception `other` (`EXC_…`) at address `arg`; `text` = the task's name.
+    TaskException = 26, "task.exception";
+
     /// The gate of work loop `object` (registry id of its owner) was closed by `thread`, first level.
     GateClose = 32, "gate.close";
     /// The gate of work loop `object` was opened, last level.

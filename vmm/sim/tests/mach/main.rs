@@ -5,10 +5,18 @@ mod inversion;
 mod lock_order;
 mod locks;
 mod log;
+mod messages;
+mod ports;
+mod preemption;
 mod round_robin;
 mod rw_lock;
 mod statistics;
+mod tasks;
 mod threads;
+mod vm;
 mod waiting;
+
+#[path = "../user/mod.rs"]
+mod user;
 
 use conformance::threads::{Counter, compute, hog, spawn};
