@@ -8,7 +8,7 @@ use devices::fault::plan::Plan;
 use explore::campaign::{self, Changes, Options, Random, Summary, Tasks};
 use explore::exhaustive::Exhaustive;
 use explore::matrix::{Matrix, Placed};
-use explore::removal::{Company, Removals, Wanted};
+use explore::removal::{Company, Injection, Removals, Wanted, Way};
 use explore::shrink::Failing;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -99,7 +99,8 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
 fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
     let depth = args.depth;
     Ok(if args.removal.is_some() {
-        let wanted = Wanted { every: args.every, pairs: args.pairs, horizon: args.horizon };
+        let (every, pairs, eject) = (args.every, args.pairs, args.eject);
+        let wanted = Wanted { every, pairs, eject, horizon: args.horizon };
         Work::Removal(Removals::new(plan, wanted).map_err(Failure::request)?)
     } else {
         match args.chooser {
@@ -164,10 +165,15 @@ fn describe(
         }
         Work::Removal(removals) => format!(
             "removal at {} of {} events in the first {} of the reference run{}",
-            removals.injections.iter().filter(|i| i.company == Company::Alone).count(),
+            alone(removals),
             removals.events,
             verdict::time(removals.horizon),
-            if args.pairs { ", alone and in company" } else { "" },
+            match (args.eject, args.pairs) {
+                (false, false) => "",
+                (false, true) => ", alone and in company",
+                (true, false) => ", by surprise and in order",
+                (true, true) => ", by surprise and in order, alone and in company",
+            },
         ),
     };
     let bound = match (runs, end) {
@@ -176,6 +182,12 @@ fn describe(
         (None, None) => String::new(),
     };
     format!("{}: {what}{bound}, {} jobs\n", plan.name, args.jobs())
+}
+
+/// Events at which a card goes.
+fn alone(removals: &Removals) -> usize {
+    let alone = |i: &&Injection| i.company == Company::Alone && i.way == Way::Surprise;
+    removals.injections.iter().filter(alone).count()
 }
 
 /// Runs the campaign; ends it when its time is over.
