@@ -71,13 +71,18 @@ impl Kernel {
         sched.cpus[cpu].promised = if sched.is_idle(cpu) { Rank::NOBODY } else { rank };
         self.cpus[cpu].reschedule.store(false, Ordering::Relaxed);
         self.start_quantum(&mut sched, cpu, &next, now);
-        self.offer_preempted(&mut sched, &current);
+        let left = self.offer_preempted(&mut sched, &current);
         if Arc::ptr_eq(&next, &current) {
             return;
         }
         let unmask = sched.release_masked();
         if self.traced() {
-            self.trace(Event::new(Kind::Dispatch).object(next.id()).other(current.id()));
+            let becomes = match left {
+                RunState::Waiting | RunState::Running => 0,
+                RunState::Runnable => 1,
+                RunState::Dead => 2,
+            };
+            self.trace(Event::new(Kind::Dispatch).object(next.id()).other(current.id()).arg(becomes));
         }
         while next.on_cpu.load(Ordering::Acquire) {
             self.machine().relax();

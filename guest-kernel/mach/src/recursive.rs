@@ -67,6 +67,12 @@ impl RecursiveLock {
     /// As [`RecursiveLock::lock`]; answers the running thread, which is the owner now.
     #[inline]
     pub fn take(&self, kernel: &Kernel) -> ThreadId {
+        self.take_told(kernel, |_| {})
+    }
+
+    /// As [`RecursiveLock::take`]; `waits` is told the owner, if it is another thread, before the wait for it.
+    #[inline]
+    pub fn take_told(&self, kernel: &Kernel, waits: impl FnOnce(ThreadId)) -> ThreadId {
         kernel.machine().point(Point::Lock);
         let me = kernel.thread_id();
         match self.try_lock_as(me) {
@@ -77,6 +83,7 @@ impl RecursiveLock {
                     // Before the wait: a deadlock must not keep its reason to itself.
                     kernel.order_wanted(self.class, me);
                 }
+                waits(self.owner());
                 self.lock_slow(kernel, me);
                 self.took(kernel, me, false);
             }
@@ -200,6 +207,18 @@ impl RecursiveLock {
         mode: WaitMode,
         deadline: Option<u64>,
     ) -> WaitResult {
+        self.sleep_told(kernel, event, mode, deadline, |_| {})
+    }
+
+    /// As [`RecursiveLock::sleep`]; `waits` is told the owner that the lock has to be waited for afterwards, if somebody has it.
+    pub fn sleep_told(
+        &self,
+        kernel: &Kernel,
+        event: WaitEvent,
+        mode: WaitMode,
+        deadline: Option<u64>,
+        waits: impl FnOnce(ThreadId),
+    ) -> WaitResult {
         let asserted = kernel.assert_wait(event, mode, deadline);
         if asserted != WaitResult::Waiting {
             return asserted;
@@ -208,7 +227,7 @@ impl RecursiveLock {
         self.release(kernel);
         kernel.machine().point(Point::Unlock);
         let result = kernel.block();
-        self.lock(kernel);
+        self.take_told(kernel, waits);
         self.depth.store(depth, Ordering::Relaxed);
         result
     }

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use mach::seam::ThreadId;
 use mach::{WaitEvent, WaitMode, WaitResult};
-use trace::Kind;
+use trace::{Event, Kind};
 
 use super::Core;
 use crate::registry::report_with_backtrace;
@@ -30,7 +30,7 @@ impl Core {
     /// Closes the gate, one level more.
     #[inline]
     pub(crate) fn enter(&self) -> Gate<'_> {
-        let thread = self.gate.take(self.kernel());
+        let thread = self.gate.take_told(self.kernel(), |owner| self.waits(owner));
         // The guard first: a thread may be dropped (a simulated machine that ends) at any point from here on.
         let gate = Gate { core: self, thread };
         self.entered();
@@ -46,6 +46,15 @@ impl Core {
         let gate = Gate { core: self, thread };
         self.entered();
         Some(gate)
+    }
+
+    /// Thread `owner` has the gate, and the running one is about to wait for it.
+    #[cold]
+    fn waits(&self, owner: ThreadId) {
+        if self.kernel().traced() {
+            let event = Event::new(Kind::GateWait).object(self.owner).other(owner).slot(self.slot);
+            self.kernel().trace(event);
+        }
     }
 
     #[inline]
@@ -128,7 +137,8 @@ impl Core {
         self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
         self.depth.store(0, Ordering::Relaxed);
-        let result = self.gate.sleep(self.kernel(), event, mode, deadline);
+        let waits = |owner| self.waits(owner);
+        let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
         self.depth.store(depth, Ordering::Relaxed);
         self.slept.store(slept + self.kernel().now().saturating_sub(began), Ordering::Relaxed);
         if self.maximum.load(Ordering::Relaxed) != 0 {

@@ -1,5 +1,6 @@
 //! What an oracle says when a rule is broken.
 
+use crate::threads::ThreadState;
 use serde::Serialize;
 
 /// The rules that the host's oracles check. The guest's own checks name further ones by text.
@@ -114,4 +115,6 @@ pub struct Finding {
     pub message: String,
     /// The last events before it, oldest first.
     pub events: Vec<String>,
+    /// What the threads were doing; of the first finding of its rule and device only.
+    pub threads: Vec<ThreadState>,
 }

@@ -14,6 +14,7 @@ mod names;
 mod order;
 mod removal;
 mod text;
+mod threads;
 mod verdict;
 mod verifier;
 
@@ -23,5 +24,6 @@ pub use ledger::Counts;
 pub use names::Names;
 pub use removal::Removal;
 pub use text::render;
+pub use threads::{ThreadState, Threads};
 pub use verdict::{Ended, Verdict};
 pub use verifier::Verifier;

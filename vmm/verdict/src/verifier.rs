@@ -7,6 +7,7 @@ use crate::level::Level;
 use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
+use crate::threads::Threads;
 use crate::verdict::{Ended, Verdict};
 use devices::fault::plan::{Action, GuestFault, Plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +17,8 @@ use trace::{Event, Kind};
 pub const MAX_FINDINGS: usize = 64;
 /// Events shown with a finding.
 const CONTEXT: usize = 24;
+/// Threads told with a finding.
+const MAX_THREADS: usize = 64;
 /// Fault lines kept.
 const MAX_FAULTS: usize = 4096;
 /// The guest's rule about two classes of locks, `object` and `other`, whose names it announces like those of registry entries.
@@ -31,6 +34,7 @@ pub struct Verifier {
     names: Names,
     ledger: Ledger,
     level: Level,
+    threads: Threads,
     order: Order,
     busy: BTreeSet<(u32, u32)>,
     removals: Vec<Removal>,
@@ -58,6 +62,7 @@ impl Verifier {
             names: Names::default(),
             ledger: Ledger::default(),
             level: Level::default(),
+            threads: Threads::default(),
             order: Order::default(),
             busy: BTreeSet::new(),
             removals: Vec::new(),
@@ -87,6 +92,7 @@ impl Verifier {
     /// Looks at the next event.
     pub fn event(&mut self, event: &Event) {
         self.names.event(event);
+        self.threads.event(event);
         if worth_showing(event.kind) {
             if self.recent.len() == CONTEXT {
                 self.recent.pop_front();
@@ -218,14 +224,17 @@ impl Verifier {
         let events = self.recent.iter().map(|e| self.names.full_line(e)).collect();
         let device = (event.slot != 0).then(|| self.device(event.slot));
         let time = self.names.plan_time(event.time);
-        self.found(Finding { rule: rule.to_owned(), time, device, message, events });
+        self.found(Finding { rule: rule.to_owned(), time, device, message, events, threads: Vec::new() });
     }
 
-    fn found(&mut self, finding: Finding) {
+    fn found(&mut self, mut finding: Finding) {
         self.findings_total += 1;
         let first = self.seen.len() < MAX_FINDINGS
             && self.seen.insert((finding.rule.clone(), finding.device.clone().unwrap_or_default()));
-        // The first of each rule and device always stands; repetitions only while there is room.
+        // The first of each rule and device always stands, with what the threads were doing; repetitions only while there is room.
+        if first {
+            finding.threads = self.threads.describe(&self.names, MAX_THREADS);
+        }
         if first || self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding);
         }
