@@ -5,6 +5,7 @@
 //! each `expect` of the plan held. The oracles run always; a violation is named after the rule it breaks.
 #![forbid(unsafe_code)]
 
+mod checks;
 mod excuse;
 mod expect;
 mod finding;
@@ -15,9 +16,11 @@ mod order;
 mod removal;
 mod text;
 mod threads;
+mod turns;
 mod verdict;
 mod verifier;
 
+pub use checks::{Checked, Checks};
 pub use expect::{Held, time};
 pub use finding::{Finding, Rule};
 pub use ledger::Counts;

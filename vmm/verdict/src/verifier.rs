@@ -1,6 +1,7 @@
 //! The verifier: one event at a time.
 
-use crate::expect;
+use crate::checks::Checks;
+use crate::expect::{self, Shown};
 use crate::finding::{Finding, Rule};
 use crate::ledger::{Entry, Ledger};
 use crate::level::Level;
@@ -8,6 +9,7 @@ use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
 use crate::threads::Threads;
+use crate::turns::Turns;
 use crate::verdict::{Ended, Verdict};
 use devices::fault::plan::{Action, GuestFault, Plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,8 +37,10 @@ pub struct Verifier {
     ledger: Ledger,
     level: Level,
     threads: Threads,
+    checks: Checks,
     order: Order,
     busy: BTreeSet<(u32, u32)>,
+    turns: Turns,
     removals: Vec<Removal>,
     faults: Vec<(u64, String, String)>,
     acted: BTreeSet<(u32, String)>,
@@ -63,8 +67,10 @@ impl Verifier {
             ledger: Ledger::default(),
             level: Level::default(),
             threads: Threads::default(),
+            checks: Checks::default(),
             order: Order::default(),
             busy: BTreeSet::new(),
+            turns: Turns::default(),
             removals: Vec::new(),
             faults: Vec::new(),
             acted: BTreeSet::new(),
@@ -93,6 +99,7 @@ impl Verifier {
     pub fn event(&mut self, event: &Event) {
         self.names.event(event);
         self.threads.event(event);
+        self.checks.event(event);
         if worth_showing(event.kind) {
             if self.recent.len() == CONTEXT {
                 self.recent.pop_front();
@@ -137,6 +144,11 @@ impl Verifier {
                 let message = format!("{who}: its {} took {} ns", event.text_str(), event.arg);
                 self.broken(event, Rule::Overstay.name(), message);
             }
+            Kind::Inversion => {
+                let message = self.names.inversion(event);
+                self.broken(event, Rule::Inversion.name(), message);
+            }
+            Kind::Turn => self.turns.event(event, self.names.plan_time(event.time)),
             Kind::TouchAfterRemoval => {
                 let message =
                     format!("{} touched register {:#x}", self.names.object(event.object), event.arg);
@@ -244,13 +256,17 @@ impl Verifier {
     pub fn finish(mut self, ended: Ended) -> Verdict {
         let ended = self.settle(ended);
         self.judge_end(&ended);
+        self.checks.end();
         let finished = ended == Ended::Done;
-        let expectations: Vec<_> = self
-            .plan
-            .expects
-            .iter()
-            .map(|expect| expect::judge(expect, &self.removals, &self.classes, finished))
-            .collect();
+        let shown = Shown {
+            plan: &self.plan,
+            removals: &self.removals,
+            turns: &self.turns,
+            leaks: &self.classes,
+            finished,
+        };
+        let expectations: Vec<_> =
+            self.plan.expects.iter().map(|expect| expect::judge(expect, &shown)).collect();
         let never_acted = self.never_acted();
         let names: BTreeMap<u32, String> = self.plan.plugs.iter().map(|p| (p.slot, p.name.clone())).collect();
         let name = |slot: u32| names.get(&slot).cloned().unwrap_or_else(|| format!("slot{slot}"));
@@ -267,6 +283,7 @@ impl Verifier {
             findings_total: self.findings_total,
             classes: self.classes,
             never_acted,
+            checks: self.checks,
         }
     }
 

@@ -87,6 +87,9 @@ pub struct RunArgs {
     /// Write the result and the trace into this folder
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it
+    #[arg(long, value_name = "FILE")]
+    pub lcov: Option<PathBuf>,
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
@@ -260,6 +263,9 @@ pub struct ExploreArgs {
     /// Where capsules and findings.jsonl go if something is found
     #[arg(long, value_name = "DIR", default_value = "findings")]
     pub out: PathBuf,
+    /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it
+    #[arg(long, value_name = "FILE")]
+    pub lcov: Option<PathBuf>,
     /// Write the matrix and the bugs as a page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

@@ -129,7 +129,7 @@ impl Hunter for EveryEvent {
             Some(removals) => removals,
             None => {
                 let wanted = Wanted { every: false, pairs: false, eject: true, horizon: EVENTS_HORIZON };
-                let removals = Removals::new(&self.plan, wanted)?;
+                let removals = Removals::of_broken(&self.plan, wanted)?;
                 *executions += removals.runs;
                 self.removals.insert(removals)
             }

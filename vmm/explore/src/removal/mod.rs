@@ -10,6 +10,7 @@ mod reference;
 pub use injection::{Company, Injection, Way, When};
 
 use crate::campaign::{Task, Tasks};
+use crate::cause::Cause;
 use crate::execute;
 use crate::schedule::{Deviation, Schedule};
 use devices::catalogue;
@@ -61,24 +62,33 @@ impl Removals {
     /// # Errors
     /// The plan has no device that can go, or cannot run.
     pub fn new(plan: &Plan, choice: Wanted) -> Result<Self, String> {
-        let base = without_removals(plan, choice.horizon)?;
-        let horizon = base.run_for;
-        let schedule = Schedule::none(0);
-        let mut reference = Reference::default();
-        let run = execute::run(&base, &schedule, &mut |event| reference.event(event))
-            .map_err(|error| error.to_string())?;
-        if let Some(cause) = run.cause {
-            return Err(format!("the reference run, with no removal, breaks {cause} already"));
+        let (base, reference, cause) = look(plan, choice)?;
+        match cause {
+            Some(cause) => Err(format!("the reference run, with no removal, breaks {cause} already")),
+            None => Ok(Self::list(base, &reference, choice)),
         }
+    }
+
+    /// [`Removals::new`] of a plan that may break a rule without any removal.
+    ///
+    /// # Errors
+    /// The plan has no device that can go, or cannot run.
+    pub fn of_broken(plan: &Plan, choice: Wanted) -> Result<Self, String> {
+        let (base, reference, _) = look(plan, choice)?;
+        Ok(Self::list(base, &reference, choice))
+    }
+
+    fn list(base: Plan, reference: &Reference, choice: Wanted) -> Self {
+        let horizon = base.run_for;
         let mut removals = Self { base, injections: Vec::new(), events: 0, horizon, runs: 1 };
         for index in 0..removals.base.plugs.len() {
-            removals.of_guest(index, &reference, choice);
+            removals.of_guest(index, reference, choice);
             removals.of_device(index, choice);
         }
         if choice.pairs {
             removals.pair();
         }
-        Ok(removals)
+        removals
     }
 
     /// Events of the guest, which the trace tells.
@@ -183,6 +193,15 @@ impl Removals {
             _ => Schedule::none(0),
         }
     }
+}
+
+/// The reference run of `plan`: what runs, what happens in it, and what it breaks.
+fn look(plan: &Plan, choice: Wanted) -> Result<(Plan, Reference, Option<Cause>), String> {
+    let base = without_removals(plan, choice.horizon)?;
+    let mut reference = Reference::default();
+    let run = execute::run(&base, &Schedule::none(0), &mut |event| reference.event(event));
+    let cause = run.map_err(|error| error.to_string())?.cause;
+    Ok((base, reference, cause))
 }
 
 impl Tasks for Removals {

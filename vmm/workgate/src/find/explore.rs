@@ -10,6 +10,7 @@ use explore::exhaustive::Exhaustive;
 use explore::matrix::{Matrix, Placed};
 use explore::removal::{Company, Injection, Removals, Wanted, Way};
 use explore::shrink::Failing;
+use explore::teardown::{self, Item};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -52,6 +53,7 @@ struct Document {
     traces: u64,
     states: u64,
     findings: Vec<Bug>,
+    exercised: Vec<Item>,
     matrices: BTreeMap<String, Vec<Placed>>,
 }
 
@@ -72,6 +74,10 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
     if let Some(trouble) = summary.trouble {
         return Err(Failure::request(trouble));
     }
+    let exercised = summary.teardown.items(&plan);
+    if let Some(file) = &args.lcov {
+        super::lcov::write(file, &exercised)?;
+    }
     let bugs = keep(&work, args, &summary, &stop)?;
     let pages: BTreeMap<String, Vec<Placed>> = matrices.iter().map(|(k, m)| (k.clone(), m.cells())).collect();
     if let Some(file) = &args.html {
@@ -87,11 +93,13 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
             traces: summary.traces,
             states: summary.states,
             findings: bugs.clone(),
+            exercised,
             matrices: pages,
         };
         crate::output::println(&crate::run::to_json(&document)?)?;
     } else {
-        crate::output::print(&text(&summary, &matrices, &bugs, stop.load(Ordering::Relaxed)))?;
+        let stopped = stop.load(Ordering::Relaxed);
+        crate::output::print(&text(&summary, &matrices, &exercised, &bugs, stopped))?;
     }
     Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
 }
@@ -273,7 +281,13 @@ fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -
     Ok(bugs)
 }
 
-fn text(summary: &Summary, matrices: &BTreeMap<String, Matrix>, bugs: &[Bug], stopped: bool) -> String {
+fn text(
+    summary: &Summary,
+    matrices: &BTreeMap<String, Matrix>,
+    exercised: &[Item],
+    bugs: &[Bug],
+    stopped: bool,
+) -> String {
     let mut out = String::new();
     for (device, matrix) in matrices {
         // Writing into a string cannot fail.
@@ -288,6 +302,7 @@ fn text(summary: &Summary, matrices: &BTreeMap<String, Matrix>, bugs: &[Bug], st
         summary.states,
         summary.events
     );
+    out.push_str(&teardown::table(exercised, true));
     for bug in bugs {
         _ = writeln!(
             out,

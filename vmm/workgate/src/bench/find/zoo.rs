@@ -14,7 +14,7 @@ macro_rules! plans {
 }
 
 const PLANS: &[(&str, &str)] = plans! {
-    "close-early" "dma-after-free" "double-completion" "filter-lock" "instance-leak" "interrupt-twice"
+    "close-early" "dma-after-free" "double-completion" "filter-lock" "instance-leak" "interrupt-twice" "late-timer"
     "lock-order" "lost-on-error" "lost-wakeup" "never-closes" "over-release" "overstay" "reentry"
     "registry-in-place" "request-list" "sleep-mode" "sleep-off-gate" "timer-outlives"
 };
