@@ -73,8 +73,7 @@ impl RecursiveLock {
     /// As [`RecursiveLock::take`]; `waits` is told the owner, if it is another thread, before the wait for it.
     #[inline]
     pub fn take_told(&self, kernel: &Kernel, waits: impl FnOnce(ThreadId)) -> ThreadId {
-        kernel.machine().point(Point::Lock);
-        let me = kernel.thread_id();
+        let me = kernel.machine().point_of(Point::Lock);
         match self.try_lock_as(me) {
             Some(true) => self.took(kernel, me, true),
             Some(false) => {}
@@ -131,19 +130,24 @@ impl RecursiveLock {
     /// Drops one level; true if it was the last. The caller owns the lock.
     #[inline]
     pub fn unlock(&self, kernel: &Kernel) -> bool {
+        self.unlock_as(kernel, kernel.thread_id())
+    }
+
+    /// As [`RecursiveLock::unlock`] for a caller who knows that it is thread `me`, as [`RecursiveLock::take`] told it.
+    #[inline]
+    pub fn unlock_as(&self, kernel: &Kernel, me: ThreadId) -> bool {
         let depth = self.depth.load(Ordering::Relaxed);
         if depth > 0 {
             self.depth.store(depth - 1, Ordering::Relaxed);
             return false;
         }
-        self.release(kernel);
+        self.release(kernel, me);
         kernel.machine().point(Point::Unlock);
         true
     }
 
     #[inline]
-    fn release(&self, kernel: &Kernel) {
-        let me = kernel.thread_id();
+    fn release(&self, kernel: &Kernel, me: ThreadId) {
         if !self.class.is_none() {
             kernel.order_pop(self.class, me);
         }
@@ -224,7 +228,7 @@ impl RecursiveLock {
             return asserted;
         }
         let depth = self.depth.swap(0, Ordering::Relaxed);
-        self.release(kernel);
+        self.release(kernel, kernel.thread_id());
         kernel.machine().point(Point::Unlock);
         let result = kernel.block();
         self.take_told(kernel, waits);

@@ -84,7 +84,7 @@ impl Core {
             self.trace(Kind::GateOpen, 0);
         }
         self.depth.store(depth, Ordering::Relaxed);
-        self.gate.unlock(self.kernel());
+        self.gate.unlock_as(self.kernel(), thread);
     }
 
     #[inline]
