@@ -81,7 +81,7 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
     let bugs = keep(&work, args, &summary, &stop)?;
     let pages: BTreeMap<String, Vec<Placed>> = matrices.iter().map(|(k, m)| (k.clone(), m.cells())).collect();
     if let Some(file) = &args.html {
-        bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &bugs))?;
+        bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &exercised, &bugs))?;
     }
     if args.json {
         let document = Document {
