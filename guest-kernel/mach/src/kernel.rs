@@ -218,7 +218,7 @@ impl Kernel {
     /// Records an event, if somebody reads the trace.
     #[inline]
     pub fn trace(&self, event: Event) {
-        if self.machine.traced() {
+        if self.traced {
             self.machine.trace(event);
         }
     }

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use mach::seam::ThreadId;
 use mach::{WaitEvent, WaitMode, WaitResult};
-use trace::Kind;
+use trace::{Event, Kind};
 
 use super::Core;
 use super::overstay::Clock;
@@ -31,7 +31,7 @@ impl Core {
     /// Closes the gate, one level more.
     #[inline]
     pub(crate) fn enter(&self) -> Gate<'_> {
-        let thread = self.gate.take(self.kernel());
+        let thread = self.gate.take_told(self.kernel(), |owner| self.waits(owner));
         // The guard first: a thread may be dropped (a simulated machine that ends) at any point from here on.
         let gate = Gate { core: self, thread };
         self.entered();
@@ -53,6 +53,15 @@ impl Core {
     #[inline]
     pub(super) fn is_nested(&self) -> bool {
         self.depth.load(Ordering::Relaxed) > 1
+    }
+
+    /// Thread `owner` has the gate, and the running one is about to wait for it.
+    #[cold]
+    fn waits(&self, owner: ThreadId) {
+        if self.kernel().traced() {
+            let event = Event::new(Kind::GateWait).object(self.owner).other(owner).slot(self.slot);
+            self.kernel().trace(event);
+        }
     }
 
     #[inline]
@@ -82,7 +91,7 @@ impl Core {
             self.trace(Kind::GateOpen, 0);
         }
         self.depth.store(depth, Ordering::Relaxed);
-        self.gate.unlock(self.kernel());
+        self.gate.unlock_as(self.kernel(), thread);
     }
 
     #[inline]
@@ -136,7 +145,8 @@ impl Core {
         self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
         self.depth.store(0, Ordering::Relaxed);
-        let result = self.gate.sleep(self.kernel(), event, mode, deadline);
+        let waits = |owner| self.waits(owner);
+        let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
         self.depth.store(depth, Ordering::Relaxed);
         self.slept.store(slept + before.elapsed(self.kernel()), Ordering::Relaxed);
         if self.maximum.load(Ordering::Relaxed) != 0 {

@@ -9,6 +9,7 @@ mod context;
 mod cycles;
 mod exits;
 mod figures;
+mod find;
 mod gate;
 mod latency;
 mod qemu;
@@ -18,7 +19,7 @@ mod start;
 mod stop;
 mod terminate;
 
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, BenchCommand};
 use crate::exit::{Exit, Failure};
 use context::Context;
 use indicatif::ProgressBar;
@@ -30,6 +31,9 @@ struct Step {
     figures: &'static [&'static str],
     measure: fn(&Context) -> Vec<Row>,
 }
+
+/// Figures of [`find`].
+const FIND_FIGURES: &[&str] = &["find-all", "find-slowest", "find-median", "find-alarms"];
 
 /// In order; the cheap ones first.
 const STEPS: &[Step] = &[
@@ -50,11 +54,15 @@ const STEPS: &[Step] = &[
     },
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
+    Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },
     Step { what: "resident memory", figures: &["resident"], measure: resident::measure },
 ];
 
 /// Measures everything that was asked for and that this host allows, and prints it as it comes.
 pub fn bench(args: &BenchArgs) -> Result<Exit, Failure> {
+    if let Some(BenchCommand::Find(args)) = &args.command {
+        return find::find(args);
+    }
     let steps = wanted(&args.figures)?;
     let context = Context::new()?;
     let progress = ProgressBar::new_spinner();

@@ -4,77 +4,30 @@
 //! same situation again and again; events are alike if site, state of the stack, the events before in the same slot and the load are the same, and
 //! of those that are alike the first is taken, unless all are wanted.
 
+mod injection;
+mod reference;
+
+pub use injection::{Company, Injection, Way, When};
+
 use crate::campaign::{Task, Tasks};
-use crate::coverage::Coverage;
+use crate::cause::Cause;
 use crate::execute;
-use crate::phase::Phase;
 use crate::schedule::{Deviation, Schedule};
 use devices::catalogue;
 use devices::fault::plan::{Action, Expect, Plan, Rule, Span, Trigger};
 use devices::fault::plane::Site;
+use reference::Reference;
 use sim::chooser::{Decision, Kind};
-use std::collections::{BTreeMap, HashSet};
-use trace::Event;
+use std::collections::HashSet;
 
 /// Machine time that a run goes on behind a removal, in nanoseconds: teardown, the card's return, and work again.
-const BEHIND: u64 = 2_000_000;
+pub(crate) const BEHIND: u64 = 2_000_000;
 /// Period in which the card is put back, in nanoseconds of machine time.
 const RETURN: u64 = 400_000;
 /// What every run must show, in nanoseconds: far above what correct drivers need, whatever the schedule.
 const WITHIN: u64 = 1_000_000_000;
 /// Of a device's own site, occurrences that are all taken; from there on every so many.
 const DENSE: u64 = 256;
-
-/// What else happens at the removal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Company {
-    /// Nothing.
-    Alone,
-    /// Interrupts with nothing to say, from the occurrence before on.
-    Interrupt,
-    /// The CPU loses time there, up to its next deadline: a timer falls due, or devices finish, together with the removal. Only for events of the
-    /// guest, whose time is known.
-    Timer,
-}
-
-impl Company {
-    /// The word in reports.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Company::Alone => "alone",
-            Company::Interrupt => "interrupt",
-            Company::Timer => "timer",
-        }
-    }
-}
-
-/// When and where an event of the reference run was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct When {
-    /// Plan time, ns.
-    pub plan: u64,
-    /// Machine time, ns.
-    pub machine: u64,
-    /// CPU.
-    pub cpu: u8,
-}
-
-/// One removal to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Injection {
-    /// Device.
-    pub device: String,
-    /// Site, as plans name it.
-    pub site: String,
-    /// Which occurrence.
-    pub count: u64,
-    /// State of the stack in the reference run, if it is known.
-    pub phase: Option<Phase>,
-    /// When it was in the reference run, if that is known.
-    pub when: Option<When>,
-    /// What else happens.
-    pub company: Company,
-}
 
 /// All removals of a plan.
 #[derive(Clone, Debug)]
@@ -86,6 +39,8 @@ pub struct Removals {
     pub events: u64,
     /// Machine time of the reference run that was looked at, ns.
     pub horizon: u64,
+    /// Runs that it took to make the list.
+    pub runs: u64,
 }
 
 /// What to take.
@@ -95,6 +50,8 @@ pub struct Wanted {
     pub every: bool,
     /// Each removal also with an interrupt, and with a timer.
     pub pairs: bool,
+    /// Each removal also in order.
+    pub eject: bool,
     /// Machine time of the reference run to look at, ns.
     pub horizon: u64,
 }
@@ -105,34 +62,33 @@ impl Removals {
     /// # Errors
     /// The plan has no device that can go, or cannot run.
     pub fn new(plan: &Plan, choice: Wanted) -> Result<Self, String> {
-        let horizon = plan.run_for.min(choice.horizon);
-        let mut base = Plan { run_for: horizon, lines: Vec::new(), ..plan.clone() };
-        base.rules.retain(|rule| !moves_a_card(&rule.action) && !too_late(&rule.trigger, horizon));
-        base.plugs.iter_mut().for_each(|plug| _ = plug.options.remove("absent"));
-        base.expects = vec![
-            Expect::Offline(WITHIN, Span::default()),
-            Expect::Quiet(WITHIN, Span::default()),
-            Expect::NoLeaks(Span::default()),
-        ];
-        if base.plugs.is_empty() {
-            return Err("the plan plugs no device in, so none can be pulled out".to_owned());
+        let (base, reference, cause) = look(plan, choice)?;
+        match cause {
+            Some(cause) => Err(format!("the reference run, with no removal, breaks {cause} already")),
+            None => Ok(Self::list(base, &reference, choice)),
         }
-        let schedule = Schedule::none(0);
-        let mut reference = Reference::default();
-        let run = execute::run(&base, &schedule, &mut |event| reference.event(event))
-            .map_err(|error| error.to_string())?;
-        if let Some(cause) = run.cause {
-            return Err(format!("the reference run, with no removal, breaks {cause} already"));
-        }
-        let mut removals = Self { base, injections: Vec::new(), events: 0, horizon };
+    }
+
+    /// [`Removals::new`] of a plan that may break a rule without any removal.
+    ///
+    /// # Errors
+    /// The plan has no device that can go, or cannot run.
+    pub fn of_broken(plan: &Plan, choice: Wanted) -> Result<Self, String> {
+        let (base, reference, _) = look(plan, choice)?;
+        Ok(Self::list(base, &reference, choice))
+    }
+
+    fn list(base: Plan, reference: &Reference, choice: Wanted) -> Self {
+        let horizon = base.run_for;
+        let mut removals = Self { base, injections: Vec::new(), events: 0, horizon, runs: 1 };
         for index in 0..removals.base.plugs.len() {
-            removals.of_guest(index, &reference, choice);
+            removals.of_guest(index, reference, choice);
             removals.of_device(index, choice);
         }
         if choice.pairs {
             removals.pair();
         }
-        Ok(removals)
+        removals
     }
 
     /// Events of the guest, which the trace tells.
@@ -147,16 +103,16 @@ impl Removals {
             }
             self.events += 1;
             if choice.every || alike.insert(moment.state) {
-                self.injections.push(Injection {
-                    device: device.clone(),
-                    site: site.to_owned(),
-                    count: moment.count,
-                    phase: Some(moment.phase),
-                    when: Some(moment.when),
-                    company: Company::Alone,
-                });
+                let (phase, when) = (Some(moment.phase), Some(moment.when));
+                let alone = Injection { phase, when, ..Injection::new(&device, site, moment.count) };
+                self.add(alone, choice);
             }
         }
+    }
+
+    fn add(&mut self, alone: Injection, choice: Wanted) {
+        let orderly = choice.eject.then(|| Injection { way: Way::Orderly, ..alone.clone() });
+        self.injections.extend(std::iter::once(alone).chain(orderly));
     }
 
     /// Sites of the device, which only the plane counts: how often each is passed is found by trying.
@@ -169,32 +125,19 @@ impl Removals {
             self.events += most;
             let mut count = 1;
             while count <= most {
-                self.injections.push(Injection {
-                    device: device.clone(),
-                    site: site.word().to_owned(),
-                    count,
-                    phase: None,
-                    when: None,
-                    company: Company::Alone,
-                });
+                self.add(Injection::new(&device, site.word(), count), choice);
                 count += if choice.every || count < DENSE { 1 } else { (most / DENSE).max(1) };
             }
         }
     }
 
     /// How often the reference run passes `site` within the horizon: the largest n for which a removal at the n-th happens.
-    fn occurrences(&self, device: &str, site: Site) -> u64 {
-        let happens = |count: u64| {
-            let injection = Injection {
-                device: device.to_owned(),
-                site: site.word().to_owned(),
-                count,
-                phase: None,
-                when: None,
-                company: Company::Alone,
-            };
+    fn occurrences(&mut self, device: &str, site: Site) -> u64 {
+        let mut happens = |count: u64| {
+            let injection = Injection::new(device, site.word(), count);
             let plan = Plan { run_for: self.horizon, ..self.plan(&injection) };
             let run = execute::run(&plan, &self.schedule(&injection), &mut |_| {});
+            self.runs += 1;
             run.is_ok_and(|run| !run.verdict.removals.is_empty())
         };
         let mut above = 1;
@@ -227,16 +170,14 @@ impl Removals {
     pub fn plan(&self, injection: &Injection) -> Plan {
         let Injection { device, site, count, when, .. } = injection;
         let at = |count: u64| Trigger::Nth { device: device.clone(), site: site.clone(), count };
-        let rule =
-            |trigger, action| Rule { trigger, action, span: Span::default(), marks: Default::default() };
         let mut plan = self.base.clone();
         plan.run_for = when.map_or(self.horizon, |when| when.plan) + BEHIND;
         if injection.company == Company::Interrupt {
             let storm = Action::Storm { device: device.clone(), rate_hz: 1_000_000, duration: 20_000 };
             plan.rules.push(rule(at((count - 1).max(1)), storm));
         }
-        plan.rules.push(rule(at(*count), Action::Unplug(device.clone())));
-        plan.rules.push(rule(Trigger::Every(RETURN), Action::Replug(device.clone())));
+        plan.rules.push(rule(at(*count), injection.way.action(device)));
+        plan.rules.push(comes_back(device));
         plan
     }
 
@@ -254,6 +195,15 @@ impl Removals {
     }
 }
 
+/// The reference run of `plan`: what runs, what happens in it, and what it breaks.
+fn look(plan: &Plan, choice: Wanted) -> Result<(Plan, Reference, Option<Cause>), String> {
+    let base = without_removals(plan, choice.horizon)?;
+    let mut reference = Reference::default();
+    let run = execute::run(&base, &Schedule::none(0), &mut |event| reference.event(event));
+    let cause = run.map_err(|error| error.to_string())?.cause;
+    Ok((base, reference, cause))
+}
+
 impl Tasks for Removals {
     fn count(&self) -> Option<u64> {
         Some(self.injections.len() as u64)
@@ -265,60 +215,42 @@ impl Tasks for Removals {
     }
 }
 
+/// `plan` without its own removals, with all cards in their slots, up to `horizon` ns, and with what every removal must show.
+///
+/// # Errors
+/// It has no device that can go.
+pub(crate) fn without_removals(plan: &Plan, horizon: u64) -> Result<Plan, String> {
+    let horizon = plan.run_for.min(horizon);
+    let mut base = Plan { run_for: horizon, lines: Vec::new(), ..plan.clone() };
+    base.rules.retain(|rule| !moves_a_card(&rule.action) && !too_late(&rule.trigger, horizon));
+    base.plugs.iter_mut().for_each(|plug| _ = plug.options.remove("absent"));
+    base.expects = vec![
+        Expect::Offline(WITHIN, Span::default()),
+        Expect::Quiet(WITHIN, Span::default()),
+        Expect::NoLeaks(Span::default()),
+    ];
+    match base.plugs.is_empty() {
+        true => Err("the plan plugs no device in, so none can be pulled out".to_owned()),
+        false => Ok(base),
+    }
+}
+
+/// A rule that no text has.
+pub(crate) fn rule(trigger: Trigger, action: Action) -> Rule {
+    Rule { trigger, action, span: Span::default(), marks: Default::default() }
+}
+
+/// A card that was taken out is soon put back.
+pub(crate) fn comes_back(device: &str) -> Rule {
+    rule(Trigger::Every(RETURN), Action::Replug(device.to_owned()))
+}
+
 fn moves_a_card(action: &Action) -> bool {
     matches!(action, Action::Unplug(_) | Action::Eject(_) | Action::Replug(_) | Action::Plug(_))
 }
 
 fn too_late(trigger: &Trigger, horizon: u64) -> bool {
     matches!(trigger, Trigger::At(time) | Trigger::Every(time) if *time >= horizon)
-}
-
-/// An event of the reference run.
-struct Moment {
-    slot: u32,
-    kind: trace::Kind,
-    count: u64,
-    when: When,
-    phase: Phase,
-    state: (u64, Phase),
-}
-
-/// The reference run's events at which a card could go.
-#[derive(Default)]
-struct Reference {
-    coverage: Coverage,
-    zero: u64,
-    counts: BTreeMap<(u32, u16), u64>,
-    history: BTreeMap<u32, u64>,
-    moments: Vec<Moment>,
-}
-
-/// Bits of history that an event leaves: 16 for each of the four last.
-const HISTORY: u32 = 16;
-
-impl Reference {
-    fn event(&mut self, event: &Event) {
-        if event.kind == trace::Kind::Ready {
-            self.zero = event.time;
-        }
-        let phase = self.coverage.phases().of(event.slot);
-        self.coverage.event(event);
-        if event.slot == 0 {
-            return;
-        }
-        let count = self.counts.entry((event.slot, event.kind as u16)).or_default();
-        *count += 1;
-        let history = self.history.entry(event.slot).or_default();
-        *history = *history << HISTORY | u64::from(event.kind as u16);
-        self.moments.push(Moment {
-            slot: event.slot,
-            kind: event.kind,
-            count: *count,
-            when: When { plan: event.time.saturating_sub(self.zero), machine: event.time, cpu: event.cpu },
-            phase,
-            state: (*history, phase),
-        });
-    }
 }
 
 #[cfg(test)]
@@ -343,7 +275,7 @@ mod tests {
         campaign::run(removals, &options, &mut |_, _| {})
     }
 
-    const WANTED: Wanted = Wanted { every: false, pairs: false, horizon: 120_000 };
+    const WANTED: Wanted = Wanted { every: false, pairs: false, eject: false, horizon: 120_000 };
 
     #[test]
     fn a_correct_driver_bears_removal_at_every_event() {
@@ -362,6 +294,18 @@ mod tests {
     fn removal_at_every_event_finds_a_driver_that_closes_early() {
         let summary = explore(&removals(" driver=close-early", WANTED));
         assert!(summary.findings.keys().any(|cause| cause.rule == "close-before-return"), "{summary:?}");
+    }
+
+    #[test]
+    fn each_removal_can_be_tried_in_order_too() {
+        let (surprise, both) = (removals("", WANTED), removals("", Wanted { eject: true, ..WANTED }));
+        let of = |way| both.injections.iter().filter(move |i| i.way == way);
+        assert!(of(Way::Surprise).eq(&surprise.injections));
+        assert_eq!(of(Way::Orderly).count(), surprise.injections.len());
+        let orderly = of(Way::Orderly).next().expect("there are some");
+        let ejects = |rule: &Rule| matches!(rule.action, Action::Eject(_));
+        assert_eq!(both.plan(orderly).rules.iter().filter(|rule| ejects(rule)).count(), 1);
+        assert_eq!((explore(&both).findings.len(), surprise.runs), (0, both.runs));
     }
 
     #[test]
