@@ -179,3 +179,18 @@ fn a_specimen_gives_the_same_trace_every_time() {
     assert_eq!(hash(3), hash(3));
     assert_ne!(hash(3), hash(4));
 }
+
+#[test]
+fn a_deadlock_tells_who_holds_what_and_waits_for_what() {
+    let plan = plan(specimen("lock-order"));
+    let deadlock = (0..=SEEDS_FOR_THE_BUG).find_map(|seed| {
+        let findings = run(&plan, &Schedule::Seed(seed)).verdict.findings;
+        findings.into_iter().find(|finding| finding.rule == "deadlock")
+    });
+    let threads = deadlock.expect("a deadlock under some seed").threads;
+    let waiting = threads.iter().filter(|thread| {
+        let has = |what: &str| thread.stack.iter().any(|frame| frame.starts_with(what));
+        has("holds the gate of ") && has("waits for the gate of ")
+    });
+    assert!(waiting.count() >= 2, "{threads:#?}");
+}

@@ -1,5 +1,6 @@
 //! What an oracle says when a rule is broken.
 
+use crate::threads::ThreadState;
 use serde::Serialize;
 
 /// The rules that the host's oracles check. The guest's own checks name further ones by text.
@@ -48,6 +49,30 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::IoLost,
+        Self::IoTwice,
+        Self::IoCorrupt,
+        Self::IoError,
+        Self::TerminateOrder,
+        Self::StopOrder,
+        Self::CalledTwice,
+        Self::StopWithoutStart,
+        Self::WillMissing,
+        Self::UseAfterFree,
+        Self::TouchAfterRemoval,
+        Self::Overstay,
+        Self::Inversion,
+        Self::GateAtInterrupt,
+        Self::NeverQuiet,
+        Self::Leak,
+        Self::Panic,
+        Self::Hang,
+        Self::BadEnd,
+        Self::Flood,
+    ];
+
     /// The rule's name in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -118,4 +143,6 @@ pub struct Finding {
     pub message: String,
     /// The last events before it, oldest first.
     pub events: Vec<String>,
+    /// What the threads were doing; of the first finding of its rule and device only.
+    pub threads: Vec<ThreadState>,
 }

@@ -54,7 +54,8 @@ impl Names {
         self.names.get(&class).map_or("a lock", String::as_str)
     }
 
-    fn thread(&self, thread: u32) -> String {
+    /// `name#id`, or `#id` for a thread that was never announced.
+    pub fn thread(&self, thread: u32) -> String {
         match self.threads.get(&thread) {
             Some(name) => format!("{name}#{thread}"),
             None => format!("#{thread}"),
@@ -90,6 +91,9 @@ impl Names {
             Kind::Finalize => format!("{}.finalize()", object()),
             Kind::Dispatch | Kind::Wake | Kind::ThreadStart | Kind::ThreadEnd => {
                 format!("{} {}", event.kind.word(), self.thread(event.object))
+            }
+            Kind::GateWait => {
+                format!("{} {}, which {} holds", event.kind.word(), object(), self.thread(event.other))
             }
             Kind::Violation | Kind::Fault | Kind::ClassCount | Kind::Panic => {
                 format!("{} {} {}", event.kind.word(), event.text_str(), event.arg)
