@@ -80,7 +80,10 @@ fn user_tasks_do_their_work_on_both_machines() {
             let counts = &document["verdict"]["io"][device];
             // A reader of a shared queue makes no call that would be counted.
             let expected = if device == "disk0" { 1 } else { 0 };
-            assert!(counts["completed"].as_u64().unwrap_or(0) >= expected, "{scenario} on {machine}: {counts}");
+            assert!(
+                counts["completed"].as_u64().unwrap_or(0) >= expected,
+                "{scenario} on {machine}: {counts}"
+            );
         }
     }
 }

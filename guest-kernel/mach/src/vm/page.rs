@@ -59,18 +59,20 @@ impl Page {
 
     /// Reads from byte `offset` on. What lies beyond the end stays as it was.
     pub(crate) fn read(&self, offset: usize, into: &mut [u8]) {
-        let (mut at, mut rest) = (offset, into);
-        while at < BYTES && !rest.is_empty() {
+        let mut done = 0;
+        while done < into.len() && offset + done < BYTES {
+            let at = offset + done;
             let word = self.words()[at / 8].load(Ordering::Relaxed).to_le_bytes();
+            let rest = &mut into[done..];
             // Whole words as words: where ring 0 is interpreted, a byte costs as much as a word.
             if at.is_multiple_of(8)
-                && let Some((part, left)) = rest.split_first_chunk_mut()
+                && let Some(part) = rest.first_chunk_mut()
             {
                 *part = word;
-                (at, rest) = (at + 8, left);
-            } else if let Some((byte, left)) = rest.split_first_mut() {
-                *byte = word[at % 8];
-                (at, rest) = (at + 1, left);
+                done += word.len();
+            } else {
+                rest[0] = word[at % 8];
+                done += 1;
             }
         }
     }
