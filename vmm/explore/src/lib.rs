@@ -11,6 +11,7 @@
 //! Nothing here knows KVM, a clock or a terminal.
 #![forbid(unsafe_code)]
 
+mod bytes;
 pub mod campaign;
 pub mod capsule;
 mod cause;
@@ -25,6 +26,7 @@ pub mod removal;
 mod schedule;
 pub mod shrink;
 
+pub use bytes::{FuzzChooser, MAX_SCHEDULE_BYTES};
 pub use capsule::Capsule;
 pub use cause::Cause;
 pub use execute::{Run, run};
