@@ -56,6 +56,9 @@ impl IoKit {
         if args.era <= Era::E105 {
             kernel.set_fail_safe(mach::FAIL_SAFE_800_QUANTA);
         }
+        if let Some(nanos) = args.fail_safe {
+            kernel.set_fail_safe(nanos);
+        }
         let kit = Self(Arc::new(Kit {
             kernel: kernel.clone(),
             args: args.clone(),

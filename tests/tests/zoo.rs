@@ -111,6 +111,7 @@ zoo! {
     request_list = "request-list",
     double_completion = "double-completion",
     lost_wakeup = "lost-wakeup",
+    late_timer = "late-timer",
     timer_outlives = "timer-outlives",
     sleep_mode = "sleep-mode",
     sleep_off_gate = "sleep-off-gate",

@@ -66,6 +66,7 @@ impl Kernel {
             Some(next) => next,
             None => sched.cpus[cpu].idle.clone().expect("every started CPU has an idle thread"),
         };
+        self.note_inversion(&sched, &next, &current, now);
         let rank = self.dispatched(&mut sched, cpu, &next, now);
         sched.cpus[cpu].current = Some(next.clone());
         sched.cpus[cpu].promised = if sched.is_idle(cpu) { Rank::NOBODY } else { rank };

@@ -119,6 +119,8 @@ pub struct Kernel {
     stopped: AtomicBool,
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
+    /// S7 is on.
+    pub(crate) push: AtomicBool,
 }
 
 impl fmt::Debug for Kernel {
@@ -153,6 +155,7 @@ impl Kernel {
             log: Log::new(),
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
+            push: AtomicBool::new(true),
         })
     }
 

@@ -24,6 +24,7 @@ mod dispatch;
 mod dma;
 mod dump;
 mod interrupt;
+mod inversion;
 mod kernel;
 mod lock_order;
 mod log;

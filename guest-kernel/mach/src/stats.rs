@@ -91,6 +91,11 @@ impl Record {
         Self { since: now, ..Self::default() }
     }
 
+    /// Machine time since when its thread is in its state.
+    pub(crate) const fn since_when(&self) -> u64 {
+        self.since
+    }
+
     fn passed(&mut self, now: u64) -> u64 {
         now.saturating_sub(core::mem::replace(&mut self.since, now))
     }
@@ -213,6 +218,15 @@ impl Thread {
     pub fn statistics(&self, kernel: &Kernel) -> ThreadStatistics {
         let _sched = kernel.sched_lock();
         self.statistics_at(kernel, kernel.now())
+    }
+
+    /// How long it has been on a CPU, ns: what [`Thread::statistics`] says, for who asks often.
+    pub fn running_time(&self, kernel: &Kernel) -> u64 {
+        let _sched = kernel.sched_lock();
+        let t = kernel.lock_raw(&self.sched);
+        let passed =
+            if t.state == RunState::Running { kernel.now().saturating_sub(t.record.since) } else { 0 };
+        t.record.times.running + passed
     }
 
     fn statistics_at(&self, kernel: &Kernel, now: u64) -> ThreadStatistics {

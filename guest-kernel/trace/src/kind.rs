@@ -99,6 +99,11 @@ kinds! {
     /// An action of `object` took `arg` ns, longer than it may (OV1); `text` = what it was: action, timer, filter, gated action.
     Overstay = 48, "overstay";
 
+    /// Thread `object` waited `arg` ns for a lock of thread `other`, which was ready, while a less important thread named `text` ran (S7).
+    Inversion = 49, "thread.inversion";
+    /// Thread `object` of the plan, named `text`, has done its turn `arg` ns after it was due.
+    Turn = 50, "thread.turn";
+
     /// `object` (client) attached to `other` (provider).
     Attach = 64, "attach";
     /// `object` detached from `other`.

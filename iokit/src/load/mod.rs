@@ -12,6 +12,7 @@ mod exercise;
 mod pattern;
 mod reaper;
 mod session;
+mod turns;
 
 use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
@@ -43,15 +44,25 @@ struct Load {
     idle: WaitEvent,
     /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
     numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
+    /// Rings when nothing is issued any more.
+    stop: WaitEvent,
+    gates: turns::Gates,
     /// The clients of all sessions, with their slots; some may have gone.
     clients: SpinLock<Vec<(u32, Weak<Client>)>>,
 }
 
-/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run.
-pub fn start(kit: &IoKit) {
-    if kit.args().loads.is_empty() {
-        return;
+/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. What is returned
+/// starts the plan's own threads, when its time begins.
+pub fn start(kit: &IoKit) -> impl FnOnce(&IoKit) + use<> {
+    let load = (!kit.args().loads.is_empty() || !kit.args().threads.is_empty()).then(|| prepare(kit));
+    move |kit| {
+        if let Some(load) = load {
+            load.start_threads(kit);
+        }
     }
+}
+
+fn prepare(kit: &IoKit) -> Arc<Load> {
     let load = Arc::new(Load {
         kernel: kit.kernel().clone(),
         stopping: AtomicBool::new(false),
@@ -59,7 +70,10 @@ pub fn start(kit: &IoKit) {
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
         clients: SpinLock::new(Vec::new()),
+        stop: kit.kernel().new_event(),
+        gates: SpinLock::new(BTreeMap::new()),
     });
+    load.watch_gates(kit);
     load.start_reaper(kit);
     let exercises =
         [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
@@ -70,7 +84,9 @@ pub fn start(kit: &IoKit) {
             load.published(service, exercise);
         });
     }
-    kit.on_finish(move |_| load.finish());
+    let own = load.clone();
+    kit.on_finish(move |_| own.finish());
+    load
 }
 
 impl Load {
@@ -110,6 +126,7 @@ impl Load {
     /// Lets every session end, and waits for the requests in flight.
     fn finish(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.kernel.wakeup(self.stop);
         let deadline = self.kernel.now().saturating_add(FINISH_LIMIT_NS);
         loop {
             self.kernel.assert_wait(self.idle, WaitMode::Uninterruptible, Some(deadline));

@@ -29,6 +29,8 @@ pub enum Rule {
     TouchAfterRemoval,
     /// An action or a filter took longer than it may (OV1).
     Overstay,
+    /// A thread waited for a lock whose owner had to wait for somebody less important (S7).
+    Inversion,
     /// A gate was closed at primary interrupt level (FI1).
     GateAtInterrupt,
     /// A terminated stack was never detached: its busy count cannot return to zero (section 3, Busy).
@@ -61,6 +63,7 @@ impl Rule {
             Self::UseAfterFree => "use-after-free",
             Self::TouchAfterRemoval => "touch-after-removal",
             Self::Overstay => "overstay",
+            Self::Inversion => "priority-inversion",
             Self::GateAtInterrupt => "gate-at-interrupt",
             Self::NeverQuiet => "never-quiet",
             Self::Leak => "leak",
@@ -90,6 +93,7 @@ impl Rule {
             Self::UseAfterFree => "a freed object is not called",
             Self::TouchAfterRemoval => "no register is touched after the driver was told of the removal",
             Self::Overstay => "who holds the gate, or a CPU at interrupt level, soon lets go of it",
+            Self::Inversion => "nobody runs before the owner of a lock for which somebody better waits",
             Self::GateAtInterrupt => "a filter takes no lock that may have to wait",
             Self::NeverQuiet => "a terminated stack detaches, and its busy count returns to zero",
             Self::Leak => "no class of an unloaded driver has instances left",

@@ -14,6 +14,7 @@ mod names;
 mod order;
 mod removal;
 mod text;
+mod turns;
 mod verdict;
 mod verifier;
 

@@ -61,6 +61,13 @@ impl Names {
         }
     }
 
+    /// Who waited for whom, because of whom, for how long ([`Kind::Inversion`]).
+    pub fn inversion(&self, event: &Event) -> String {
+        let (waiter, owner) = (self.thread(event.object), self.thread(event.other));
+        let (because, took) = (event.text_str(), crate::expect::time(event.arg));
+        format!("{waiter} waited {took} for a lock of {owner}, which was ready, while {because} ran")
+    }
+
     /// One line that tells the event: `X.method(Y)` for the life cycle.
     pub fn line(&self, event: &Event) -> String {
         let object = || self.object(event.object);

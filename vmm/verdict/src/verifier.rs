@@ -1,12 +1,13 @@
 //! The verifier: one event at a time.
 
-use crate::expect;
+use crate::expect::{self, Shown};
 use crate::finding::{Finding, Rule};
 use crate::ledger::{Entry, Ledger};
 use crate::level::Level;
 use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
+use crate::turns::Turns;
 use crate::verdict::{Ended, Verdict};
 use devices::fault::plan::{Action, GuestFault, Plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -33,6 +34,7 @@ pub struct Verifier {
     level: Level,
     order: Order,
     busy: BTreeSet<(u32, u32)>,
+    turns: Turns,
     removals: Vec<Removal>,
     faults: Vec<(u64, String, String)>,
     acted: BTreeSet<(u32, String)>,
@@ -60,6 +62,7 @@ impl Verifier {
             level: Level::default(),
             order: Order::default(),
             busy: BTreeSet::new(),
+            turns: Turns::default(),
             removals: Vec::new(),
             faults: Vec::new(),
             acted: BTreeSet::new(),
@@ -131,6 +134,11 @@ impl Verifier {
                 let message = format!("{who}: its {} took {} ns", event.text_str(), event.arg);
                 self.broken(event, Rule::Overstay.name(), message);
             }
+            Kind::Inversion => {
+                let message = self.names.inversion(event);
+                self.broken(event, Rule::Inversion.name(), message);
+            }
+            Kind::Turn => self.turns.event(event, self.names.plan_time(event.time)),
             Kind::TouchAfterRemoval => {
                 let message =
                     format!("{} touched register {:#x}", self.names.object(event.object), event.arg);
@@ -236,12 +244,15 @@ impl Verifier {
         let ended = self.settle(ended);
         self.judge_end(&ended);
         let finished = ended == Ended::Done;
-        let expectations: Vec<_> = self
-            .plan
-            .expects
-            .iter()
-            .map(|expect| expect::judge(expect, &self.removals, &self.classes, finished))
-            .collect();
+        let shown = Shown {
+            plan: &self.plan,
+            removals: &self.removals,
+            turns: &self.turns,
+            leaks: &self.classes,
+            finished,
+        };
+        let expectations: Vec<_> =
+            self.plan.expects.iter().map(|expect| expect::judge(expect, &shown)).collect();
         let never_acted = self.never_acted();
         let names: BTreeMap<u32, String> = self.plan.plugs.iter().map(|p| (p.slot, p.name.clone())).collect();
         let name = |slot: u32| names.get(&slot).cloned().unwrap_or_else(|| format!("slot{slot}"));

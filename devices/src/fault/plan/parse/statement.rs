@@ -14,6 +14,7 @@ impl Parser {
             "machine" => self.machine(words),
             "plug" => self.plug(words),
             "load" => self.load(words),
+            "thread" => self.thread(words),
             "expect" => self.expect(words),
             "run" => self.run(words),
             "at" | "every" | "on" => self.rule(words),
@@ -51,6 +52,11 @@ impl Parser {
             None => Some(Era::default()),
             Some(option) => era(&option, arguments.errors),
         };
+        let push = match arguments.take("push") {
+            None => Some(true),
+            Some(option) => on_or_off(&option, arguments.errors),
+        };
+        let fail_safe = arguments.optional("fail-safe", TIME, &limits::FAIL_SAFE)?;
         if memory.is_some_and(|m| !m.is_multiple_of(limits::MEMORY_UNIT)) {
             let at = arguments.marks.0.get("memory").copied().unwrap_or_default();
             let error = PlanError::new(at, "the memory is not a whole number of megabytes");
@@ -60,6 +66,8 @@ impl Parser {
         self.plan.cpus = cpus.map_or(limits::DEFAULT_CPUS, |n| n as usize);
         self.plan.memory = memory.unwrap_or(limits::DEFAULT_MEMORY);
         self.plan.era = era?;
+        self.plan.push = push?;
+        self.plan.fail_safe = fail_safe;
         Some(Item::Machine)
     }
 
@@ -97,6 +105,12 @@ impl Parser {
         let expect = match what.text.as_str() {
             "offline" => Expect::Offline(arguments.required("within", TIME, &limits::DURATION)?, span),
             "quiet" => Expect::Quiet(arguments.required("within", TIME, &limits::DURATION)?, span),
+            "turn" => {
+                let thread = arguments.name("thread")?;
+                let within = arguments.required("within", TIME, &limits::DURATION)?;
+                let marks = arguments.marks.clone();
+                Expect::Turn { thread, within, span, marks }
+            }
             "no-leaks" => Expect::NoLeaks(span),
             other => {
                 let error = PlanError::new(what.span, format!("unknown expectation `{}`", shorten(other)));
@@ -160,6 +174,18 @@ impl Arguments<'_> {
         let message = format!("`{}` is not a value of `{}`", shorten(option.value), option.key);
         self.errors.push(PlanError::new(option.span, message).expected(wrong));
         None
+    }
+}
+
+fn on_or_off(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<bool> {
+    match option.value {
+        "on" => Some(true),
+        "off" => Some(false),
+        other => {
+            let message = format!("`{}` is not a value of `{}`", shorten(other), option.key);
+            errors.push(PlanError::new(option.span, message).expected("`on` or `off`"));
+            None
+        }
     }
 }
 
