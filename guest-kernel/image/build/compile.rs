@@ -24,6 +24,12 @@ const FLAGS: [&str; 10] = [
     "-Clink-arg=-Wl,-z,max-page-size=4096",
     "-Clink-arg=-Wl,--build-id=none",
 ];
+/// An 8-bit counter at every edge (LLVM's SanitizerCoverage), in a section of their own.
+const COVERAGE: [&str; 3] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=3",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+];
 /// What the outer build may have set for its own crates: compilers, flags, folders.
 const REMOVED: [&str; 14] = [
     "CARGO_BUILD_RUSTC",
@@ -42,19 +48,25 @@ const REMOVED: [&str; 14] = [
     "RUSTFLAGS",
 ];
 
-/// Builds the kernel of the workspace at `root`, with the driver crate in the folder `driver` if there is one; the path of the linked,
+/// Builds the kernel of the workspace at `root`, with the driver crate in the folder `driver` if there is one, and with counters for
+/// `coverage`; the path of the linked,
 /// unfinished image.
 ///
 /// # Errors
 /// If this is not a machine that can build it, or the build fails: its messages are in the error.
-pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>) -> Result<PathBuf, Box<dyn Error>> {
+pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>, coverage: bool) -> Result<PathBuf, Box<dyn Error>> {
     let host = env::var("HOST")?;
     if host != TARGET {
         return Err(format!("the guest kernel is built on {TARGET} only, and this is {host}").into());
     }
     let target_dir = out.join("guest");
     let script = format!("-Clink-arg=-Wl,-T,{}", root.join("guest-kernel/link.ld").display());
-    let flags = [&FLAGS[..], &[&script]].concat();
+    let mut flags = [&FLAGS[..], &[&script]].concat();
+    let mut features = "image";
+    if coverage {
+        flags.extend(COVERAGE);
+        features = "image,coverage";
+    }
     let (folder, package, how) = match driver {
         None => (root.to_owned(), "guest-kernel", "--locked"),
         // The lock file has no entry for the driver yet; what it names is here already.
@@ -63,7 +75,7 @@ pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>) -> Result<PathBuf,
     let mut command = Command::new(env::var("CARGO")?);
     command
         .args(["build", how, "--quiet", "--profile", "guest", "--package", package])
-        .args(["--bin", "workgate-guest", "--features", "image", "--target", TARGET])
+        .args(["--bin", "workgate-guest", "--features", features, "--target", TARGET])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")

@@ -35,6 +35,9 @@ const SOURCES: [&str; 13] = [
     "iokit/src",
 ];
 
+/// Set to anything: the image counts what code it reaches.
+const COVERAGE: &str = "WORKGATE_COVERAGE";
+
 fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,7 +56,9 @@ fn build() -> Result<(), Box<dyn Error>> {
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }
     let driver = outside::driver()?;
-    let kernel = compile::kernel(root, &out, driver.as_deref())?;
+    println!("cargo:rerun-if-env-changed={COVERAGE}");
+    let coverage = env::var_os(COVERAGE).is_some_and(|value| !value.is_empty());
+    let kernel = compile::kernel(root, &out, driver.as_deref(), coverage)?;
     finish_image(&kernel, &out)
 }
 
@@ -62,6 +67,8 @@ fn finish_image(kernel: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let table = symbols::encode(&borrow(&finish::functions(&bytes)?));
     let image = finish::image(&bytes, &table)?;
     fs::write(out.join("workgate-guest.elf"), image)?;
+    // An expression: where the counters are, in an image that has some.
+    fs::write(out.join("counters.rs"), format!("{:?}", finish::section(&bytes, b"__sancov_cntrs")?))?;
     fs::write(out.join("workgate-guest.symbols"), table)?;
     fs::write(out.join("workgate-guest.debug"), bytes)?;
     Ok(())

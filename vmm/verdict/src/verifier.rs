@@ -58,7 +58,7 @@ impl Verifier {
         Self {
             plan: plan.clone(),
             names: Names::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::of(plan),
             level: Level::default(),
             order: Order::default(),
             busy: BTreeSet::new(),

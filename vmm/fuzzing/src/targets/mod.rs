@@ -27,7 +27,7 @@ impl Setting {
     /// Gives the devices of `plan` their drivers.
     ///
     /// A device that a driver cannot drive keeps its own: an input decides what there is.
-    pub(crate) fn apply(&self, plan: &mut Plan) {
+    pub fn apply(&self, plan: &mut Plan) {
         for plug in &mut plan.plugs {
             let wanted = self.drivers.iter().find(|(whose, _)| *whose == plug.name || *whose == plug.model);
             if let Some((_, driver)) = wanted.filter(|(_, driver)| takes(plug, driver)) {

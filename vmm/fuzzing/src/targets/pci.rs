@@ -238,7 +238,7 @@ impl Op {
         }
         match u64::from_le_bytes(bytes) {
             0 => 0,
-            value if value.count_ones() >= 8 && (value + 1).is_power_of_two() => 1,
+            value if value.count_ones() >= 8 && value.wrapping_add(1) & value == 0 => 1,
             value => 2 + u64::from(value.leading_zeros() / 8),
         }
     }

@@ -110,6 +110,11 @@ pub fn file_with(cause: &Cause, extension: &str) -> String {
     format!("{}.{extension}", cause.rule.chars().map(plain).take(64).collect::<String>())
 }
 
+/// A file name for an input of `target` that shows a cause: a rule such as `hang` means another bug in another target.
+pub fn input_name(target: &str, cause: &Cause) -> String {
+    file_with(&Cause { rule: format!("{target}-{cause}") }, "input")
+}
+
 /// Writes a file whole or not at all: under another name first.
 pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
     let failed =

@@ -2,7 +2,7 @@
 
 use super::bug::{self, Bug};
 use super::keeper::Keeper;
-use super::{libfuzzer, live::Live};
+use super::{kvm_image, libfuzzer, live::Live};
 use crate::cli::{Engine, FuzzArgs};
 use crate::exit::{Exit, Failure};
 use devices::catalogue;
@@ -161,7 +161,15 @@ fn target(args: &FuzzArgs) -> Result<Box<dyn Target>, Failure> {
         check_driver(device, driver, plan.as_ref())?;
     }
     let setting = Setting { plan, drivers: args.driver.clone() };
-    targets::of(&args.target, setting).map_err(Failure::request)
+    let known = || targets::names().chain([kvm_image::NAME]);
+    match args.target.as_str() {
+        kvm_image::NAME => Ok(Box::new(kvm_image::KvmImage::new(&setting)?)),
+        name if known().any(|known| known == name) => targets::of(name, setting).map_err(Failure::request),
+        name => Err(Failure::request(format_args!(
+            "there is no target `{name}`; expected one of {}",
+            known().collect::<Vec<_>>().join(", ")
+        ))),
+    }
 }
 
 /// A driver that no device could have would quietly test the right one.

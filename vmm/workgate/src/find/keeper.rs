@@ -3,8 +3,9 @@
 use super::bug::{self, Bug};
 use super::live::Live;
 use crate::exit::Failure;
+use devices::fault::plan::Plan;
 use explore::shrink::Failing;
-use explore::{Capsule, Cause};
+use explore::{Capsule, Cause, Schedule, execute};
 use fuzzing::engine::{Found, Listener, Summary, minimize};
 use fuzzing::{Target, Trouble};
 use std::collections::BTreeMap;
@@ -84,7 +85,11 @@ impl Keeper<'_> {
             Failure::request(format_args!("cannot write into {}: {error}", self.out.display()))
         })?;
         let Trouble { cause, told } = &found.trouble;
-        let task = self.target.plan(&found.input).filter(|_| cause.rule != "hang");
+        // A plan is a finding only if the simulator breaks the same rule: a hang of the host or a bug of the image alone is kept as bytes.
+        let breaks = |(plan, schedule): &(Plan, Schedule)| {
+            execute::run(plan, schedule, &mut |_| {}).is_ok_and(|run| run.cause.as_ref() == Some(cause))
+        };
+        let task = (cause.rule != "hang").then(|| self.target.plan(&found.input)).flatten().filter(breaks);
         match task {
             Some((plan, schedule)) => {
                 let failing = Failing { plan, schedule, cause: cause.clone() };
@@ -131,7 +136,7 @@ impl Keeper<'_> {
     /// A bug that only the bytes show.
     fn keep_input(&mut self, found: &Found) -> Result<(), Failure> {
         let cause = &found.trouble.cause;
-        let path = self.out.join(bug::file_with(cause, "input"));
+        let path = self.out.join(bug::input_name(self.target.name(), cause));
         bug::write_whole(&path, &found.input)?;
         self.list(cause, self.of_input(&path, found.number, cause, &found.input))?;
         if self.as_found || cause.rule == "hang" {

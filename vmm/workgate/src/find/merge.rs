@@ -1,6 +1,6 @@
 //! `workgate merge`: the result folders of many shards become one.
 //!
-//! Bugs with the same rule become one: its counts add up, and the smallest of its capsules is kept. Nothing is written before everything was read.
+//! Bugs with the same rule become one (of those that no plan shows: in the same target): its counts add up, and the smallest of its capsules is kept. Nothing is written before everything was read.
 
 use super::bug::{self, Bug, LIST};
 use super::fuzz::{Account, SUMMARY};
@@ -25,6 +25,7 @@ struct Kept {
 /// All folders together.
 #[derive(Default)]
 struct Merged {
+    /// By the name of the first file: one for each cause.
     kept: BTreeMap<String, Kept>,
     lines: u64,
     runs: u64,
@@ -97,8 +98,8 @@ impl Merged {
     fn add(&mut self, folder: &Path, line: usize, bug: Bug) -> Result<(), Failure> {
         self.lines += 1;
         let files = files(folder, line, &bug)?;
-        let Some(known) = self.kept.get_mut(&bug.rule) else {
-            self.kept.insert(bug.rule.clone(), Kept { bug, files });
+        let Some(known) = self.kept.get_mut(&files[0].0) else {
+            self.kept.insert(files[0].0.clone(), Kept { bug, files });
             return Ok(());
         };
         let (first, runs) = (known.bug.first.min(bug.first), known.bug.runs.saturating_add(bug.runs));
@@ -139,7 +140,11 @@ fn files(folder: &Path, line: usize, bug: &Bug) -> Result<Vec<(String, Vec<u8>)>
             return Err(wrong(format!("the finding is about {}, its capsule about {broken}", bug.rule)));
         }
     }
-    let mut files = vec![(bug::file_with(&cause, extension), bytes)];
+    let name = match extension {
+        "capsule" => bug::file_name(&cause),
+        _ => bug::input_name(bug.target.as_deref().unwrap_or("unknown"), &cause),
+    };
+    let mut files = vec![(name, bytes)];
     // The plan is in the capsule, too: it may be missing.
     if let Ok(plan) = std::fs::read(path.with_extension("plan")) {
         files.push((bug::file_with(&cause, "plan"), plan));

@@ -4,6 +4,7 @@ mod bug;
 mod explore;
 mod fuzz;
 mod keeper;
+mod kvm_image;
 mod libfuzzer;
 mod live;
 mod merge;
