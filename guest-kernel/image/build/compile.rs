@@ -54,7 +54,12 @@ const REMOVED: [&str; 14] = [
 ///
 /// # Errors
 /// If this is not a machine that can build it, or the build fails: its messages are in the error.
-pub fn kernel(root: &Path, out: &Path, driver: Option<&Path>, coverage: bool) -> Result<PathBuf, Box<dyn Error>> {
+pub fn kernel(
+    root: &Path,
+    out: &Path,
+    driver: Option<&Path>,
+    coverage: bool,
+) -> Result<PathBuf, Box<dyn Error>> {
     let host = env::var("HOST")?;
     if host != TARGET {
         return Err(format!("the guest kernel is built on {TARGET} only, and this is {host}").into());

@@ -173,7 +173,8 @@ impl<'t> Reader<'t> {
     }
 
     fn schedule(&mut self) -> Result<Schedule, CapsuleError> {
-        const EXPECTED: &str = "`plain`, `seed N`, `pct seed=N depth=N horizon=N`, `bytes HEX dice=N` or `list N dice=N`";
+        const EXPECTED: &str =
+            "`plain`, `seed N`, `pct seed=N depth=N horizon=N`, `bytes HEX dice=N` or `list N dice=N`";
         let text = self.field("schedule")?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let number = |word: &str| word.parse::<u64>().ok();

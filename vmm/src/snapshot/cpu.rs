@@ -3,8 +3,8 @@
 use crate::VmmError;
 use crate::run::open;
 use kvm_bindings::{
-    Msrs, kvm_debugregs, kvm_fpu, kvm_lapic_state, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_vcpu_events,
-    kvm_xcrs, kvm_xsave,
+    Msrs, kvm_debugregs, kvm_fpu, kvm_lapic_state, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs,
+    kvm_vcpu_events, kvm_xcrs, kvm_xsave,
 };
 use kvm_ioctls::VcpuFd;
 
@@ -128,7 +128,8 @@ fn entry(index: u32, data: u64) -> kvm_msr_entry {
 
 /// Model-specific registers that can be read and written back; the counter; the time of its timer.
 fn registers(vcpu: &VcpuFd) -> Result<(Vec<kvm_msr_entry>, u64, Option<u64>), VmmError> {
-    let list = open()?.get_msr_index_list().map_err(VmmError::system("cannot list the processor's registers"))?;
+    let list =
+        open()?.get_msr_index_list().map_err(VmmError::system("cannot list the processor's registers"))?;
     let (mut kept, mut tsc, mut deadline) = (Vec::new(), None, None);
     for &index in list.as_slice() {
         let Some(value) = read(vcpu, index) else { continue };

@@ -42,7 +42,9 @@ impl MemoryImage {
             let bytes = region.len() as usize;
             let mut page = [0; PAGE];
             for at in (0..bytes).step_by(PAGE) {
-                region.read_slice(&mut page, MemoryRegionAddress(at as u64)).map_err(|error| system(Error::other(error.to_string())))?;
+                region
+                    .read_slice(&mut page, MemoryRegionAddress(at as u64))
+                    .map_err(|error| system(Error::other(error.to_string())))?;
                 // A hole reads as zeroes and costs nothing.
                 if page.iter().any(|byte| *byte != 0) {
                     file.write_all_at(&page, offset + at as u64).map_err(system)?;

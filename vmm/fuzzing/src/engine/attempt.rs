@@ -41,7 +41,8 @@ fn install_hook() {
             if !RUNS.get() {
                 return previous(info);
             }
-            let place = info.location().map_or_else(String::new, |at| format!("{}:{}", short(at.file()), at.line()));
+            let place =
+                info.location().map_or_else(String::new, |at| format!("{}:{}", short(at.file()), at.line()));
             let message = info.payload_as_str().unwrap_or("a panic without a message").to_owned();
             PANIC.set(Some((place, message)));
         }));

@@ -6,9 +6,8 @@ use explore::Cause;
 
 /// The smallest input found that shows `cause`. `more` is asked before each run: false = stop with what there is.
 pub fn minimize(target: &dyn Target, input: &[u8], cause: &Cause, more: &mut dyn FnMut() -> bool) -> Vec<u8> {
-    let mut shows = |input: &[u8]| {
-        more() && attempt(target, input).1.is_some_and(|trouble| trouble.cause == *cause)
-    };
+    let mut shows =
+        |input: &[u8]| more() && attempt(target, input).1.is_some_and(|trouble| trouble.cause == *cause);
     let mut best = input.to_vec();
     let mut chunk = best.len().div_ceil(2);
     while chunk > 0 {

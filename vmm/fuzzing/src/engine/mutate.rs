@@ -8,9 +8,7 @@ const CHANGES: u32 = 4;
 /// Bytes that one change moves, removes or adds.
 const CHUNK: u32 = 32;
 /// Numbers that programs get wrong.
-const INTERESTING: [u64; 14] = [
-    0, 1, 2, 7, 8, 16, 63, 64, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0xffff_ffff,
-];
+const INTERESTING: [u64; 14] = [0, 1, 2, 7, 8, 16, 63, 64, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0xffff_ffff];
 
 /// Makes inputs.
 pub struct Mutator {

@@ -149,7 +149,8 @@ fn push(list: &std::sync::Mutex<Vec<Vec<u8>>>, input: &[u8]) {
 
 #[test]
 fn an_input_that_does_not_end_is_a_finding() {
-    let (summary, notes) = patient(Arc::new(Maze { hangs: true }), 1_000_000, 1, (0, 1), Duration::from_millis(300));
+    let (summary, notes) =
+        patient(Arc::new(Maze { hangs: true }), 1_000_000, 1, (0, 1), Duration::from_millis(300));
     let rules: Vec<_> = notes.found.iter().map(|found| found.trouble.cause.rule.as_str()).collect();
     assert!(summary.hung && rules.contains(&"hang"), "{rules:?}");
     assert!(notes.found.last().is_some_and(|found| found.input.contains(&b'H')));
@@ -157,9 +158,11 @@ fn an_input_that_does_not_end_is_a_finding() {
 
 #[test]
 fn whole_kernels_run_one_after_another_and_leave_nothing() {
-    let target: Arc<dyn Target> = Arc::from(targets::of("teardown", Setting::default()).expect("it is there"));
+    let target: Arc<dyn Target> =
+        Arc::from(targets::of("teardown", Setting::default()).expect("it is there"));
     let (summary, notes) = campaign(target.clone(), 200, 2, (0, 1));
-    let told: Vec<_> = notes.found.iter().map(|f| format!("{}{}", target.describe(&f.input), f.trouble.told)).collect();
+    let told: Vec<_> =
+        notes.found.iter().map(|f| format!("{}{}", target.describe(&f.input), f.trouble.told)).collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
     assert!(summary.features > 500 && summary.corpus > 30, "{summary:?}");
 }
@@ -170,5 +173,9 @@ fn a_broken_driver_is_found_from_seeds_alone() {
     let target: Arc<dyn Target> =
         Arc::from(targets::of("teardown", Setting { drivers, plan: None }).expect("it is there"));
     let (summary, _) = campaign(target, 256, 2, (0, 1));
-    assert!(summary.findings.keys().any(|cause| cause.rule == "close-before-return"), "{:?}", summary.findings);
+    assert!(
+        summary.findings.keys().any(|cause| cause.rule == "close-before-return"),
+        "{:?}",
+        summary.findings
+    );
 }

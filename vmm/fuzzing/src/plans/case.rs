@@ -165,7 +165,11 @@ mod tests {
             for plan in [case.plan(), case.plan_on(&base)] {
                 let errors = catalogue::check(&plan);
                 assert!(errors.is_empty(), "{plan}\n{errors:?}");
-                assert_eq!(Plan::parse("p", &plan.to_string()).map(|p| p.rules), Ok(plan.rules.clone()), "{plan}");
+                assert_eq!(
+                    Plan::parse("p", &plan.to_string()).map(|p| p.rules),
+                    Ok(plan.rules.clone()),
+                    "{plan}"
+                );
                 assert!((1..=DEVICES).contains(&plan.plugs.len()));
                 words.extend(plan.rules.iter().map(|rule| rule.action.word()));
             }

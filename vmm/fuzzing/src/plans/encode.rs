@@ -2,9 +2,7 @@
 
 use super::act::{ACTIONS, Act, TRIGGERS, sites};
 use super::case::{Case, DEVICES, Device, ERAS, MICRO, RUN_LEAST, RUN_MOST};
-use devices::fault::plan::{
-    Action, DeviceFault, GuestFault, Nanos, Plan, Plug, Scarcity, Trigger, What,
-};
+use devices::fault::plan::{Action, DeviceFault, GuestFault, Nanos, Plan, Plug, Scarcity, Trigger, What};
 
 impl Case {
     /// The case that is most like `plan`: its first devices and rules, its times scaled down to a case's run.
@@ -130,7 +128,9 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
             GuestFault::ClockJump { by } => (20, both(1, by)),
             GuestFault::Preempt { cpu } => (21, cpu.map_or(0, |cpu| 8 + (cpu as u16 & 7))),
             GuestFault::FailAlloc(Scarcity::Nth(count)) => (22, u16::try_from(count - 1).unwrap_or(u16::MAX)),
-            GuestFault::FailAlloc(Scarcity::Chance { duration, .. }) => (23, both(10, duration.unwrap_or(MICRO))),
+            GuestFault::FailAlloc(Scarcity::Chance { duration, .. }) => {
+                (23, both(10, duration.unwrap_or(MICRO)))
+            }
         },
     }
 }
@@ -158,7 +158,10 @@ mod tests {
             assert!(words.len() > RULES || sort(&plan).len() >= words.len(), "{text}\n{plan}");
             // What a fault needs (a load, a line) may be on a device that a case has no room for.
             let lost: Vec<_> = faults(&scenario).difference(&faults(&plan)).copied().collect();
-            assert!(lost.is_empty() || scenario.plugs.len() > DEVICES || words.len() > RULES, "{lost:?}\n{text}\n{plan}");
+            assert!(
+                lost.is_empty() || scenario.plugs.len() > DEVICES || words.len() > RULES,
+                "{lost:?}\n{text}\n{plan}"
+            );
             assert_eq!(plan.run_for, (RUN_MOST - 1) * MICRO);
         }
     }

@@ -71,7 +71,10 @@ pub fn of(name: &str, setting: Setting) -> Result<Box<dyn Target>, String> {
     };
     if !takes && (setting.plan.is_some() || !setting.drivers.is_empty()) {
         let with: Vec<_> = TARGETS.iter().filter(|(_, takes, _)| *takes).map(|(name, _, _)| *name).collect();
-        return Err(format!("`{name}` runs no plan of yours; --plan and --driver go with {}", with.join(" or ")));
+        return Err(format!(
+            "`{name}` runs no plan of yours; --plan and --driver go with {}",
+            with.join(" or ")
+        ));
     }
     make(setting)
 }
@@ -87,7 +90,8 @@ mod tests {
             let target = of(name, Setting::default()).expect("it is there");
             assert_eq!(target.name(), name);
             let mut rng = sim::Rng::new(3);
-            let noise = (0..8).map(|_| (0..rng.below(200)).map(|_| rng.next_u64() as u8).collect::<Vec<u8>>());
+            let noise =
+                (0..8).map(|_| (0..rng.below(200)).map(|_| rng.next_u64() as u8).collect::<Vec<u8>>());
             let mut reached = 0;
             for input in target.seeds().into_iter().take(12).chain(noise) {
                 let mut features = Features::default();

@@ -37,18 +37,48 @@ const BARS: usize = 6;
 /// What the guest does.
 #[derive(Clone, Copy, Debug, Arbitrary)]
 enum Op {
-    Read { of: u8, offset: u8, width: Width },
-    Write { of: u8, offset: u8, width: Width, value: u32 },
+    Read {
+        of: u8,
+        offset: u8,
+        width: Width,
+    },
+    Write {
+        of: u8,
+        offset: u8,
+        width: Width,
+        value: u32,
+    },
     /// The same by way of ports 0xcf8 and 0xcfc.
-    Port { of: u8, offset: u8, value: u32 },
+    Port {
+        of: u8,
+        offset: u8,
+        value: u32,
+    },
     /// By the ECAM, anywhere in the 4 KiB of a function.
-    Ecam { of: u8, offset: u16, width: Width, value: u64 },
+    Ecam {
+        of: u8,
+        offset: u16,
+        width: Width,
+        value: u64,
+    },
     /// Sizes a BAR as software does: all ones, read, put back.
-    Size { slot: u8, bar: u8 },
+    Size {
+        slot: u8,
+        bar: u8,
+    },
     /// Writes into the body of a capability.
-    Capability { of: u8, which: u8, offset: u8, value: u16 },
+    Capability {
+        of: u8,
+        which: u8,
+        offset: u8,
+        value: u16,
+    },
     /// A register behind the BARs, wherever they are now.
-    Register { slot: u8, offset: u16, value: u32 },
+    Register {
+        slot: u8,
+        offset: u16,
+        value: u32,
+    },
     /// Machine time passes, in units of 64 ns.
     Wait(u8),
 }
@@ -86,7 +116,8 @@ impl Target for PciConfig {
     }
 
     fn describe(&self, input: &[u8]) -> String {
-        format!("{} accesses\n", ops(input).len()) + &ops(input).iter().map(|op| format!("{op:?}\n")).collect::<String>()
+        format!("{} accesses\n", ops(input).len())
+            + &ops(input).iter().map(|op| format!("{op:?}\n")).collect::<String>()
     }
 }
 
@@ -116,7 +147,8 @@ impl Bench {
     fn new() -> Self {
         static ONCE: OnceLock<Plan> = OnceLock::new();
         let plan = ONCE.get_or_init(|| {
-            Plan::parse("pci_config", PLAN).unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
+            Plan::parse("pci_config", PLAN)
+                .unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
         });
         let mut platform =
             Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
@@ -165,7 +197,11 @@ impl Bench {
                 let bar = u64::from(self.read(card, spec::BAR0, 4) & !0xf);
                 let wide = u64::from(self.read(card, spec::BAR0 + 4, 4));
                 for at in [bar, wide << 32 | bar] {
-                    self.platform.mmio_write(at.wrapping_add(offset.into()), &value.to_le_bytes(), &mut self.machine);
+                    self.platform.mmio_write(
+                        at.wrapping_add(offset.into()),
+                        &value.to_le_bytes(),
+                        &mut self.machine,
+                    );
                 }
                 3
             }
@@ -202,7 +238,10 @@ impl Bench {
         }
         self.write(card, at, &before.to_le_bytes());
         let after = self.read(card, at, 4);
-        assert!(gone || after == before || after == u32::MAX, "slot {slot}, BAR {bar}: {before:#x} became {after:#x}");
+        assert!(
+            gone || after == before || after == u32::MAX,
+            "slot {slot}, BAR {bar}: {before:#x} became {after:#x}"
+        );
         mask.leading_ones() << 8 | mask & 0xf
     }
 
@@ -215,7 +254,10 @@ impl Bench {
         // A card may go at any of these reads: then the pointer is all ones.
         let mut at = self.read(function, spec::CAPABILITIES, 1);
         while at != 0 && at != 0xff {
-            assert!(at as usize >= spec::HEADER_END && at.is_multiple_of(4), "{function:?}: a capability at {at:#x}");
+            assert!(
+                at as usize >= spec::HEADER_END && at.is_multiple_of(4),
+                "{function:?}: a capability at {at:#x}"
+            );
             list.push(at as usize);
             assert!(list.len() <= MAX_CAPABILITIES, "{function:?}: the capabilities go round: {list:?}");
             at = self.read(function, at as usize + 1, 1);

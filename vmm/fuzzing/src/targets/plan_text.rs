@@ -34,7 +34,8 @@ impl Target for PlanText {
         let models = catalogue::catalogue();
         let options = models.iter().flat_map(|model| model.all_options().map(|option| option.name));
         let sites = models.iter().flat_map(|model| model.sites.iter().map(|site| site.word()));
-        let statements = ["machine", "plug", "load", "run", "expect", "at", "every", "on", "#", "p=", "=", "\n", "for="];
+        let statements =
+            ["machine", "plug", "load", "run", "expect", "at", "every", "on", "#", "p=", "=", "\n", "for="];
         let words = words::ACTIONS.iter().copied().chain(models.iter().map(|model| model.word));
         let words = words.chain(options).chain(sites).chain(catalogue::guest_sites()).chain(statements);
         words.map(|word| word.as_bytes().to_vec()).collect()

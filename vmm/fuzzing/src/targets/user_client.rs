@@ -56,19 +56,36 @@ impl Size {
 /// What a client does.
 #[derive(Clone, Copy, Debug, Arbitrary)]
 enum Op {
-    Call { client: u8, selector: u8, scalars: (Size, Size), bytes: (Size, Size), value: u64 },
+    Call {
+        client: u8,
+        selector: u8,
+        scalars: (Size, Size),
+        bytes: (Size, Size),
+        value: u64,
+    },
     /// A selector that is none.
-    Beyond { client: u8, selector: u32 },
+    Beyond {
+        client: u8,
+        selector: u32,
+    },
     /// A factorial as it should be.
-    Factorial { client: u8, n: u8 },
+    Factorial {
+        client: u8,
+        n: u8,
+    },
     /// A copy as it should be.
-    Copy { client: u8, length: u16 },
+    Copy {
+        client: u8,
+        length: u16,
+    },
     /// The client's process dies.
-    Kill { client: u8 },
+    Kill {
+        client: u8,
+    },
 }
 
 /// One input.
-#[derive(Clone, Debug, Default, Arbitrary)]
+#[derive(Clone, Debug, Default)]
 struct Script {
     seed: u16,
     /// Microseconds until the card is pulled; 0 = it stays.
@@ -109,9 +126,13 @@ impl Target for UserClient {
 
 fn script(input: &[u8]) -> Script {
     let mut bytes = Unstructured::new(&input[..input.len().min(MOST)]);
-    let mut script = Script::arbitrary(&mut bytes).unwrap_or_default();
-    script.ops.truncate(MAX_CALLS);
-    script
+    let mut number = || u16::arbitrary(&mut bytes).unwrap_or_default();
+    let (seed, unplug) = (number(), number());
+    let mut ops = Vec::new();
+    while ops.len() < MAX_CALLS && !bytes.is_empty() {
+        ops.extend(Op::arbitrary(&mut bytes).ok());
+    }
+    Script { seed, unplug, ops }
 }
 
 fn plan(script: &Script) -> String {
@@ -119,7 +140,9 @@ fn plan(script: &Script) -> String {
         0 => String::new(),
         micros => format!("at {micros}us unplug edu0\n"),
     };
-    format!("machine cpus=2 memory=16M\nplug edu0 edu slot=1\n{unplug}expect no-leaks\nrun for={RUN_MICROS}us\n")
+    format!(
+        "machine cpus=2 memory=16M\nplug edu0 edu slot=1\n{unplug}expect no-leaks\nrun for={RUN_MICROS}us\n"
+    )
 }
 
 fn run(script: &Script, features: &mut Features) -> Option<Trouble> {
@@ -151,7 +174,8 @@ fn attend(kit: &IoKit, script: Arc<Vec<Op>>) {
         let (script, service) = (script.clone(), service.clone());
         let kernel = service.kernel().clone();
         // Without memory for a thread nothing happens, which is no trouble.
-        let _ = kernel.spawn("fuzz", band::DEFAULT, Policy::Timeshare, move |kernel| act(kernel, &service, &script));
+        let _ = kernel
+            .spawn("fuzz", band::DEFAULT, Policy::Timeshare, move |kernel| act(kernel, &service, &script));
     });
 }
 

@@ -39,23 +39,51 @@ const WRITE: u16 = 2;
 #[derive(Clone, Copy, Debug, Arbitrary)]
 enum Op {
     /// A request as it should be.
-    Request { kind: u8, sector: u16, blocks: u8 },
+    Request {
+        kind: u8,
+        sector: u16,
+        blocks: u8,
+    },
     /// A descriptor of the table, or of an indirect one.
-    Descriptor { indirect: bool, index: u8, place: Place, length: Length, flags: u8, next: u8 },
+    Descriptor {
+        indirect: bool,
+        index: u8,
+        place: Place,
+        length: Length,
+        flags: u8,
+        next: u8,
+    },
     /// An entry of the available ring.
-    Entry { index: u8, head: u8 },
+    Entry {
+        index: u8,
+        head: u8,
+    },
     /// The index of the available ring goes on, or anywhere.
-    Available { by: u8 },
+    Available {
+        by: u8,
+    },
     Index(u16),
     /// A request's header.
-    Header { index: u8, kind: u32, sector: u64 },
+    Header {
+        index: u8,
+        kind: u32,
+        sector: u64,
+    },
     /// Event fields, flags, anything.
-    Memory { at: u16, value: u32 },
+    Memory {
+        at: u16,
+        value: u32,
+    },
     Kick,
     /// A register of the common structure.
-    Register { offset: u8, value: u32 },
+    Register {
+        offset: u8,
+        value: u32,
+    },
     /// Sets the queue up again, in order.
-    Negotiate { features: u8 },
+    Negotiate {
+        features: u8,
+    },
     Reset,
     /// Bus mastering on or off.
     Master(bool),
@@ -164,7 +192,8 @@ impl Disk {
     fn new(slot: u8) -> Self {
         static ONCE: OnceLock<Plan> = OnceLock::new();
         let plan = ONCE.get_or_init(|| {
-            Plan::parse("virtqueues", PLAN).unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
+            Plan::parse("virtqueues", PLAN)
+                .unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
         });
         let mut platform =
             Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
@@ -235,7 +264,8 @@ impl Disk {
         let number = self.requests % 64;
         self.requests = self.requests.wrapping_add(1);
         let header = HEADERS + u64::from(number) * 32;
-        let kind = [spec::BLK_T_IN, spec::BLK_T_OUT, spec::BLK_T_FLUSH, spec::BLK_T_GET_ID][usize::from(kind % 4)];
+        let kind =
+            [spec::BLK_T_IN, spec::BLK_T_OUT, spec::BLK_T_FLUSH, spec::BLK_T_GET_ID][usize::from(kind % 4)];
         self.header(number, kind, u64::from(sector % 160));
         let head = u16::from(number % 5) * 3;
         let write = if kind == spec::BLK_T_OUT { 0 } else { WRITE };
@@ -260,7 +290,13 @@ impl Disk {
             Op::Descriptor { indirect, index, place, length, flags, next } => {
                 let table = if indirect { INDIRECT } else { DESC };
                 let at = table + u64::from(index % SIZE as u8) * 16;
-                self.descriptor(at, place.address(), length.bytes(), u16::from(flags % 8), u16::from(next % 20));
+                self.descriptor(
+                    at,
+                    place.address(),
+                    length.bytes(),
+                    u16::from(flags % 8),
+                    u16::from(next % 20),
+                );
             }
             Op::Entry { index, head } => {
                 self.put(AVAIL + 4 + u64::from(index % SIZE as u8) * 2, &[head % 20, 0]);
@@ -321,7 +357,9 @@ impl Op {
     fn kind(self) -> u64 {
         match self {
             Self::Request { kind, .. } => 1 << 8 | u64::from(kind % 4),
-            Self::Descriptor { indirect, flags, .. } => 2 << 8 | u64::from(flags % 8) << 1 | u64::from(indirect),
+            Self::Descriptor { indirect, flags, .. } => {
+                2 << 8 | u64::from(flags % 8) << 1 | u64::from(indirect)
+            }
             Self::Entry { .. } => 3 << 8,
             Self::Available { by } => 4 << 8 | u64::from(by % 20),
             Self::Index(_) => 5 << 8,

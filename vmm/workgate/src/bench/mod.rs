@@ -14,6 +14,7 @@ mod latency;
 mod qemu;
 mod report;
 mod resident;
+mod snapshot;
 mod start;
 mod stop;
 
@@ -47,6 +48,7 @@ const STEPS: &[Step] = &[
         measure: boot::measure,
     },
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
+    Step { what: "snapshot", figures: &["snapshot"], measure: snapshot::measure },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
     Step { what: "resident memory", figures: &["resident"], measure: resident::measure },
 ];

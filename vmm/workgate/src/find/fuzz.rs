@@ -8,9 +8,9 @@ use crate::exit::{Exit, Failure};
 use devices::catalogue;
 use devices::fault::plan::Plan;
 use explore::Cause;
+use fuzzing::Target;
 use fuzzing::engine::{self, Listener, Options, Summary};
 use fuzzing::targets::{self, Setting};
-use fuzzing::Target;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -99,7 +99,12 @@ pub fn fuzz(args: &FuzzArgs) -> Result<Exit, Failure> {
 }
 
 /// Writes and tells what came of it.
-fn finish(mut keeper: Keeper<'_>, args: &FuzzArgs, summary: &Summary, stopped: bool) -> Result<Exit, Failure> {
+fn finish(
+    mut keeper: Keeper<'_>,
+    args: &FuzzArgs,
+    summary: &Summary,
+    stopped: bool,
+) -> Result<Exit, Failure> {
     if let Some(failure) = keeper.failure.take() {
         return Err(failure);
     }
@@ -110,13 +115,17 @@ fn finish(mut keeper: Keeper<'_>, args: &FuzzArgs, summary: &Summary, stopped: b
     }
     keeper.write_list()?;
     let bugs: Vec<Bug> = keeper.bugs.values().cloned().collect();
-    account(&args.out, &bugs, &Account {
-        what: args.target.clone(),
-        shard: format!("{}/{}", args.shard.0, args.shard.1),
-        runs: summary.runs,
-        features: summary.features,
-        findings: bugs.len() as u64,
-    })?;
+    account(
+        &args.out,
+        &bugs,
+        &Account {
+            what: args.target.clone(),
+            shard: format!("{}/{}", args.shard.0, args.shard.1),
+            runs: summary.runs,
+            features: summary.features,
+            findings: bugs.len() as u64,
+        },
+    )?;
     if args.json {
         let document = Document {
             target: args.target.clone(),
@@ -246,7 +255,13 @@ fn describe(target: &dyn Target, args: &FuzzArgs, end: Option<Duration>) -> Stri
 }
 
 /// An input of another engine, as this one tells it.
-pub fn foreign(target: &dyn Target, number: u64, input: Vec<u8>, summary: &mut Summary, listener: &mut dyn Listener) {
+pub fn foreign(
+    target: &dyn Target,
+    number: u64,
+    input: Vec<u8>,
+    summary: &mut Summary,
+    listener: &mut dyn Listener,
+) {
     let (features, trouble) = engine::attempt(target, &input);
     summary.features += features.len() as u64;
     let Some(trouble) = trouble else { return };

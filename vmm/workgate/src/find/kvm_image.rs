@@ -3,9 +3,9 @@
 //! An input is what `teardown` makes of it: rules on top of a plan. What it reaches is told by the trace, and by the guest's own counters if the image
 //! was built with some.
 
+use crate::cli::MachineChoice;
 use crate::exit::Failure;
 use crate::machine::{self, Machine};
-use crate::cli::MachineChoice;
 use devices::fault::plan::Plan;
 use explore::coverage::Coverage;
 use explore::{Cause, Schedule, execute};
@@ -119,7 +119,9 @@ impl Target for KvmImage {
 
     fn about(&self) -> &'static str {
         match guest_image::COUNTERS {
-            Some(_) => "the guest image on KVM, from a snapshot of its boot, guided by the trace and by its own counters",
+            Some(_) => {
+                "the guest image on KVM, from a snapshot of its boot, guided by the trace and by its own counters"
+            }
             None => "the guest image on KVM, from a snapshot of its boot, guided by the trace",
         }
     }

@@ -26,7 +26,8 @@ pub fn run(
     let folder = folder()?;
     let nightly = tools(&folder)?;
     let found = std::env::temp_dir().join(format!("workgate-fuzz-{}", std::process::id()));
-    let failed = |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", found.display()));
+    let failed =
+        |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", found.display()));
     std::fs::create_dir_all(&found).map_err(failed)?;
     let status = command(args, end, &folder, &nightly, &found)
         .status()
@@ -71,7 +72,8 @@ fn tools(folder: &Path) -> Result<String, Failure> {
     };
     let toolchains = output("rustup", &["toolchain", "list"]);
     let toolchains = toolchains.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let nightly = toolchains.as_deref().unwrap_or_default().split_whitespace().find(|word| word.starts_with("nightly"));
+    let nightly =
+        toolchains.as_deref().unwrap_or_default().split_whitespace().find(|word| word.starts_with("nightly"));
     let mut missing = Vec::new();
     if nightly.is_none() {
         missing.push("a nightly toolchain (rustup toolchain install nightly --profile minimal)");
