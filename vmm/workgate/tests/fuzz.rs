@@ -282,3 +282,30 @@ fn what_cannot_be_merged_is_named_and_nothing_is_written() {
         err(&damaged)
     );
 }
+
+/// The real image, from a snapshot: its findings are told as those of the simulator are.
+#[test]
+fn the_image_on_kvm_is_fuzzed_from_a_snapshot() {
+    let folder = Folder::new("kvm");
+    let plan = folder.write(
+        "p.plan",
+        "machine cpus=1 memory=16M\nplug edu0 edu slot=1\nload edu0 clients=1 depth=1\nrun for=1ms\n",
+    );
+    let two = folder.write("two.plan", "machine cpus=2 memory=16M\nplug edu0 edu slot=1\nrun for=1ms\n");
+    let run = |plan: &str, more: &[&str]| {
+        let arguments = ["fuzz", "kvm-image", "--plan", plan, "--runs", "3", "--jobs", "1", "--json"];
+        let findings = folder.file("findings");
+        workgate(&[&arguments, more, &["--out", &findings][..]].concat())
+    };
+    let output = run(&plan, &[]);
+    if output.status.code() == Some(3) {
+        println!("skipped: {}", err(&output));
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("a JSON document");
+    assert!(json["runs"] == 3 && json["features"].as_u64().is_some_and(|n| n > 50), "{json}");
+    // A machine that goes back has one processor, and says so.
+    let wrong = run(&two, &[]);
+    assert!(wrong.status.code() == Some(2) && err(&wrong).contains("has one"), "{}", err(&wrong));
+}

@@ -34,13 +34,16 @@ pub struct Outcome {
     pub hung: bool,
 }
 
+/// What a thread runs: number, bytes, since when.
+type AtWork = (u64, Vec<u8>, Instant);
+
 struct Shared {
     target: Arc<dyn Target>,
     queue: Mutex<Queue>,
     ready: Condvar,
     seen: RwLock<Seen>,
     /// What each thread runs, and since when.
-    at_work: Vec<Mutex<Option<(u64, Vec<u8>, Instant)>>>,
+    at_work: Vec<Mutex<Option<AtWork>>>,
 }
 
 #[derive(Default)]

@@ -70,8 +70,8 @@ impl Place {
     /// What is worth telling apart.
     fn kind(self) -> u64 {
         match self {
-            Self::Narrow { slot, offset } => u64::from(slot % 8) << 5 | u64::from(offset >> 2) % 32,
-            Self::Wide { slot, offset } => 1 << 8 | u64::from(slot % 8) << 5 | u64::from(offset >> 2) % 32,
+            Self::Narrow { slot, offset } => u64::from(slot % 8) << 5 | (u64::from(offset >> 2) % 32),
+            Self::Wide { slot, offset } => 1 << 8 | u64::from(slot % 8) << 5 | (u64::from(offset >> 2) % 32),
             Self::Ecam { bus, .. } => 2 << 8 | u64::from(bus % 8),
             Self::Anywhere(_) => 3 << 8,
         }

@@ -116,7 +116,7 @@ pub fn input_name(target: &str, cause: &Cause) -> String {
 }
 
 /// Writes a file whole or not at all: under another name first.
-pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+pub fn write_whole(path: &Path, text: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::request(format_args!("cannot write {}: {error}", path.display()));
     let part = path.with_extension("part");

@@ -160,7 +160,7 @@ pub fn account(out: &Path, bugs: &[Bug], account: &Account) -> Result<(), Failur
     }
     std::fs::create_dir_all(out)
         .map_err(|error| Failure::request(format_args!("cannot write into {}: {error}", out.display())))?;
-    bug::write_whole(&out.join(SUMMARY), crate::run::to_json(account)? + "\n")
+    bug::write_whole(&out.join(SUMMARY), &(crate::run::to_json(account)? + "\n"))
 }
 
 /// The target with what the user says about it.

@@ -127,10 +127,10 @@ impl Keeper<'_> {
     }
 
     fn write_plan(&self, path: &Path, capsule: &Capsule, cause: &Cause) -> Result<(), Failure> {
-        bug::write_whole(path, capsule.to_string())?;
+        bug::write_whole(path, &capsule.to_string())?;
         let name = self.target.name();
         let text = format!("# breaks {cause}; found by workgate fuzz {name}\n{}", capsule.plan);
-        bug::write_whole(&path.with_extension("plan"), text)
+        bug::write_whole(&path.with_extension("plan"), &text)
     }
 
     /// A bug that only the bytes show.

@@ -202,7 +202,7 @@ fn write(merged: &Merged, out: &Path) -> Result<Vec<Bug>, Failure> {
         features: 0,
         findings: bugs.len() as u64,
     };
-    bug::write_whole(&out.join(SUMMARY), crate::run::to_json(&account)? + "\n")?;
+    bug::write_whole(&out.join(SUMMARY), &(crate::run::to_json(&account)? + "\n"))?;
     Ok(bugs)
 }
 
