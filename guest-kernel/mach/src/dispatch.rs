@@ -109,6 +109,7 @@ impl Kernel {
         }
         t.state = RunState::Running;
         t.place = None;
+        self.note_ready_time(cpu, thread.id(), &t.record);
         t.rank()
     }
 

@@ -97,6 +97,9 @@ pub(crate) struct CpuLocal {
     /// The thread that the last switch on this CPU left; taken by whoever runs next.
     pub leaving: Mutex<Option<Arc<Thread>>>,
     pub reschedule: AtomicBool,
+    /// The thread that was dispatched here last, and how long it had been kept waiting for a CPU by then, ns.
+    pub dispatched: AtomicU32,
+    pub ready_time: AtomicU64,
     pub interrupt_depth: AtomicU32,
 }
 
@@ -136,6 +139,8 @@ impl Kernel {
         let local = || CpuLocal {
             leaving: Mutex::new(None),
             reschedule: AtomicBool::new(false),
+            dispatched: AtomicU32::new(0),
+            ready_time: AtomicU64::new(0),
             interrupt_depth: AtomicU32::new(0),
         };
         let (base, bytes) = machine.dma_region();

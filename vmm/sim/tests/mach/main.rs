@@ -3,6 +3,7 @@
 mod calls;
 mod fail_safe;
 mod interrupts;
+mod inversion;
 mod lock_order;
 mod locks;
 mod log;

@@ -105,6 +105,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(2.0),
     },
     Figure {
+        id: "terminate",
+        what: "termination of a tree, time a service: of 10,000 services to of 1,000",
+        unit: "×",
+        bound: Bound::AtMost(2.0),
+    },
+    Figure {
         id: "cycles",
         what: "plug, I/O, unplug, finalize in the simulator on one core",
         unit: "cycles/s",

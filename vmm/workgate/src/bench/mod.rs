@@ -17,6 +17,7 @@ mod resident;
 mod snapshot;
 mod start;
 mod stop;
+mod terminate;
 
 use crate::cli::BenchArgs;
 use crate::exit::{Exit, Failure};
@@ -35,6 +36,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { what: "start to verdict", figures: &["start-to-verdict"], measure: start::measure },
     Step { what: "gate", figures: &["run-action"], measure: gate::measure },
+    Step { what: "termination", figures: &["terminate"], measure: terminate::measure },
     Step { what: "cycles", figures: &["cycles"], measure: cycles::measure },
     Step {
         what: "interrupts in the simulator",
