@@ -2,8 +2,8 @@
 
 use mach::KernelRef;
 use mach::task::{Task, TaskPlan};
-use sim::harness::{for_seeds, run_kernel};
 use sim::Ended;
+use sim::harness::{for_seeds, run_kernel};
 use std::sync::Arc;
 use user::start::{info, program};
 

@@ -26,6 +26,7 @@ mod overstay;
 mod passes;
 mod phases;
 mod planes;
+mod ports;
 mod properties;
 mod registry;
 mod sources;
@@ -35,3 +36,7 @@ mod timer_eras;
 mod user_client;
 mod work_loop;
 mod world;
+
+#[allow(dead_code, reason = "each crate of tests uses what it needs")]
+#[path = "../user/mod.rs"]
+mod tasks;

@@ -22,6 +22,7 @@ mod timeshare;
 mod vm;
 mod waiting;
 
+#[allow(dead_code, reason = "each crate of tests uses what it needs")]
 #[path = "../user/mod.rs"]
 mod user;
 

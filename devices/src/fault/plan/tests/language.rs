@@ -103,3 +103,14 @@ fn a_plan_made_by_a_program_prints_whole() {
     let again = Plan::parse("card.plan", &text).expect("a printed plan parses");
     assert_eq!(again, Plan { lines: plan.layout(), ..plan });
 }
+
+#[test]
+fn clients_can_be_tasks() {
+    let text = "plug disk0 virtio-blk slot=2\nload disk0 clients=2 depth=2 as=tasks\n";
+    let plan = parse(text);
+    assert!(plan.loads[0].tasks);
+    assert_eq!(plan.guest_command_line(), "slot.2=name:disk0 load.2=clients:2,depth:2,as:tasks");
+    assert_eq!(parse(&plan.to_string()), plan);
+    assert!(plan.to_string().contains("load disk0 clients=2 depth=2 as=tasks\n"));
+    assert!(!parse(&text.replace("=tasks", "=threads")).loads[0].tasks);
+}

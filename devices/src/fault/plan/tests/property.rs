@@ -104,6 +104,7 @@ fn loads(names: Vec<String>) -> impl Strategy<Value = Vec<Load>> {
             device: device.clone(),
             clients: clients as u32,
             depth: depth as u32,
+            tasks: (clients + depth) % 3 == 0,
             span: Span::default(),
             marks: Default::default(),
         };
