@@ -22,7 +22,7 @@ fn up4_a_disk_that_tasks_use_works() {
         "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\nrun for=3ms\n",
         3,
     );
-    assert!(verdict.io["disk0"].done > 20, "{:?} {:#?}", verdict.io, outcome.console);
+    assert!(verdict.io["disk0"].completed > 20, "{:?} {:#?}", verdict.io, outcome.console);
 }
 
 #[test]
