@@ -27,6 +27,8 @@ pub trait Env {
     fn dma_write(&mut self, address: u64, from: &[u8]) -> Result<(), DmaError>;
     /// Guest memory for ring structures (virtio-queue). An error once the device is gone or bus mastering is off.
     fn memory(&self) -> Result<GuestMemoryMmap, DmaError>;
+    /// The model wrote `bytes` bytes at `address` through [`Env::memory`]: for who compares where cards write with where they may.
+    fn wrote(&mut self, _address: u64, _bytes: usize) {}
     /// Raises interrupt `index`: an MSI-X or MSI vector number where one is enabled, else asserts INTx.
     fn raise(&mut self, index: u16);
     /// Drops INTx. No effect on message-signalled interrupts.

@@ -23,6 +23,7 @@ use x86::bench::Bench;
 use x86::boot::Image;
 use x86::dma::DmaMemory;
 use x86::guest::{self, Guest};
+use x86::leap::Leap;
 use x86::memory::LowMemory;
 use x86::pci::ConfigSpace;
 use x86::stack::Stack;
@@ -84,6 +85,28 @@ fn outside_drivers(kit: &iokit::IoKit) {
     _ = kit;
 }
 
+/// The conformance tests that the command line asks for, in an image that has them.
+#[cfg(feature = "conformance")]
+fn rules_asked_for(line: &[u8]) -> Option<conformance::guest::Request> {
+    let word = option(line, "conform")?;
+    Some(conformance::guest::Request::new(word, option(line, "conform_from")))
+}
+
+#[cfg(feature = "conformance")]
+fn carry_out(kernel: &mach::KernelRef, rules: conformance::guest::Request) {
+    conformance::guest::start(kernel, rules);
+}
+
+#[cfg(not(feature = "conformance"))]
+fn rules_asked_for(_: &[u8]) -> Option<core::convert::Infallible> {
+    None
+}
+
+#[cfg(not(feature = "conformance"))]
+fn carry_out(_: &mach::KernelRef, rules: core::convert::Infallible) {
+    match rules {}
+}
+
 /// Devices, the other CPUs, and the kernel; on the idle thread's stack.
 extern "C" fn start_kernel(early: usize) -> ! {
     // SAFETY: `kernel_main` made it with `Box::into_raw` and calls once.
@@ -106,6 +129,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
         let (hz, bytes) = (clock.hz(), memory::free_bytes());
         kprintln!("workgate: {cpus} CPUs, TSC {hz} Hz ({source:?}), {} MiB free", bytes >> 20);
     }
+    let rules = rules_asked_for(line);
     let trace_console = option(line, "trace") == Some("console");
     let config = ConfigSpace::new(early.acpi.ecam);
     let machine = guest::install(Arc::new(Guest {
@@ -114,6 +138,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
         config,
         dma: DmaMemory(early.layout.dma),
         bench,
+        leap: rules.is_some().then(Leap::new),
         trace_console,
     }));
     let kernel = Kernel::new(machine);
@@ -131,6 +156,9 @@ extern "C" fn start_kernel(early: usize) -> ! {
         kernel.trace(Event::new(Kind::FirstThread));
         if let Some(what) = crash {
             crash::crash(&what);
+        }
+        if let Some(rules) = rules {
+            return carry_out(kernel, rules);
         }
         if tries_ring_3 {
             ring3::report(kernel);

@@ -31,10 +31,14 @@ pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKi
     }
     driver::register(&kit);
     drivers(&kit);
-    load::start(&kit);
+    let threads = load::start(&kit);
     let platform = publish_platform(&kit);
     kit.watch_for_finish();
+    if args.push_is_off {
+        kernel.set_priority_push(false);
+    }
     kernel.trace(Event::new(Kind::Ready));
+    threads(&kit);
     family::start(&kit, &platform);
     kit
 }

@@ -1,6 +1,7 @@
 //! The kernel command line.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use mach::Preemption;
 
 /// Slots that a plan can name: root ports 1–31.
 const SLOT_MAX: u32 = 31;
@@ -8,6 +9,8 @@ const SLOT_MAX: u32 = 31;
 const CLIENTS_MAX: u32 = 64;
 /// Requests in flight of one client.
 const DEPTH_MAX: u32 = 256;
+/// Threads of a plan.
+const THREADS_MAX: u32 = 16;
 /// Unknown words that are kept for the log.
 const UNKNOWN_MAX: usize = 64;
 
@@ -71,6 +74,40 @@ pub struct LoadArgs {
     pub tasks: bool,
 }
 
+/// How a thread of the plan is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadPolicy {
+    /// Its priority does not move.
+    Fixed,
+    /// It sinks with use (S4).
+    Timeshare,
+    /// Each turn is to be done by the time at which the next one is due (S5).
+    RealTime,
+    /// Strict turns.
+    RoundRobin,
+}
+
+/// `thread.N=name:high,priority:97,policy:real-time,run:NS,every:NS,start:NS,gate:SLOT`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadArgs {
+    /// Which of them, 1–16.
+    pub number: u32,
+    /// What the plan calls it.
+    pub name: String,
+    /// Base priority, 0–127 (S1).
+    pub priority: u8,
+    /// How it is scheduled.
+    pub policy: ThreadPolicy,
+    /// CPU time of one turn, ns; `None` = it never lets go.
+    pub run: Option<u64>,
+    /// From one turn to the next, ns, at least 1.
+    pub every: u64,
+    /// The first turn, ns after the plan's zero.
+    pub start: u64,
+    /// It computes in the gate of this slot's driver.
+    pub gate: Option<u32>,
+}
+
 /// The parsed command line. Everything has a default; what is not understood is kept in `unknown`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootArgs {
@@ -84,8 +121,16 @@ pub struct BootArgs {
     pub slots: Vec<SlotArgs>,
     /// `load.N=…`, likewise.
     pub loads: Vec<LoadArgs>,
+    /// `thread.N=…`, likewise.
+    pub threads: Vec<ThreadArgs>,
+    /// `push=off`: nobody lends its priority to who has its lock (S7).
+    pub push_is_off: bool,
+    /// `failsafe=NS`: how long a thread whose priority does not sink may compute (S6); `None` = as the era has it.
+    pub fail_safe: Option<u64>,
     /// `era=…`
     pub era: Era,
+    /// `preemption=…` (S2)
+    pub preemption: Preemption,
     /// `seed=N`
     pub seed: u64,
     /// `io=0xBITS`: IOKit's debugging bits, with the numbers of macOS.
@@ -106,7 +151,11 @@ impl Default for BootArgs {
             aperture: None,
             slots: Vec::new(),
             loads: Vec::new(),
+            threads: Vec::new(),
+            push_is_off: false,
+            fail_safe: None,
             era: Era::default(),
+            preemption: Preemption::default(),
             seed: 0,
             io: 0,
             overstay: OVERSTAY,
@@ -158,8 +207,11 @@ impl BootArgs {
             "tsc_hz" => self.tsc_hz = Some(number(value).filter(|&n| n > 0)?),
             "aperture" => self.aperture = Some(pair(value)?),
             "era" => self.era = era(value)?,
+            "preemption" => self.preemption = preemption(value)?,
             "io" => self.io = number(value)?,
             "overstay" => self.overstay = number(value)?,
+            "push" if value == "off" => self.push_is_off = true,
+            "failsafe" => self.fail_safe = Some(number(value).filter(|&n| n > 0)?),
             "seed" => self.seed = number(value)?,
             "finish" => self.finish = Some(number(value)?),
             // What the kernel looks at before there is an IOKit.
@@ -171,6 +223,12 @@ impl BootArgs {
 
     fn indexed(&mut self, key: &str, value: &str) -> Option<()> {
         let (what, index) = key.split_once('.')?;
+        if what == "thread" {
+            let parsed = thread_args(small(index, THREADS_MAX)?, value)?;
+            self.threads.retain(|thread| thread.number != parsed.number);
+            self.threads.push(parsed);
+            return Some(());
+        }
         let slot = small(index, SLOT_MAX)?;
         match what {
             "slot" => {
@@ -217,12 +275,59 @@ fn load_args(slot: u32, value: &str) -> Option<LoadArgs> {
     Some(args)
 }
 
+fn thread_args(number_of: u32, value: &str) -> Option<ThreadArgs> {
+    let mut args = ThreadArgs {
+        number: number_of,
+        name: String::new(),
+        priority: 0,
+        policy: ThreadPolicy::Fixed,
+        run: None,
+        every: 0,
+        start: 0,
+        gate: None,
+    };
+    for option in value.split(',') {
+        match option.split_once(':')? {
+            ("name", name) if !name.is_empty() => args.name = name.to_owned(),
+            ("priority", n) => {
+                args.priority = number(n).and_then(|n| u8::try_from(n).ok()).filter(|&n| n <= 127)?
+            }
+            ("policy", word) => args.policy = thread_policy(word)?,
+            ("run", n) => args.run = Some(number(n)?),
+            ("every", n) => args.every = number(n)?,
+            ("start", n) => args.start = number(n)?,
+            ("gate", n) => args.gate = Some(small(n, SLOT_MAX)?),
+            _ => return None,
+        }
+    }
+    (!args.name.is_empty() && args.every > 0).then_some(args)
+}
+
+fn thread_policy(word: &str) -> Option<ThreadPolicy> {
+    Some(match word {
+        "fixed" => ThreadPolicy::Fixed,
+        "timeshare" => ThreadPolicy::Timeshare,
+        "real-time" => ThreadPolicy::RealTime,
+        "round-robin" => ThreadPolicy::RoundRobin,
+        _ => return None,
+    })
+}
+
 fn era(value: &str) -> Option<Era> {
     Some(match value {
         "10.3" => Era::E103,
         "10.4" => Era::E104,
         "10.5" => Era::E105,
         "modern" => Era::Modern,
+        _ => return None,
+    })
+}
+
+fn preemption(value: &str) -> Option<Preemption> {
+    Some(match value {
+        "tasks" => Preemption::Tasks,
+        "strict" => Preemption::Strict,
+        "full" => Preemption::Full,
         _ => return None,
     })
 }
@@ -281,6 +386,27 @@ mod tests {
         );
         assert_eq!(a.unknown.len(), 10);
         assert_eq!(BootArgs { unknown: vec![], ..a }, BootArgs::default());
+    }
+
+    #[test]
+    fn a_thread_of_the_plan() {
+        let a = BootArgs::parse(
+            "thread.2=name:high,priority:97,policy:real-time,run:10,every:20,start:30,gate:1 push=off failsafe=7",
+        );
+        let high = ThreadArgs {
+            number: 2,
+            name: "high".to_owned(),
+            priority: 97,
+            policy: ThreadPolicy::RealTime,
+            run: Some(10),
+            every: 20,
+            start: 30,
+            gate: Some(1),
+        };
+        assert_eq!(a.threads, vec![high]);
+        assert!(a.push_is_off && a.fail_safe == Some(7) && a.unknown.is_empty());
+        let wrong = "thread.1=name:a thread.17=name:a,every:1 thread.1=every:1 thread.1=name:a,every:1,priority:128 push=on failsafe=0";
+        assert_eq!(BootArgs::parse(wrong).unknown.len(), 6);
     }
 
     #[test]

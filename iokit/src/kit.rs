@@ -58,6 +58,10 @@ impl IoKit {
         if args.era <= Era::E105 {
             kernel.set_fail_safe(mach::FAIL_SAFE_800_QUANTA);
         }
+        kernel.set_preemption(args.preemption);
+        if let Some(nanos) = args.fail_safe {
+            kernel.set_fail_safe(nanos);
+        }
         let kit = Self(Arc::new(Kit {
             kernel: kernel.clone(),
             args: args.clone(),

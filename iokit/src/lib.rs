@@ -33,6 +33,7 @@ pub mod work_loop;
 
 mod boot;
 mod finish;
+mod in_flight;
 mod ioreturn;
 mod kit;
 mod message;

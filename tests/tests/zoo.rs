@@ -111,6 +111,7 @@ zoo! {
     request_list = "request-list",
     double_completion = "double-completion",
     lost_wakeup = "lost-wakeup",
+    late_timer = "late-timer",
     timer_outlives = "timer-outlives",
     sleep_mode = "sleep-mode",
     sleep_off_gate = "sleep-off-gate",
@@ -177,4 +178,19 @@ fn a_specimen_gives_the_same_trace_every_time() {
     let hash = |seed| run(&plan, &Schedule::Seed(seed)).outcome.trace_hash;
     assert_eq!(hash(3), hash(3));
     assert_ne!(hash(3), hash(4));
+}
+
+#[test]
+fn a_deadlock_tells_who_holds_what_and_waits_for_what() {
+    let plan = plan(specimen("lock-order"));
+    let deadlock = (0..=SEEDS_FOR_THE_BUG).find_map(|seed| {
+        let findings = run(&plan, &Schedule::Seed(seed)).verdict.findings;
+        findings.into_iter().find(|finding| finding.rule == "deadlock")
+    });
+    let threads = deadlock.expect("a deadlock under some seed").threads;
+    let waiting = threads.iter().filter(|thread| {
+        let has = |what: &str| thread.stack.iter().any(|frame| frame.starts_with(what));
+        has("holds the gate of ") && has("waits for the gate of ")
+    });
+    assert!(waiting.count() >= 2, "{threads:#?}");
 }

@@ -18,6 +18,9 @@ pub struct Outcome {
     pub machine_time: u64,
     /// Records in the guest's trace ring that were garbled.
     pub garbled: u64,
+    /// How often each site of each card was passed: number of the slot, and counts in the order of
+    /// [`Site::ALL`](devices::fault::plane::Site::ALL).
+    pub sites: Vec<(u32, [u64; devices::fault::plane::SITES])>,
 }
 
 impl Outcome {
@@ -62,6 +65,7 @@ mod tests {
             slow_down: 17,
             machine_time: 1_000_002_000,
             garbled: 3,
+            sites: Vec::new(),
         };
         let text = outcome.describe();
         let parts = [

@@ -187,5 +187,6 @@ fn drive(
         slow_down: machine.clock.slow_down(),
         machine_time: machine.clock.now(),
         garbled,
+        sites: machine.with_platform(|platform, _| platform.site_counts()),
     })
 }

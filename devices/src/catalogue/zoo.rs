@@ -13,6 +13,8 @@ pub const DRIVERS: &[&str] = &[
     "zoo-double-completion-fixed",
     "zoo-lost-wakeup",
     "zoo-lost-wakeup-fixed",
+    "zoo-late-timer",
+    "zoo-late-timer-fixed",
     "zoo-timer-outlives",
     "zoo-timer-outlives-fixed",
     "zoo-sleep-mode",

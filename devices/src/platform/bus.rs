@@ -126,6 +126,10 @@ impl Env for Bus<'_> {
         Ok(self.host.memory().clone())
     }
 
+    fn wrote(&mut self, address: u64, bytes: usize) {
+        self.host.dma_written(self.core.slots[self.slot].number, address, bytes);
+    }
+
     fn raise(&mut self, index: u16) {
         if !self.connected() {
             return;

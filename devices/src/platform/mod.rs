@@ -25,7 +25,7 @@ use self::core::Core;
 use self::slot::Slot;
 use crate::catalogue::{self, ModelError};
 use crate::fault::plan::{Plan, Plug};
-use crate::fault::plane::{Plane, Site};
+use crate::fault::plane::{Plane, SITES, Site};
 use crate::pci::host_bridge;
 use crate::virtio::store::BlockStore;
 use thiserror::Error;
@@ -144,6 +144,13 @@ impl Platform {
     /// The guest recorded `event`: triggers on it act at once.
     pub fn guest_event(&mut self, event: &Event, host: &mut dyn Host) {
         self.core.guest_event(event, host);
+    }
+
+    /// How often each site of each device was passed since power-on: number of the slot, and counts in the order of
+    /// [`Site::ALL`].
+    pub fn site_counts(&self) -> Vec<(u32, [u64; SITES])> {
+        let numbers = self.core.slots.iter().map(|slot| slot.number);
+        numbers.zip(self.core.plane.seen()).collect()
     }
 
     /// The kinds of guest event that triggers wait for, for the bench page ([`trace::ring::ARMED`]).

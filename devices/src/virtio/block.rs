@@ -146,7 +146,7 @@ impl Block {
             Err(_) => return Ok(false),
         }
         let Ok(memory) = env.memory() else { return Ok(false) };
-        queue.complete(&memory, request.head, written + 1)?;
+        queue.complete(&memory, (request.head, written + 1), env)?;
         Ok(true)
     }
 

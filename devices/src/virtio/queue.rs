@@ -1,9 +1,14 @@
 //! A virtqueue with its interrupt.
 
 use super::Broken;
+use crate::env::Env;
 use crate::spec::virtio as spec;
 use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+/// Bytes of the used ring before its entries, and of an entry (2.7.8).
+const USED_HEAD: u64 = 4;
+const USED_ENTRY: u64 = 8;
 
 /// A split virtqueue (2.7) and the vector that it interrupts with.
 pub struct VirtQueue {
@@ -55,12 +60,22 @@ impl VirtQueue {
         self.queue.enable_notification(memory).map_err(|_| Broken)
     }
 
-    /// Hands a request back with `length` bytes written.
+    /// Hands a request back with `length` bytes written, and tells `env` where the used ring was written (2.7.8).
     ///
     /// # Errors
     /// Rings outside of memory.
-    pub fn complete(&mut self, memory: &GuestMemoryMmap, head: u16, length: u32) -> Result<(), Broken> {
-        self.queue.add_used(memory, head, length).map_err(|_| Broken)
+    pub fn complete(
+        &mut self,
+        memory: &GuestMemoryMmap,
+        (head, length): (u16, u32),
+        env: &mut dyn Env,
+    ) -> Result<(), Broken> {
+        let (ring, entry) = (self.queue.used_ring(), self.queue.next_used() % self.queue.size().max(1));
+        self.queue.add_used(memory, head, length).map_err(|_| Broken)?;
+        let at = USED_HEAD + USED_ENTRY * u64::from(entry);
+        env.wrote(ring.saturating_add(at), USED_ENTRY as usize);
+        env.wrote(ring, USED_HEAD as usize);
+        Ok(())
     }
 
     /// True if the driver wants an interrupt for what was handed back since the last call (2.7.7).

@@ -53,14 +53,14 @@ const USER_IMAGE: &str = "WORKGATE_USER_IMAGE";
 /// As for [`kernel`].
 pub fn user(root: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let target_dir = out.join("user");
-    let mut command = cargo(root, &target_dir, ("guest-kernel/user/link.ld", USER_MODEL))?;
+    let mut command = cargo(root, &target_dir, ("guest-kernel/user/link.ld", USER_MODEL), "image")?;
     command.args(["--locked", "--package", "user", "--bin", "workgate-user"]).arg("--manifest-path");
     command.arg(root.join("Cargo.toml"));
     run(command, "the user programs")?;
     Ok(target_dir.join(TARGET).join("guest/workgate-user"))
 }
 
-/// Builds the kernel of the workspace at `root`, with the driver crate in the folder `driver` if there is one; the path of the linked,
+/// Builds the kernel of the workspace at `root` with `features`, and with the driver crate in the folder `driver` if there is one; the path of the linked,
 /// unfinished image. `user` is the finished image of the user programs.
 ///
 /// # Errors
@@ -68,6 +68,7 @@ pub fn user(root: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
 pub fn kernel(
     root: &Path,
     out: &Path,
+    features: &str,
     driver: Option<&Path>,
     user: &Path,
 ) -> Result<PathBuf, Box<dyn Error>> {
@@ -77,15 +78,20 @@ pub fn kernel(
         // The lock file has no entry for the driver yet; what it names is here already.
         Some(driver) => (outside::package(root, out, driver)?, outside::PACKAGE, "--offline"),
     };
-    let mut command = cargo(root, &target_dir, ("guest-kernel/link.ld", KERNEL_MODEL))?;
+    let mut command = cargo(root, &target_dir, ("guest-kernel/link.ld", KERNEL_MODEL), features)?;
     command.args([how, "--package", package, "--bin", "workgate-guest"]).arg("--manifest-path");
     command.arg(folder.join("Cargo.toml")).env(USER_IMAGE, user);
     run(command, "the guest kernel")?;
     Ok(target_dir.join(TARGET).join("guest/workgate-guest"))
 }
 
-/// A cargo that builds with the image's flags, a link script and a relocation model of its own.
-fn cargo(root: &Path, target_dir: &Path, (script, model): (&str, &str)) -> Result<Command, Box<dyn Error>> {
+/// A cargo that builds with the image's flags, a link script and a relocation model of its own, and `features`.
+fn cargo(
+    root: &Path,
+    target_dir: &Path,
+    (script, model): (&str, &str),
+    features: &str,
+) -> Result<Command, Box<dyn Error>> {
     let host = env::var("HOST")?;
     if host != TARGET {
         return Err(format!("the guest kernel is built on {TARGET} only, and this is {host}").into());
@@ -94,7 +100,7 @@ fn cargo(root: &Path, target_dir: &Path, (script, model): (&str, &str)) -> Resul
     let flags = [&FLAGS[..], &[model, &script]].concat();
     let mut command = Command::new(env::var("CARGO")?);
     command
-        .args(["build", "--quiet", "--profile", "guest", "--features", "image", "--target", TARGET])
+        .args(["build", "--quiet", "--profile", "guest", "--features", features, "--target", TARGET])
         .arg("--target-dir")
         .arg(target_dir)
         .current_dir(root)

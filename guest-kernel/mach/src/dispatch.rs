@@ -72,6 +72,7 @@ impl Kernel {
             Some(next) => next,
             None => sched.cpus[cpu].idle.clone().expect("every started CPU has an idle thread"),
         };
+        self.note_inversion(&sched, &next, &current, now);
         let rank = self.dispatched(&mut sched, cpu, &next, now);
         sched.cpus[cpu].current = Some(next.clone());
         sched.cpus[cpu].promised = if sched.is_idle(cpu) { Rank::NOBODY } else { rank };
@@ -79,13 +80,18 @@ impl Kernel {
         self.cpus[cpu].deferred.store(false, Ordering::Relaxed);
         self.settle_promises(&mut sched, cpu);
         self.start_quantum(&mut sched, cpu, &next, now);
-        self.offer_preempted(&mut sched, &current);
+        let left = self.offer_preempted(&mut sched, &current);
         if Arc::ptr_eq(&next, &current) {
             return;
         }
         let unmask = sched.release_masked();
         if self.traced() {
-            self.trace(Event::new(Kind::Dispatch).object(next.id()).other(current.id()));
+            let becomes = match left {
+                RunState::Waiting | RunState::Running => 0,
+                RunState::Runnable => 1,
+                RunState::Dead => 2,
+            };
+            self.trace(Event::new(Kind::Dispatch).object(next.id()).other(current.id()).arg(becomes));
         }
         while next.on_cpu.load(Ordering::Acquire) {
             self.machine().relax();
@@ -116,6 +122,7 @@ impl Kernel {
         }
         t.state = RunState::Running;
         t.place = None;
+        self.note_ready_time(cpu, thread.id(), &t.record);
         t.rank()
     }
 

@@ -105,6 +105,9 @@ pub(crate) struct CpuLocal {
     /// The thread that the last switch on this CPU left; taken by whoever runs next.
     pub leaving: Mutex<Option<Arc<Thread>>>,
     pub reschedule: AtomicBool,
+    /// The thread that was dispatched here last, and how long it had been kept waiting for a CPU by then, ns.
+    pub dispatched: AtomicU32,
+    pub ready_time: AtomicU64,
     /// A more important thread waits until the kernel code that runs here gives way by itself (S2).
     pub deferred: AtomicBool,
     pub interrupt_depth: AtomicU32,
@@ -133,6 +136,8 @@ pub struct Kernel {
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
     pub(crate) preemption: Rule,
+    /// S7 is on.
+    pub(crate) push: AtomicBool,
 }
 
 impl fmt::Debug for Kernel {
@@ -148,6 +153,8 @@ impl Kernel {
         let local = || CpuLocal {
             leaving: Mutex::new(None),
             reschedule: AtomicBool::new(false),
+            dispatched: AtomicU32::new(0),
+            ready_time: AtomicU64::new(0),
             deferred: AtomicBool::new(false),
             interrupt_depth: AtomicU32::new(0),
         };
@@ -173,6 +180,7 @@ impl Kernel {
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
             preemption: Rule::new(),
+            push: AtomicBool::new(true),
         })
     }
 
@@ -210,7 +218,7 @@ impl Kernel {
     /// Records an event, if somebody reads the trace.
     #[inline]
     pub fn trace(&self, event: Event) {
-        if self.machine.traced() {
+        if self.traced {
             self.machine.trace(event);
         }
     }

@@ -25,6 +25,7 @@ mod dispatch;
 mod dma;
 mod dump;
 mod interrupt;
+mod inversion;
 pub mod ipc;
 mod kernel;
 mod lock_order;

@@ -4,12 +4,14 @@
 //! in whatever order locks are released.
 
 use crate::band;
+use crate::inversion::BestWaiter;
 use crate::kernel::{Kernel, Scheduler};
 use crate::masking::SchedGuard;
 use crate::seam::ThreadId;
 use crate::thread::{RunState, Thread};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 use trace::{Event, Kind};
 
 /// Owners that a search for a circle of locks follows.
@@ -223,8 +225,18 @@ impl Kernel {
         }
     }
 
+    /// The most important waiter of a lock.
+    pub(crate) fn best_for_lock(&self, lock: &Contended) -> Option<BestWaiter> {
+        let waiter = lock.waiters.get(self.best(&lock.waiters)?)?;
+        let t = self.lock_raw(&waiter.sched);
+        Some(BestWaiter::of(waiter.id(), t.priority, t.record.since_when()))
+    }
+
     fn wanted_priority(&self, sched: &Scheduler, thread: &Thread) -> u8 {
         let t = self.lock_raw(&thread.sched);
+        if !self.push.load(Ordering::Relaxed) {
+            return t.own;
+        }
         let waiters = t.contended.iter().filter_map(|lock| sched.locks.get(lock)).flat_map(|c| &c.waiters);
         let pushed = waiters.map(|waiter| self.lock_raw(&waiter.sched).priority.min(band::KERNEL_MAX)).max();
         t.own.max(pushed.unwrap_or(0))

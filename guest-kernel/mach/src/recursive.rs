@@ -67,8 +67,13 @@ impl RecursiveLock {
     /// As [`RecursiveLock::lock`]; answers the running thread, which is the owner now.
     #[inline]
     pub fn take(&self, kernel: &Kernel) -> ThreadId {
-        kernel.machine().point(Point::Lock);
-        let me = kernel.thread_id();
+        self.take_told(kernel, |_| {})
+    }
+
+    /// As [`RecursiveLock::take`]; `waits` is told the owner, if it is another thread, before the wait for it.
+    #[inline]
+    pub fn take_told(&self, kernel: &Kernel, waits: impl FnOnce(ThreadId)) -> ThreadId {
+        let me = kernel.machine().point_of(Point::Lock);
         match self.try_lock_as(me) {
             Some(true) => self.took(kernel, me, true),
             Some(false) => {}
@@ -77,6 +82,7 @@ impl RecursiveLock {
                     // Before the wait: a deadlock must not keep its reason to itself.
                     kernel.order_wanted(self.class, me);
                 }
+                waits(self.owner());
                 self.lock_slow(kernel, me);
                 self.took(kernel, me, false);
             }
@@ -124,19 +130,24 @@ impl RecursiveLock {
     /// Drops one level; true if it was the last. The caller owns the lock.
     #[inline]
     pub fn unlock(&self, kernel: &Kernel) -> bool {
+        self.unlock_as(kernel, kernel.thread_id())
+    }
+
+    /// As [`RecursiveLock::unlock`] for a caller who knows that it is thread `me`, as [`RecursiveLock::take`] told it.
+    #[inline]
+    pub fn unlock_as(&self, kernel: &Kernel, me: ThreadId) -> bool {
         let depth = self.depth.load(Ordering::Relaxed);
         if depth > 0 {
             self.depth.store(depth - 1, Ordering::Relaxed);
             return false;
         }
-        self.release(kernel);
+        self.release(kernel, me);
         kernel.machine().point(Point::Unlock);
         true
     }
 
     #[inline]
-    fn release(&self, kernel: &Kernel) {
-        let me = kernel.thread_id();
+    fn release(&self, kernel: &Kernel, me: ThreadId) {
         if !self.class.is_none() {
             kernel.order_pop(self.class, me);
         }
@@ -200,15 +211,27 @@ impl RecursiveLock {
         mode: WaitMode,
         deadline: Option<u64>,
     ) -> WaitResult {
+        self.sleep_told(kernel, event, mode, deadline, |_| {})
+    }
+
+    /// As [`RecursiveLock::sleep`]; `waits` is told the owner that the lock has to be waited for afterwards, if somebody has it.
+    pub fn sleep_told(
+        &self,
+        kernel: &Kernel,
+        event: WaitEvent,
+        mode: WaitMode,
+        deadline: Option<u64>,
+        waits: impl FnOnce(ThreadId),
+    ) -> WaitResult {
         let asserted = kernel.assert_wait(event, mode, deadline);
         if asserted != WaitResult::Waiting {
             return asserted;
         }
         let depth = self.depth.swap(0, Ordering::Relaxed);
-        self.release(kernel);
+        self.release(kernel, kernel.thread_id());
         kernel.machine().point(Point::Unlock);
         let result = kernel.block();
-        self.lock(kernel);
+        self.take_told(kernel, waits);
         self.depth.store(depth, Ordering::Relaxed);
         result
     }

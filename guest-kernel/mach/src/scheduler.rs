@@ -81,7 +81,7 @@ impl Kernel {
     }
 
     /// A thread that this CPU has just left for a better one may be better than what another CPU runs.
-    pub(crate) fn offer_preempted(&self, sched: &mut Scheduler, left: &Thread) {
+    pub(crate) fn offer_preempted(&self, sched: &mut Scheduler, left: &Thread) -> RunState {
         let (state, rank, last_cpu) = {
             let t = self.lock_raw(&left.sched);
             (t.state, t.rank(), t.last_cpu)
@@ -89,6 +89,7 @@ impl Kernel {
         if state == RunState::Runnable {
             self.offer(sched, rank, last_cpu);
         }
+        state
     }
 
     fn ask(&self, cpu: usize, here: usize) {

@@ -205,6 +205,11 @@ pub trait Machine: Send + Sync {
 
     /// A place where the chooser may act.
     fn point(&self, point: Point);
+    /// A point, and the thread that passes it: [`Machine::thread`], which is stable.
+    fn point_of(&self, point: Point) -> ThreadId {
+        self.point(point);
+        self.thread()
+    }
     /// Records an event. The machine fills in time, CPU and thread. A point. Legal everywhere, interrupt level included.
     fn trace(&self, event: Event);
     /// True if somebody reads the trace (a guest without a bench skips the work). The answer never changes: the kernel asks once.

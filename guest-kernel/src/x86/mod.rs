@@ -11,6 +11,7 @@ pub mod descriptors;
 pub mod dma;
 pub mod guest;
 pub mod ioapic;
+pub mod leap;
 pub mod lock;
 pub mod memory;
 pub mod paging;

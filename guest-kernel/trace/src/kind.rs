@@ -54,6 +54,8 @@ kinds! {
     NoMemory = 9, "memory.none";
     /// A class has `arg` instances left at the end of the run; `text` = class.
     ClassCount = 8, "class.count";
+    /// Run `other` of the conformance test at place `object` in their table begins (`arg` = 1) or ends (0); 2 = the test itself begins.
+    TestRun = 10, "test.run";
     /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what
     /// (`masked interrupt`), `arg` a detail. The run ends.
     HostDefect = 15, "host.defect";
@@ -62,7 +64,7 @@ kinds! {
     ThreadStart = 16, "thread.start";
     /// Thread `object` ended.
     ThreadEnd = 17, "thread.end";
-    /// This CPU switched from thread `other` to thread `object`.
+    /// This CPU switched from thread `other` to thread `object`. `arg` = what becomes of `other`: 0 it waits, 1 it could go on, 2 it has ended.
     Dispatch = 18, "thread.dispatch";
     /// Thread `object` was made runnable by `thread`; `arg` = wait result.
     Wake = 19, "thread.wake";
@@ -102,9 +104,16 @@ kinds! {
     CommandWakeup = 42, "gate.wakeup";
     /// An event source of `object` was removed from its work loop (timers off, filter unregistered).
     SourceRemoved = 43, "source.removed";
+    /// `thread` finds the gate of work loop `object` closed by thread `other`, and waits for it.
+    GateWait = 44, "gate.wait";
 
     /// An action of `object` took `arg` ns, longer than it may (OV1); `text` = what it was: action, timer, filter, gated action.
     Overstay = 48, "overstay";
+
+    /// Thread `object` waited `arg` ns for a lock of thread `other`, which was ready, while a less important thread named `text` ran (S7).
+    Inversion = 49, "thread.inversion";
+    /// Thread `object` of the plan, named `text`, has done its turn `arg` ns after it was due.
+    Turn = 50, "thread.turn";
 
     /// `object` (client) attached to `other` (provider).
     Attach = 64, "attach";

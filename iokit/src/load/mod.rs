@@ -14,6 +14,7 @@ mod pattern;
 mod reaper;
 mod session;
 mod task;
+mod turns;
 
 use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
@@ -46,17 +47,27 @@ struct Load {
     idle: WaitEvent,
     /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
     numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
+    /// Rings when nothing is issued any more.
+    stop: WaitEvent,
+    gates: turns::Gates,
     /// The clients of all sessions, with their slots; some may have gone.
     clients: SpinLock<Vec<(u32, Weak<Client>)>>,
     /// Those that are tasks.
     tasks: SpinLock<Vec<Arc<TaskClient>>>,
 }
 
-/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run.
-pub fn start(kit: &IoKit) {
-    if kit.args().loads.is_empty() {
-        return;
+/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. What is returned
+/// starts the plan's own threads, when its time begins.
+pub fn start(kit: &IoKit) -> impl FnOnce(&IoKit) + use<> {
+    let load = (!kit.args().loads.is_empty() || !kit.args().threads.is_empty()).then(|| prepare(kit));
+    move |kit| {
+        if let Some(load) = load {
+            load.start_threads(kit);
+        }
     }
+}
+
+fn prepare(kit: &IoKit) -> Arc<Load> {
     let load = Arc::new(Load {
         kernel: kit.kernel().clone(),
         stopping: AtomicBool::new(false),
@@ -64,8 +75,11 @@ pub fn start(kit: &IoKit) {
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
         clients: SpinLock::new(Vec::new()),
+        stop: kit.kernel().new_event(),
+        gates: SpinLock::new(BTreeMap::new()),
         tasks: SpinLock::new(Vec::new()),
     });
+    load.watch_gates(kit);
     if kit.args().loads.iter().any(|load| load.tasks) {
         kit.open_to_tasks();
     }
@@ -79,7 +93,9 @@ pub fn start(kit: &IoKit) {
             load.published(service, exercise);
         });
     }
-    kit.on_finish(move |_| load.finish());
+    let own = load.clone();
+    kit.on_finish(move |_| own.finish());
+    load
 }
 
 impl Load {
@@ -119,6 +135,7 @@ impl Load {
     /// Lets every session end, and waits for the requests in flight.
     fn finish(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.kernel.wakeup(self.stop);
         self.end_tasks();
         let deadline = self.kernel.now().saturating_add(FINISH_LIMIT_NS);
         loop {

@@ -4,9 +4,10 @@ use core::sync::atomic::Ordering;
 
 use mach::seam::ThreadId;
 use mach::{WaitEvent, WaitMode, WaitResult};
-use trace::Kind;
+use trace::{Event, Kind};
 
 use super::Core;
+use super::overstay::Clock;
 use crate::registry::report_with_backtrace;
 
 /// Levels beyond which a gate is not nested but re-entered: a kernel's stack ends soon after.
@@ -30,7 +31,7 @@ impl Core {
     /// Closes the gate, one level more.
     #[inline]
     pub(crate) fn enter(&self) -> Gate<'_> {
-        let thread = self.gate.take(self.kernel());
+        let thread = self.gate.take_told(self.kernel(), |owner| self.waits(owner));
         // The guard first: a thread may be dropped (a simulated machine that ends) at any point from here on.
         let gate = Gate { core: self, thread };
         self.entered();
@@ -46,6 +47,21 @@ impl Core {
         let gate = Gate { core: self, thread };
         self.entered();
         Some(gate)
+    }
+
+    /// Whether the gate is closed more than once. Gated.
+    #[inline]
+    pub(super) fn is_nested(&self) -> bool {
+        self.depth.load(Ordering::Relaxed) > 1
+    }
+
+    /// Thread `owner` has the gate, and the running one is about to wait for it.
+    #[cold]
+    fn waits(&self, owner: ThreadId) {
+        if self.kernel().traced() {
+            let event = Event::new(Kind::GateWait).object(self.owner).other(owner).slot(self.slot);
+            self.kernel().trace(event);
+        }
     }
 
     #[inline]
@@ -75,7 +91,7 @@ impl Core {
             self.trace(Kind::GateOpen, 0);
         }
         self.depth.store(depth, Ordering::Relaxed);
-        self.gate.unlock(self.kernel());
+        self.gate.unlock_as(self.kernel(), thread);
     }
 
     #[inline]
@@ -124,13 +140,15 @@ impl Core {
     /// whoever takes the gate next is not lost.
     pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
         let depth = self.depth.load(Ordering::Relaxed);
-        let (slept, began) = (self.slept.load(Ordering::Relaxed), self.kernel().now());
+        let slept = self.slept.load(Ordering::Relaxed);
+        let before = Clock::now(self.kernel());
         self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
         self.depth.store(0, Ordering::Relaxed);
-        let result = self.gate.sleep(self.kernel(), event, mode, deadline);
+        let waits = |owner| self.waits(owner);
+        let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
         self.depth.store(depth, Ordering::Relaxed);
-        self.slept.store(slept + self.kernel().now().saturating_sub(began), Ordering::Relaxed);
+        self.slept.store(slept + before.elapsed(self.kernel()), Ordering::Relaxed);
         if self.maximum.load(Ordering::Relaxed) != 0 {
             self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
         }

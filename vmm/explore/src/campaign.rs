@@ -7,13 +7,14 @@ use crate::coverage::Coverage;
 use crate::execute;
 use crate::phase::Phase;
 use crate::schedule::Schedule;
+use crate::teardown::Teardown;
 use devices::fault::plan::Plan;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 /// One run of a campaign: what to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// Its plan.
     pub plan: Plan,
@@ -112,6 +113,8 @@ pub struct Summary {
     pub states: u64,
     /// The first run of each cause, by number, and how many runs had it.
     pub findings: BTreeMap<Cause, (u64, u64)>,
+    /// What the runs have exercised; complete when the campaign has ended.
+    pub teardown: Teardown,
     /// Why a machine could not be started, if one could not.
     pub trouble: Option<String>,
 }
@@ -136,11 +139,11 @@ pub fn run(tasks: &dyn Tasks, options: &Options<'_>, told: &mut dyn FnMut(&Resul
     let mut seen = Seen::default();
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel(256);
-        for _ in 0..options.jobs.max(1) {
-            let sender = sender.clone();
-            let next = &next;
-            scope.spawn(move || work(tasks, next, &sender));
-        }
+        let worker = |_| {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || work(tasks, next, &sender))
+        };
+        let workers: Vec<_> = (0..options.jobs.max(1)).map(worker).collect();
         drop(sender);
         for result in receiver {
             match result {
@@ -157,18 +160,31 @@ pub fn run(tasks: &dyn Tasks, options: &Options<'_>, told: &mut dyn FnMut(&Resul
                 }
             }
         }
+        for worker in workers {
+            match worker.join() {
+                Ok(teardown) => summary.teardown.merge(&teardown),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
     });
     summary
 }
 
 type Sender = mpsc::SyncSender<std::result::Result<Result, String>>;
 
-fn work(tasks: &dyn Tasks, next: &dyn Fn() -> Option<u64>, sender: &Sender) {
-    let mut coverage = Coverage::default();
+fn work(tasks: &dyn Tasks, next: &dyn Fn() -> Option<u64>, sender: &Sender) -> Teardown {
+    let (mut coverage, mut teardown) = (Coverage::default(), Teardown::default());
     while let Some(number) = next() {
         let task = tasks.task(number);
         coverage.begin();
-        let ran = execute::run(&task.plan, &task.schedule, &mut |event| coverage.event(event));
+        teardown.begin();
+        let ran = execute::run(&task.plan, &task.schedule, &mut |event| {
+            coverage.event(event);
+            teardown.event(event);
+        });
+        if let Ok(run) = &ran {
+            teardown.end(run);
+        }
         let result = ran.map_err(|error| error.to_string()).map(|run| Result {
             number,
             hash: run.outcome.trace_hash,
@@ -179,9 +195,10 @@ fn work(tasks: &dyn Tasks, next: &dyn Fn() -> Option<u64>, sender: &Sender) {
         });
         // The campaign has ended if nobody listens.
         if sender.send(result).is_err() {
-            return;
+            break;
         }
     }
+    teardown
 }
 
 #[derive(Default)]

@@ -31,7 +31,7 @@ impl Coverage {
             return;
         }
         let phase = self.phases.of(event.slot);
-        if event.kind == Kind::Fault && event.text_str() == "unplug" {
+        if event.kind == Kind::Fault && matches!(event.text_str(), "unplug" | "eject") {
             self.removed_in.get_or_insert(phase);
         }
         self.phases.event(event);
@@ -47,7 +47,7 @@ impl Coverage {
         std::mem::take(&mut self.fresh)
     }
 
-    /// What the stack did when the run's first surprise removal hit it.
+    /// What the stack did when the run's first removal hit it.
     pub fn removed_in(&self) -> Option<Phase> {
         self.removed_in
     }

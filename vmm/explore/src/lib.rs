@@ -5,6 +5,8 @@
 //!
 //! - [`campaign`] runs many schedules on all cores: random, PCT, bounded exhaustive;
 //! - [`removal`] pulls a card out at every event of a reference run;
+//! - [`hunt`] looks for one bug in one way, and counts the runs;
+//! - [`teardown`] counts what was exercised;
 //! - [`shrink`] makes plan and schedule small while the same rule breaks;
 //! - [`Capsule`] keeps the result in a file that gives the same trace every time.
 //!
@@ -17,6 +19,7 @@ mod cause;
 pub mod coverage;
 pub mod execute;
 pub mod exhaustive;
+pub mod hunt;
 mod list;
 pub mod matrix;
 mod pct;
@@ -24,6 +27,7 @@ pub mod phase;
 pub mod removal;
 mod schedule;
 pub mod shrink;
+pub mod teardown;
 
 pub use capsule::Capsule;
 pub use cause::Cause;

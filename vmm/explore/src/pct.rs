@@ -52,6 +52,18 @@ impl Pct {
         Self { rng, ranks, lowest: 0, changes, late: 0, elapse: false }
     }
 
+    /// The chooser of `seed` whose running CPU falls to the lowest rank at `changes` of the `places`, times of a run, ns: as in PCT, but only where
+    /// it may matter.
+    pub fn at(seed: u64, changes: u32, places: &[u64]) -> Self {
+        let mut pct = Self::new(seed, 0, 0);
+        let places = |rng: &mut Rng| places.get(rng.below(places.len() as u32) as usize).copied();
+        let chosen = (0..changes).filter_map(|_| Some((places(&mut pct.rng)?, Change::Demote)));
+        let mut chosen: Vec<_> = chosen.collect();
+        chosen.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+        pct.changes = chosen;
+        pct
+    }
+
     fn pass(&mut self, now: u64, cpu: u8) {
         while self.changes.last().is_some_and(|(time, _)| *time <= now) {
             match self.changes.pop() {
@@ -148,6 +160,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn it_changes_its_mind_where_asked() {
+        let pct = Pct::at(7, 3, &[100, 200]);
+        assert_eq!(pct.changes.len(), 3);
+        assert!(
+            pct.changes
+                .iter()
+                .all(|(time, change)| { [100, 200].contains(time) && matches!(change, Change::Demote) })
+        );
+        assert!(Pct::at(7, 3, &[]).changes.is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use devices::{
     fault::plan::Plan,
+    fault::plane::SITES,
     platform::{Ask, Host, Platform},
 };
 use mach::seam::{Bdf, Width};
@@ -79,6 +80,11 @@ impl Host for World<'_> {
 }
 
 impl Bus {
+    /// How often each site of each card was passed.
+    pub fn site_counts(&self) -> Vec<(u32, [u64; SITES])> {
+        self.platform.as_ref().map(Platform::site_counts).unwrap_or_default()
+    }
+
     /// `bytes` of memory for DMA, committed page by page as it is touched, and the devices of `plan`, as firmware leaves them; `seed` is
     /// what the plan's faults are drawn from.
     pub fn new(bytes: u64, plan: Option<&Plan>, seed: u64) -> Result<Self, StartError> {

@@ -1,8 +1,8 @@
 //! Which memory devices may write to: what the kernel has handed out for DMA and not taken back.
 //!
 //! The kernel says so through the seam; a write of a device anywhere else is somebody else's memory, and a violation of
-//! `dma-outside-buffer`. Only the simulator looks: it runs devices and kernel in one order. The structures of a virtqueue, which the device
-//! reaches as memory and not by transfers, are not looked at.
+//! `dma-outside-buffer`. Only the simulator looks: it runs devices and kernel in one order. A virtqueue's used ring, which the device
+//! writes as memory and not by transfers, is looked at too.
 
 use std::collections::BTreeMap;
 

@@ -40,14 +40,7 @@ impl SimMachine {
     /// A point that costs `cost` ns.
     #[inline(always)]
     fn pass(&self, cost: u64) {
-        let due = self.hot(|h| {
-            let points = &h.points[h.cpu.get() & 7];
-            points.set(points.get() + 1);
-            let now = h.now.get() + cost;
-            h.now.set(now);
-            now >= h.alarm.get()
-        });
-        if due {
+        if self.hot(|h| h.pass(cost)) {
             decide::slow();
         }
     }
@@ -220,18 +213,30 @@ impl Machine for SimMachine {
         self.pass(cost::POINT);
     }
 
-    fn trace(&self, mut event: Event) {
-        if !self.running() {
-            return;
+    #[inline]
+    fn point_of(&self, _: Point) -> ThreadId {
+        let (due, thread) = self.hot(|h| (h.pass(cost::POINT), h.thread[h.cpu.get() & 7].get()));
+        if due {
+            decide::slow();
         }
+        // Another CPU may have run meanwhile; this thread is the one that it was.
+        thread
+    }
+
+    fn trace(&self, mut event: Event) {
         let full = self.hot(|h| {
+            if h.mode.get() != Mode::Running {
+                return None;
+            }
             event.time = h.now.get();
             event.cpu = h.cpu.get() as u8;
             event.thread = h.thread[h.cpu.get()].get();
-            cold(|c| c.record(h, &event)) && h.links.get().on_fibre()
+            Some(cold(|c| c.record(h, &event)) && h.links.get().on_fibre())
         });
-        if full {
-            suspend(Suspend::Flush);
+        match full {
+            None => return,
+            Some(true) => suspend(Suspend::Flush),
+            Some(false) => {}
         }
         self.pass(cost::POINT);
     }

@@ -1,5 +1,6 @@
 //! How a run ended.
 
+use devices::fault::plane::SITES;
 use mach::seam::ThreadId;
 
 /// How a run ended.
@@ -51,6 +52,9 @@ pub struct Outcome {
     pub cpus: Vec<CpuState>,
     /// Threads that had a context at the end and were not running, in order of contexts.
     pub waiting: Vec<ThreadId>,
+    /// How often each site of each card was passed: number of the slot, and counts in the order of
+    /// [`Site::ALL`](devices::fault::plane::Site::ALL). Empty without a plan.
+    pub sites: Vec<(u32, [u64; SITES])>,
     /// Fibres whose stacks could not be unwound at the end (what they own is leaked). 0 after an orderly end.
     pub abandoned: usize,
     /// References to the kernel that are left after all of it was torn down; 0 unless something leaks (or the caller keeps one).

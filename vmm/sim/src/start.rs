@@ -149,10 +149,10 @@ impl Cold {
 }
 
 fn collect(totals: Totals) -> Outcome {
-    let (snapshot, console, waiting) = cold(|c| {
+    let (snapshot, console, waiting, sites) = cold(|c| {
         c.check_done();
         let waiting = c.contexts.iter().filter(|x| x.live && x.cpu.is_none()).map(|x| x.thread).collect();
-        (c.snapshot.take(), std::mem::take(&mut c.console), waiting)
+        (c.snapshot.take(), std::mem::take(&mut c.console), waiting, c.bus.site_counts())
     });
     let snapshot = snapshot.unwrap_or_else(|| ending::Snapshot {
         ended: Ended::Fatal { message: "the simulator lost its end".to_owned() },
@@ -169,6 +169,7 @@ fn collect(totals: Totals) -> Outcome {
         console: console.into_lines(),
         cpus: snapshot.cpus,
         waiting,
+        sites,
         abandoned: totals.abandoned,
         kernel_references: 0,
     }

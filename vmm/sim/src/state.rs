@@ -117,6 +117,16 @@ impl Hot {
         1 << self.cpu.get()
     }
 
+    /// A point of the running CPU that costs `cost` ns; true if there is something to look at.
+    #[inline(always)]
+    pub fn pass(&self, cost: u64) -> bool {
+        let points = &self.points[self.cpu.get() & 7];
+        points.set(points.get() + 1);
+        let now = self.now.get() + cost;
+        self.now.set(now);
+        now >= self.alarm.get()
+    }
+
     /// Whether `cpu` has done nothing but spin for a while.
     pub fn is_spinning(&self, cpu: usize) -> bool {
         let points_since = self.points[cpu].get().wrapping_sub(self.relaxed[cpu].get());

@@ -1,7 +1,8 @@
 //! Whether each `expect` of the plan held.
 
 use crate::removal::Removal;
-use devices::fault::plan::{Expect, Nanos};
+use crate::turns::Turns;
+use devices::fault::plan::{Expect, Nanos, Plan};
 use serde::Serialize;
 
 /// One expectation and its outcome.
@@ -15,9 +16,25 @@ pub struct Held {
     pub detail: String,
 }
 
-/// Judges one expectation over everything that the run showed.
-pub fn judge(expect: &Expect, removals: &[Removal], leaks: &[(String, u64)], finished: bool) -> Held {
+/// Everything that the run showed.
+pub struct Shown<'a> {
+    /// What was asked for.
+    pub plan: &'a Plan,
+    /// What followed each removal.
+    pub removals: &'a [Removal],
+    /// The turns of the plan's threads.
+    pub turns: &'a Turns,
+    /// Instances left, by class.
+    pub leaks: &'a [(String, u64)],
+    /// The guest came to its own end.
+    pub finished: bool,
+}
+
+/// Judges one expectation.
+pub fn judge(expect: &Expect, shown: &Shown<'_>) -> Held {
+    let Shown { removals, leaks, finished, .. } = *shown;
     match expect {
+        Expect::Turn { thread, within, .. } => shown.turns.judge(shown.plan, thread, *within),
         Expect::Offline(within, _) => {
             let text = format!("offline within={}", time(*within));
             each_removal(text, *within, removals, |r| r.offline_after, "requests never came back")
@@ -102,6 +119,11 @@ mod tests {
         removal
     }
 
+    fn judged(expect: &Expect, removals: &[Removal], leaks: &[(String, u64)], finished: bool) -> Held {
+        let (plan, turns) = (Plan::default(), Turns::default());
+        judge(expect, &Shown { plan: &plan, removals, turns: &turns, leaks, finished })
+    }
+
     #[test]
     fn a_time_reads_as_people_write_it() {
         for (nanos, text) in
@@ -114,23 +136,23 @@ mod tests {
 
     #[test]
     fn without_a_removal_nothing_is_shown() {
-        let held = judge(&Expect::Offline(1, Span::default()), &[], &[], true);
+        let held = judged(&Expect::Offline(1, Span::default()), &[], &[], true);
         assert!(!held.held);
     }
 
     #[test]
     fn the_worst_removal_decides() {
         let expect = Expect::Offline(1000, Span::default());
-        assert!(judge(&expect, &[removal(Some(10)), removal(Some(1000))], &[], true).held);
-        assert!(!judge(&expect, &[removal(Some(10)), removal(Some(1001))], &[], true).held);
-        assert!(!judge(&expect, &[removal(Some(10)), removal(None)], &[], true).held);
+        assert!(judged(&expect, &[removal(Some(10)), removal(Some(1000))], &[], true).held);
+        assert!(!judged(&expect, &[removal(Some(10)), removal(Some(1001))], &[], true).held);
+        assert!(!judged(&expect, &[removal(Some(10)), removal(None)], &[], true).held);
     }
 
     #[test]
     fn leaks_need_a_finished_run() {
         let expect = Expect::NoLeaks(Span::default());
-        assert!(!judge(&expect, &[], &[], false).held);
-        assert!(judge(&expect, &[], &[("EduDriver".to_owned(), 0)], true).held);
-        assert!(!judge(&expect, &[], &[("EduDriver".to_owned(), 1)], true).held);
+        assert!(!judged(&expect, &[], &[], false).held);
+        assert!(judged(&expect, &[], &[("EduDriver".to_owned(), 0)], true).held);
+        assert!(!judged(&expect, &[], &[("EduDriver".to_owned(), 1)], true).held);
     }
 }

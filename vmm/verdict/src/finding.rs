@@ -1,5 +1,6 @@
 //! What an oracle says when a rule is broken.
 
+use crate::threads::ThreadState;
 use serde::Serialize;
 
 /// The rules that the host's oracles check. The guest's own checks name further ones by text.
@@ -29,6 +30,8 @@ pub enum Rule {
     TouchAfterRemoval,
     /// An action or a filter took longer than it may (OV1).
     Overstay,
+    /// A thread waited for a lock whose owner had to wait for somebody less important (S7).
+    Inversion,
     /// A gate was closed at primary interrupt level (FI1).
     GateAtInterrupt,
     /// A terminated stack was never detached: its busy count cannot return to zero (section 3, Busy).
@@ -46,6 +49,30 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::IoLost,
+        Self::IoTwice,
+        Self::IoCorrupt,
+        Self::IoError,
+        Self::TerminateOrder,
+        Self::StopOrder,
+        Self::CalledTwice,
+        Self::StopWithoutStart,
+        Self::WillMissing,
+        Self::UseAfterFree,
+        Self::TouchAfterRemoval,
+        Self::Overstay,
+        Self::Inversion,
+        Self::GateAtInterrupt,
+        Self::NeverQuiet,
+        Self::Leak,
+        Self::Panic,
+        Self::Hang,
+        Self::BadEnd,
+        Self::Flood,
+    ];
+
     /// The rule's name in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,6 +88,7 @@ impl Rule {
             Self::UseAfterFree => "use-after-free",
             Self::TouchAfterRemoval => "touch-after-removal",
             Self::Overstay => "overstay",
+            Self::Inversion => "priority-inversion",
             Self::GateAtInterrupt => "gate-at-interrupt",
             Self::NeverQuiet => "never-quiet",
             Self::Leak => "leak",
@@ -90,6 +118,7 @@ impl Rule {
             Self::UseAfterFree => "a freed object is not called",
             Self::TouchAfterRemoval => "no register is touched after the driver was told of the removal",
             Self::Overstay => "who holds the gate, or a CPU at interrupt level, soon lets go of it",
+            Self::Inversion => "nobody runs before the owner of a lock for which somebody better waits",
             Self::GateAtInterrupt => "a filter takes no lock that may have to wait",
             Self::NeverQuiet => "a terminated stack detaches, and its busy count returns to zero",
             Self::Leak => "no class of an unloaded driver has instances left",
@@ -114,4 +143,6 @@ pub struct Finding {
     pub message: String,
     /// The last events before it, oldest first.
     pub events: Vec<String>,
+    /// What the threads were doing; of the first finding of its rule and device only.
+    pub threads: Vec<ThreadState>,
 }

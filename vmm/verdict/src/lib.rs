@@ -5,6 +5,7 @@
 //! each `expect` of the plan held. The oracles run always; a violation is named after the rule it breaks.
 #![forbid(unsafe_code)]
 
+mod checks;
 mod excuse;
 mod expect;
 mod finding;
@@ -14,14 +15,18 @@ mod names;
 mod order;
 mod removal;
 mod text;
+mod threads;
+mod turns;
 mod verdict;
 mod verifier;
 
+pub use checks::{Checked, Checks};
 pub use expect::{Held, time};
 pub use finding::{Finding, Rule};
 pub use ledger::Counts;
 pub use names::Names;
 pub use removal::Removal;
 pub use text::render;
+pub use threads::{ThreadState, Threads};
 pub use verdict::{Ended, Verdict};
 pub use verifier::Verifier;

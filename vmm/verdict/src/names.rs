@@ -54,11 +54,19 @@ impl Names {
         self.names.get(&class).map_or("a lock", String::as_str)
     }
 
-    fn thread(&self, thread: u32) -> String {
+    /// `name#id`, or `#id` for a thread that was never announced.
+    pub fn thread(&self, thread: u32) -> String {
         match self.threads.get(&thread) {
             Some(name) => format!("{name}#{thread}"),
             None => format!("#{thread}"),
         }
+    }
+
+    /// Who waited for whom, because of whom, for how long ([`Kind::Inversion`]).
+    pub fn inversion(&self, event: &Event) -> String {
+        let (waiter, owner) = (self.thread(event.object), self.thread(event.other));
+        let (because, took) = (event.text_str(), crate::expect::time(event.arg));
+        format!("{waiter} waited {took} for a lock of {owner}, which was ready, while {because} ran")
     }
 
     /// One line that tells the event: `X.method(Y)` for the life cycle.
@@ -83,6 +91,9 @@ impl Names {
             Kind::Finalize => format!("{}.finalize()", object()),
             Kind::Dispatch | Kind::Wake | Kind::ThreadStart | Kind::ThreadEnd => {
                 format!("{} {}", event.kind.word(), self.thread(event.object))
+            }
+            Kind::GateWait => {
+                format!("{} {}, which {} holds", event.kind.word(), object(), self.thread(event.other))
             }
             Kind::Violation | Kind::Fault | Kind::ClassCount | Kind::Panic => {
                 format!("{} {} {}", event.kind.word(), event.text_str(), event.arg)

@@ -118,6 +118,9 @@ fn findings(verdict: &Verdict, out: &mut String) {
             for line in &finding.events {
                 _ = writeln!(out, "    {line}");
             }
+            for thread in finding.threads.iter().filter(|thread| !thread.stack.is_empty()) {
+                _ = writeln!(out, "    {}", thread.line());
+            }
         }
     }
     if verdict.findings_total > SHOWN as u64 {

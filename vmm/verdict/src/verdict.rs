@@ -1,5 +1,6 @@
 //! What a run showed.
 
+use crate::checks::Checks;
 use crate::expect::Held;
 use crate::finding::Finding;
 use crate::ledger::Counts;
@@ -46,4 +47,6 @@ pub struct Verdict {
     pub classes: Vec<(String, u64)>,
     /// Plan rules that never acted.
     pub never_acted: Vec<String>,
+    /// What was looked at: how often each rule could have been found broken.
+    pub checks: Checks,
 }

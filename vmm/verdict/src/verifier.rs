@@ -1,12 +1,15 @@
 //! The verifier: one event at a time.
 
-use crate::expect;
+use crate::checks::Checks;
+use crate::expect::{self, Shown};
 use crate::finding::{Finding, Rule};
 use crate::ledger::{Entry, Ledger};
 use crate::level::Level;
 use crate::names::Names;
 use crate::order::Order;
 use crate::removal::{MAX_REMOVALS, Removal};
+use crate::threads::Threads;
+use crate::turns::Turns;
 use crate::verdict::{Ended, Verdict};
 use devices::fault::plan::{Action, GuestFault, Plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +19,8 @@ use trace::{Event, Kind};
 pub const MAX_FINDINGS: usize = 64;
 /// Events shown with a finding.
 const CONTEXT: usize = 24;
+/// Threads told with a finding.
+const MAX_THREADS: usize = 64;
 /// Fault lines kept.
 const MAX_FAULTS: usize = 4096;
 /// The guest's rule about two classes of locks, `object` and `other`, whose names it announces like those of registry entries.
@@ -31,8 +36,11 @@ pub struct Verifier {
     names: Names,
     ledger: Ledger,
     level: Level,
+    threads: Threads,
+    checks: Checks,
     order: Order,
     busy: BTreeSet<(u32, u32)>,
+    turns: Turns,
     removals: Vec<Removal>,
     faults: Vec<(u64, String, String)>,
     acted: BTreeSet<(u32, String)>,
@@ -58,8 +66,11 @@ impl Verifier {
             names: Names::default(),
             ledger: Ledger::default(),
             level: Level::default(),
+            threads: Threads::default(),
+            checks: Checks::default(),
             order: Order::default(),
             busy: BTreeSet::new(),
+            turns: Turns::default(),
             removals: Vec::new(),
             faults: Vec::new(),
             acted: BTreeSet::new(),
@@ -87,6 +98,8 @@ impl Verifier {
     /// Looks at the next event.
     pub fn event(&mut self, event: &Event) {
         self.names.event(event);
+        self.threads.event(event);
+        self.checks.event(event);
         if worth_showing(event.kind) {
             if self.recent.len() == CONTEXT {
                 self.recent.pop_front();
@@ -131,6 +144,11 @@ impl Verifier {
                 let message = format!("{who}: its {} took {} ns", event.text_str(), event.arg);
                 self.broken(event, Rule::Overstay.name(), message);
             }
+            Kind::Inversion => {
+                let message = self.names.inversion(event);
+                self.broken(event, Rule::Inversion.name(), message);
+            }
+            Kind::Turn => self.turns.event(event, self.names.plan_time(event.time)),
             Kind::TouchAfterRemoval => {
                 let message =
                     format!("{} touched register {:#x}", self.names.object(event.object), event.arg);
@@ -218,14 +236,17 @@ impl Verifier {
         let events = self.recent.iter().map(|e| self.names.full_line(e)).collect();
         let device = (event.slot != 0).then(|| self.device(event.slot));
         let time = self.names.plan_time(event.time);
-        self.found(Finding { rule: rule.to_owned(), time, device, message, events });
+        self.found(Finding { rule: rule.to_owned(), time, device, message, events, threads: Vec::new() });
     }
 
-    fn found(&mut self, finding: Finding) {
+    fn found(&mut self, mut finding: Finding) {
         self.findings_total += 1;
         let first = self.seen.len() < MAX_FINDINGS
             && self.seen.insert((finding.rule.clone(), finding.device.clone().unwrap_or_default()));
-        // The first of each rule and device always stands; repetitions only while there is room.
+        // The first of each rule and device always stands, with what the threads were doing; repetitions only while there is room.
+        if first {
+            finding.threads = self.threads.describe(&self.names, MAX_THREADS);
+        }
         if first || self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding);
         }
@@ -235,13 +256,17 @@ impl Verifier {
     pub fn finish(mut self, ended: Ended) -> Verdict {
         let ended = self.settle(ended);
         self.judge_end(&ended);
+        self.checks.end();
         let finished = ended == Ended::Done;
-        let expectations: Vec<_> = self
-            .plan
-            .expects
-            .iter()
-            .map(|expect| expect::judge(expect, &self.removals, &self.classes, finished))
-            .collect();
+        let shown = Shown {
+            plan: &self.plan,
+            removals: &self.removals,
+            turns: &self.turns,
+            leaks: &self.classes,
+            finished,
+        };
+        let expectations: Vec<_> =
+            self.plan.expects.iter().map(|expect| expect::judge(expect, &shown)).collect();
         let never_acted = self.never_acted();
         let names: BTreeMap<u32, String> = self.plan.plugs.iter().map(|p| (p.slot, p.name.clone())).collect();
         let name = |slot: u32| names.get(&slot).cloned().unwrap_or_else(|| format!("slot{slot}"));
@@ -258,6 +283,7 @@ impl Verifier {
             findings_total: self.findings_total,
             classes: self.classes,
             never_acted,
+            checks: self.checks,
         }
     }
 

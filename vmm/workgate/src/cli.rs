@@ -87,6 +87,9 @@ pub struct RunArgs {
     /// Write the result and the trace into this folder
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it
+    #[arg(long, value_name = "FILE")]
+    pub lcov: Option<PathBuf>,
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
@@ -127,7 +130,11 @@ pub struct ListArgs {
 
 /// `workgate bench`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// Instead of the figures
+    #[command(subcommand)]
+    pub command: Option<BenchCommand>,
     /// Figures to measure, by their names in SPECIFICATION.md; all without any
     pub figures: Vec<String>,
     /// Print one machine-readable document
@@ -136,6 +143,59 @@ pub struct BenchArgs {
     /// Exit with status 1 if a figure of SPECIFICATION.md is missed
     #[arg(long)]
     pub check: bool,
+}
+
+/// Measurements with words of their own.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Executions and time to find each bug of the zoo, by method, with the fixed twins beside them
+    #[command(
+        after_help = "Examples:\n  workgate bench find\n  workgate bench find lock-order reentry --limit 10s --json"
+    )]
+    Find(FindArgs),
+}
+
+/// `workgate bench find`
+#[derive(Debug, Args)]
+pub struct FindArgs {
+    /// Bugs, by their names in docs/zoo.md; all without any
+    pub bugs: Vec<String>,
+    /// Longest time for a bug and a method, such as 30s (60s if not given)
+    #[arg(long, value_name = "T", value_parser = host_time)]
+    pub limit: Option<Duration>,
+    /// Most executions for a bug and a method
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub executions: u64,
+    /// Executions of each fixed twin for a method, at the least
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub twins: u64,
+    /// Seed of every hunt: the same seed takes the same executions
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Hunts at a time; all cores if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+    /// The stress loop on KVM also where KVM interprets guest instructions
+    #[arg(long)]
+    pub kvm: bool,
+    /// Print one machine-readable document
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with status 1 if a figure of SPECIFICATION.md is missed
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl FindArgs {
+    /// Hunts at a time.
+    pub fn jobs(&self) -> usize {
+        jobs(self.jobs)
+    }
+}
+
+fn jobs(asked: Option<u64>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(cores, |jobs| jobs as usize)
 }
 
 /// Who decides what a plan leaves open.
@@ -185,6 +245,9 @@ pub struct ExploreArgs {
     /// With --removal: each removal also together with interrupts, and with a timer
     #[arg(long, requires = "removal")]
     pub pairs: bool,
+    /// With --removal: each removal also in order, by the attention button
+    #[arg(long, requires = "removal")]
+    pub eject: bool,
     /// With --removal: how much of the plan's time to look at, such as 500us
     #[arg(long, requires = "removal", value_name = "TIME", default_value = "1ms", value_parser = machine_time)]
     pub horizon: u64,
@@ -200,6 +263,9 @@ pub struct ExploreArgs {
     /// Where capsules and findings.jsonl go if something is found
     #[arg(long, value_name = "DIR", default_value = "findings")]
     pub out: PathBuf,
+    /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it
+    #[arg(long, value_name = "FILE")]
+    pub lcov: Option<PathBuf>,
     /// Write the matrix and the bugs as a page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -214,8 +280,7 @@ pub struct ExploreArgs {
 impl ExploreArgs {
     /// OS threads.
     pub fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.map_or_else(cores, |jobs| jobs as usize)
+        jobs(self.jobs)
     }
 }
 

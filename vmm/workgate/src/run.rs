@@ -6,6 +6,8 @@ use crate::machine::{self, Chosen, Machine};
 use crate::progress::Progress;
 use crate::timeline::Timeline;
 use devices::fault::plan::Plan;
+use devices::fault::plane::SITES;
+use explore::teardown::{self, Item, Teardown};
 use serde::Serialize;
 use std::path::Path;
 use trace::Event;
@@ -32,6 +34,8 @@ pub struct Report {
     pub machine_time: u64,
     /// What was found.
     pub verdict: Verdict,
+    /// Steps of teardown, sites and rule checks, and how often each was exercised.
+    pub exercised: Vec<Item>,
     /// The guest's last console lines.
     pub console: Vec<String>,
 }
@@ -47,6 +51,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let mut recorder = Recorder::new(args.report.as_deref())?;
     let report = on_machine(&plan, &chosen, image.as_deref(), args, &mut recorder)?;
     recorder.finish(&report)?;
+    if let Some(file) = &args.lcov {
+        crate::find::lcov::write(file, &report.exercised)?;
+    }
     if args.json {
         crate::output::println(&to_json(&report)?)?;
     } else {
@@ -91,6 +98,7 @@ fn on_machine(
     };
     let mut progress = Progress::new(plan.run_for, args.json);
     let mut timeline = Timeline::new(plan);
+    let mut teardown = Teardown::default();
     let mut failed = None;
     let mut events = 0;
     let mut sink = |event: &Event| {
@@ -98,6 +106,7 @@ fn on_machine(
         verifier.event(event);
         progress.event(event);
         timeline.event(event);
+        teardown.event(event);
         if failed.is_none() {
             failed = recorder.event(event).err();
         }
@@ -112,7 +121,7 @@ fn on_machine(
     match failed {
         Some(failure) => Err(failure),
         None => {
-            let report = ran.report(plan, events, verifier);
+            let report = ran.report(plan, events, verifier, teardown);
             recorder.picture = Some(timeline.svg(&report.verdict));
             Ok(report)
         }
@@ -127,6 +136,7 @@ struct Ran {
     slow_down: Option<u64>,
     machine_time: u64,
     ended: Ended,
+    sites: Vec<(u32, [u64; SITES])>,
     console: Vec<String>,
 }
 
@@ -140,6 +150,7 @@ impl Ran {
             slow_down: None,
             machine_time: outcome.virtual_time,
             ended: explore::execute::ended(&outcome),
+            sites: outcome.sites,
             console: outcome.console,
         })
     }
@@ -160,11 +171,15 @@ impl Ran {
             slow_down: Some(outcome.slow_down),
             machine_time: outcome.machine_time,
             ended: machine::kvm_ended(&outcome),
+            sites: outcome.sites,
             console: outcome.console,
         })
     }
 
-    fn report(self, plan: &Plan, events: u64, verifier: Verifier) -> Report {
+    fn report(self, plan: &Plan, events: u64, verifier: Verifier, mut teardown: Teardown) -> Report {
+        let verdict = verifier.finish(self.ended);
+        teardown.judged(&verdict);
+        teardown.passed(&self.sites);
         Report {
             plan: plan.name.clone(),
             plan_text: plan.to_string(),
@@ -174,7 +189,8 @@ impl Ran {
             slow_down: self.slow_down,
             events,
             machine_time: self.machine_time,
-            verdict: verifier.finish(self.ended),
+            verdict,
+            exercised: teardown.items(plan),
             console: self.console,
         }
     }
@@ -188,6 +204,7 @@ fn summary(report: &Report) -> String {
             text.push_str(&format!("  | {line}\n"));
         }
     }
+    text.push_str(&teardown::table(&report.exercised, false));
     if let Some(hash) = &report.trace_hash {
         text.push_str(&format!("trace: {} events, hash {hash}\n", report.events));
     } else {

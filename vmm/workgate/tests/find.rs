@@ -157,3 +157,43 @@ fn a_capsule_that_gives_another_trace_is_told() {
     assert_eq!(output.status.code(), Some(3), "{}", out(&output));
     assert!(out(&output).contains("NOT that of the capsule"), "{}", out(&output));
 }
+
+#[test]
+fn what_was_exercised_is_told_and_written_as_lcov() {
+    let folder = Folder::new("lcov");
+    let (plan, file) = (folder.write("p.plan", SHORT), folder.file("cover.lcov"));
+    let explored = workgate(&["explore", &plan, "--schedules", "3", "--lcov", &file]);
+    assert_eq!(explored.status.code(), Some(0), "{}{}", out(&explored), err(&explored));
+    for group in ["steps ", "sites ", "checks "] {
+        let line = out(&explored).lines().find(|line| line.starts_with(group)).map(str::to_owned);
+        assert!(line.is_some_and(|line| line.contains(" exercised, ")), "{}", out(&explored));
+    }
+    let text = std::fs::read_to_string(&file).expect("the tracefile is there");
+    assert!(text.contains("SF:cover.sites.txt\n") && text.contains("edu0.mmio.write\n"), "{text}");
+    let sites = std::fs::read_to_string(folder.file("cover.sites.txt")).expect("its lists are there");
+    let lines = text.lines().skip_while(|line| *line != "SF:cover.sites.txt");
+    let last = lines.take_while(|line| *line != "end_of_record").filter(|line| line.starts_with("DA:"));
+    assert_eq!(last.count(), sites.lines().count());
+    let ran = workgate(&["run", &plan, "--machine", "sim", "--lcov", &file, "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&out(&ran)).expect("a JSON document");
+    let exercised = document["exercised"].as_array().expect("a list");
+    let hits = |name: &str| exercised.iter().find(|item| item["name"] == name).map(|item| &item["hits"]);
+    assert!(hits("starting → started").and_then(serde_json::Value::as_u64).is_some_and(|hits| hits > 0));
+    assert_eq!(hits("io-lost").and_then(serde_json::Value::as_u64), Some(1));
+}
+
+#[test]
+fn the_benchmark_of_finding_is_asked_for_by_name() {
+    let arguments = ["bench", "find", "close-early", "--executions", "4", "--twins", "2", "--json"];
+    let output = workgate(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    let document: serde_json::Value = serde_json::from_str(&out(&output)).expect("a JSON document");
+    let bug = &document["bugs"][0];
+    assert_eq!((&bug["bug"], &bug["rule"]), (&"close-early".into(), &"close-before-return".into()));
+    let cells = bug["cells"].as_array().expect("a list");
+    let random = cells.iter().find(|cell| cell["method"] == "random").expect("a method");
+    assert_eq!((&random["end"], &random["alarm"]), (&"found".into(), &serde_json::Value::Null));
+    let unknown = workgate(&["bench", "find", "unicorn"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("\"unicorn\" is not in the zoo; expected some of: "), "{}", err(&unknown));
+}

@@ -2,6 +2,7 @@
 
 use super::chance::Chance;
 use super::faults::{DeviceFault, GuestFault};
+use super::threads::ThreadSpec;
 use std::collections::BTreeMap;
 
 /// Machine time in nanoseconds.
@@ -50,10 +51,18 @@ pub struct Plan {
     pub memory: u64,
     /// Semantics era; default [`Era::Modern`].
     pub era: Era,
+    /// Which kernel code a waking thread preempts (S2); default [`Preemption::Tasks`].
+    pub preemption: Preemption,
+    /// Whoever waits for a lock lends its priority to the owner (S7). Default true.
+    pub push: bool,
+    /// How long a thread whose priority does not sink may compute (S6). Default: as the era has it.
+    pub fail_safe: Option<Nanos>,
     /// Devices plugged in before boot, in order of statements.
     pub plugs: Vec<Plug>,
     /// Workloads.
     pub loads: Vec<Load>,
+    /// Threads of the plan's own.
+    pub threads: Vec<ThreadSpec>,
     /// Triggered actions, in order of statements.
     pub rules: Vec<Rule>,
     /// What must hold.
@@ -71,8 +80,12 @@ impl Default for Plan {
             cpus: super::limits::DEFAULT_CPUS,
             memory: super::limits::DEFAULT_MEMORY,
             era: Era::default(),
+            preemption: Preemption::default(),
+            push: true,
+            fail_safe: None,
             plugs: Vec::new(),
             loads: Vec::new(),
+            threads: Vec::new(),
             rules: Vec::new(),
             expects: Vec::new(),
             run_for: super::limits::DEFAULT_RUN,
@@ -99,6 +112,8 @@ pub enum Item {
     Plug(usize),
     /// `load`
     Load(usize),
+    /// `thread`
+    Thread(usize),
     /// A triggered action.
     Rule(usize),
     /// `expect`
@@ -119,6 +134,18 @@ pub enum Era {
     /// modern
     #[default]
     Modern,
+}
+
+/// `preemption=`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preemption {
+    /// Not that of tasks; kernel threads are preempted like user code.
+    #[default]
+    Tasks,
+    /// None, but for what is urgent.
+    Strict,
+    /// All.
+    Full,
 }
 
 /// `plug NAME MODEL slot=N [key=value …]`
@@ -242,6 +269,17 @@ pub enum Expect {
     Offline(Nanos, Span),
     /// `expect quiet within=TIME`: after each removal, the stack's busy count is back to zero within the time.
     Quiet(Nanos, Span),
+    /// `expect turn NAME within=TIME`: each turn of a thread of the plan is done within the time after it was due.
+    Turn {
+        /// The thread.
+        thread: String,
+        /// The time.
+        within: Nanos,
+        /// Where the statement stands.
+        span: Span,
+        /// Where its words stand.
+        marks: Marks,
+    },
     /// `expect no-leaks`: at the end no class of a driver has instances left.
     NoLeaks(Span),
 }
@@ -314,6 +352,17 @@ impl Era {
             Self::E104 => "10.4",
             Self::E105 => "10.5",
             Self::Modern => "modern",
+        }
+    }
+}
+
+impl Preemption {
+    /// The word of `preemption=`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+            Self::Strict => "strict",
+            Self::Full => "full",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What the guest is told of a plan: words for its kernel command line.
 
-use super::{Era, Plan};
+use super::{Era, Plan, Preemption};
 
 /// Options of a device that concern its driver, and so go to the guest.
 const DRIVER_OPTIONS: [&str; 2] = ["driver", "irq"];
 
 impl Plan {
     /// The words for the guest's kernel command line, separated by spaces: `slot.N=name:…` for each device (absent ones
-    /// too), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `era=…` where the plan has one that is not the default.
+    /// too), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS`, `era=…` and
+    /// `preemption=…` where the plan has one that is not the default.
     pub fn guest_command_line(&self) -> String {
         let mut words = Vec::new();
         for plug in &self.plugs {
@@ -26,8 +27,21 @@ impl Plan {
                     .push(format!("load.{}=clients:{},depth:{}{tasks}", plug.slot, load.clients, load.depth));
             }
         }
+        for (n, thread) in self.threads.iter().enumerate() {
+            let slot = thread.gate.as_deref().and_then(|gate| self.plug_named(gate)).map(|plug| plug.slot);
+            words.push(thread.guest_word(n + 1, slot));
+        }
+        if !self.push {
+            words.push("push=off".to_owned());
+        }
+        if let Some(time) = self.fail_safe {
+            words.push(format!("failsafe={time}"));
+        }
         if self.era != Era::default() {
             words.push(format!("era={}", self.era.word()));
+        }
+        if self.preemption != Preemption::default() {
+            words.push(format!("preemption={}", self.preemption.word()));
         }
         words.join(" ")
     }

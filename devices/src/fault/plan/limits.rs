@@ -22,6 +22,12 @@ pub const VALUE_BYTES: usize = 1024;
 pub const OPTIONS: usize = 16;
 /// Triggered actions in a plan.
 pub const RULES: usize = 1024;
+/// Threads of a plan.
+pub const THREADS: usize = 16;
+/// Priorities.
+pub const PRIORITY: RangeInclusive<u64> = 0..=127;
+/// What a thread may compute until the fail-safe demotes it: at least a quantum.
+pub const FAIL_SAFE: RangeInclusive<Nanos> = 10_000_000..=3_600_000_000_000;
 /// Expectations in a plan.
 pub const EXPECTS: usize = 64;
 /// Errors that one parse reports before it gives up.

@@ -15,6 +15,7 @@ pub mod nearest;
 mod parse;
 mod print;
 mod structure;
+pub mod threads;
 pub mod units;
 pub mod words;
 
@@ -25,3 +26,4 @@ pub use ast::*;
 pub use chance::Chance;
 pub use error::{PlanError, render};
 pub use faults::{DeviceFault, GuestFault, Scarcity, What};
+pub use threads::ThreadSpec;

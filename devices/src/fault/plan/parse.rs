@@ -4,6 +4,7 @@ mod action;
 mod arguments;
 mod fault;
 mod statement;
+mod thread;
 
 use super::lex::{self, Place};
 use super::{Line, Plan, PlanError, Span, limits, structure};

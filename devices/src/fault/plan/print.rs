@@ -2,7 +2,7 @@
 //! comments where they were.
 
 use super::units::{RATE, SIZE, TIME};
-use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Rule, Trigger};
+use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Preemption, Rule, Trigger};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Plan {
@@ -12,13 +12,15 @@ impl Plan {
         let mut lines = self.lines.clone();
         let has = |item: Item| self.lines.iter().any(|line| line.item == Some(item));
         let standard = Plan::default();
-        let machine = (self.cpus, self.memory, self.era) != (standard.cpus, standard.memory, standard.era);
+        let of = |plan: &Plan| (plan.cpus, plan.memory, plan.era, plan.preemption, plan.push, plan.fail_safe);
+        let machine = of(self) != of(&standard);
         if machine && !has(Item::Machine) {
             lines.insert(0, Line { item: Some(Item::Machine), comment: None });
         }
         let parts = (0..self.plugs.len())
             .map(Item::Plug)
             .chain((0..self.loads.len()).map(Item::Load))
+            .chain((0..self.threads.len()).map(Item::Thread))
             .chain((0..self.rules.len()).map(Item::Rule))
             .chain((0..self.expects.len()).map(Item::Expect))
             .chain((self.run_for != standard.run_for).then_some(Item::Run));
@@ -34,6 +36,7 @@ impl Plan {
             Item::Run => return write!(f, "run for={}", TIME.show(self.run_for)),
             Item::Plug(n) => self.plugs.get(n).map(|p| p as &dyn Display),
             Item::Load(n) => self.loads.get(n).map(|p| p as &dyn Display),
+            Item::Thread(n) => self.threads.get(n).map(|p| p as &dyn Display),
             Item::Rule(n) => self.rules.get(n).map(|p| p as &dyn Display),
             Item::Expect(n) => self.expects.get(n).map(|p| p as &dyn Display),
         };
@@ -44,6 +47,15 @@ impl Plan {
         write!(f, "machine cpus={} memory={}", self.cpus, SIZE.show(self.memory))?;
         if self.era != Era::default() {
             write!(f, " era={}", self.era.word())?;
+        }
+        if self.preemption != Preemption::default() {
+            write!(f, " preemption={}", self.preemption.word())?;
+        }
+        if !self.push {
+            f.write_str(" push=off")?;
+        }
+        if let Some(time) = self.fail_safe {
+            write!(f, " fail-safe={}", TIME.show(time))?;
         }
         Ok(())
     }
@@ -124,6 +136,9 @@ impl Display for Expect {
         match self {
             Self::Offline(within, _) => write!(f, "expect offline within={}", TIME.show(*within)),
             Self::Quiet(within, _) => write!(f, "expect quiet within={}", TIME.show(*within)),
+            Self::Turn { thread, within, .. } => {
+                write!(f, "expect turn {thread} within={}", TIME.show(*within))
+            }
             Self::NoLeaks(_) => f.write_str("expect no-leaks"),
         }
     }

@@ -1,12 +1,13 @@
 //! Checks between statements that need no knowledge of the device models.
 
-use super::{Action, Plan, PlanError, Rule, Span, Trigger};
+use super::{Action, Expect, Plan, PlanError, Rule, Span, Trigger};
 use std::collections::BTreeMap;
 
 /// Files what does not fit together: a name or slot used twice, a device that nobody plugs.
 pub(super) fn check(plan: &Plan, errors: &mut Vec<PlanError>) {
     plugs(plan, errors);
     loads(plan, errors);
+    threads(plan, errors);
     for rule in &plan.rules {
         check_rule(plan, rule, errors);
     }
@@ -41,6 +42,28 @@ fn loads(plan: &Plan, errors: &mut Vec<PlanError>) {
         if let Some(first) = seen.insert(&load.device, span) {
             let message = format!("`{}` has a load already, in line {}", load.device, first.line);
             errors.push(PlanError::new(span, message).expected("one load for each device"));
+        }
+    }
+}
+
+fn threads(plan: &Plan, errors: &mut Vec<PlanError>) {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for thread in &plan.threads {
+        if let Some(gate) = &thread.gate {
+            known(plan, gate, thread.span_of("gate"), errors);
+        }
+        if let Some(first) = seen.insert(&thread.name, thread.span) {
+            let message = format!("there is a thread `{}` already, in line {}", thread.name, first.line);
+            errors.push(PlanError::new(thread.span_of("name"), message).expected("another name"));
+        }
+    }
+    for expect in &plan.expects {
+        let Expect::Turn { thread, span, marks, .. } = expect else { continue };
+        if !seen.contains_key(thread.as_str()) {
+            let at = marks.0.get("thread").copied().unwrap_or(*span);
+            let error = PlanError::new(at, format!("there is no thread `{thread}`"));
+            let names = || seen.keys().copied();
+            errors.push(error.expected("a thread declared with `thread`").nearest(thread, names()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The vocabulary: words of this version, and words that are reserved for later ones.
 
 /// Words that begin a statement.
-pub const STATEMENTS: &[&str] = &["machine", "plug", "load", "at", "every", "on", "expect", "run"];
+pub const STATEMENTS: &[&str] = &["machine", "plug", "load", "thread", "at", "every", "on", "expect", "run"];
 /// Words of actions.
 pub const ACTIONS: &[&str] = &[
     "unplug",
@@ -28,11 +28,13 @@ pub const ACTIONS: &[&str] = &[
     "fail-alloc",
 ];
 /// Words behind `expect`.
-pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "no-leaks"];
+pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "turn", "no-leaks"];
 /// What the clients of a load can be (`as=`); the first is the default.
 pub const CLIENTS: &[&str] = &["threads", "tasks"];
 /// Words of `era=`.
 pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
+/// Words of `preemption=`.
+pub const PREEMPTIONS: &[&str] = &["tasks", "strict", "full"];
 
 /// Actions that the language has, but this version does not carry out.
 pub const LATER_ACTIONS: &[&str] =

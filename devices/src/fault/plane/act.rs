@@ -38,11 +38,10 @@ impl Core {
             return;
         }
         self.follow_timers(event, host);
+        let Some(mut hit) = self.plane.guest_event(event) else { return };
         self.cpu = Some(event.cpu.into());
-        for index in 0..self.plane.guest_rules() {
-            if let Some(act) = self.plane.guest_event(index, event) {
-                self.act(act, host);
-            }
+        while let Some(act) = self.plane.guest_due(&mut hit) {
+            self.act(act, host);
         }
         self.cpu = None;
     }

@@ -13,10 +13,12 @@
 mod act;
 mod chance;
 mod faults;
+mod guest;
 mod hardware;
 mod rules;
 mod site;
 
 pub use faults::{Fate, Faults, HeldWrite, Write};
+pub use guest::Hit;
 pub use rules::{Act, Plane};
 pub use site::{SITES, Site, guest_kind, guest_word};

@@ -1,6 +1,7 @@
 //! The rules of a plan in the form in which they are looked up.
 
 use super::chance::Dice;
+use super::guest::{GuestRules, Hit, When};
 use super::site::{SITES, Site, guest_kind};
 use crate::fault::plan::{Action, Chance, DeviceFault, GuestFault, Plan, Trigger};
 use std::collections::VecDeque;
@@ -55,23 +56,6 @@ struct Counter {
     chances: Vec<(Chance, Act)>,
 }
 
-/// When a rule on what the guest does acts.
-enum When {
-    /// At this occurrence.
-    Nth(u64),
-    /// At each one, with this probability.
-    Chance(Chance),
-}
-
-/// A rule on what the guest does.
-struct GuestRule {
-    slot: u32,
-    kind: Kind,
-    when: When,
-    seen: u64,
-    act: Act,
-}
-
 /// A rule on time.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeRule {
@@ -87,7 +71,7 @@ pub struct TimeRule {
 pub struct Plane {
     counters: Vec<[Counter; SITES]>,
     armed: Vec<u16>,
-    guest: Vec<GuestRule>,
+    guest: GuestRules,
     kinds: [u8; 32],
     timed: Vec<TimeRule>,
     ready: VecDeque<Act>,
@@ -103,7 +87,7 @@ impl Plane {
         let mut plane = Self {
             counters: vec![Default::default(); slots],
             armed: vec![0; slots],
-            guest: Vec::new(),
+            guest: GuestRules::default(),
             kinds: [0; 32],
             timed: Vec::new(),
             ready: VecDeque::new(),
@@ -114,6 +98,7 @@ impl Plane {
                 plane.add(plan, &rule.trigger, act);
             }
         }
+        plane.guest.sort();
         for counters in &mut plane.counters {
             for counter in counters {
                 counter.rules.sort_by_key(|(count, _)| *count);
@@ -155,7 +140,7 @@ impl Plane {
             }
             self.armed[slot] |= 1 << site as u16;
         } else if let Some(kind) = guest_kind(site) {
-            self.guest.push(GuestRule { slot: plan.plugs[slot].slot, kind, when, seen: 0, act });
+            self.guest.add(plan.plugs[slot].slot, kind, when, act);
             self.listen(kind);
         }
     }
@@ -173,12 +158,13 @@ impl Plane {
 
     /// Counts an access; true if [`Plane::due`] may have something.
     pub fn hit(&mut self, slot: usize, site: Site) -> bool {
-        if !self.counts(slot, site) {
-            return false;
-        }
+        let armed = self.counts(slot, site);
         let Self { counters, ready, dice, .. } = self;
         let counter = &mut counters[slot][site as usize];
         counter.seen += 1;
+        if !armed {
+            return false;
+        }
         while let Some((_, act)) = counter.rules.get(counter.next).filter(|(count, _)| *count <= counter.seen)
         {
             ready.push_back(*act);
@@ -205,23 +191,19 @@ impl Plane {
         self.kinds.get(kind as usize / 8).is_some_and(|byte| byte & 1 << (kind as u16 % 8) != 0)
     }
 
-    /// Number of rules on what the guest does.
-    pub fn guest_rules(&self) -> usize {
-        self.guest.len()
+    /// Counts `event`; what is asked of [`Plane::guest_due`] then. `None`: no rule is about it.
+    pub fn guest_event(&mut self, event: &Event) -> Option<Hit> {
+        self.guest.hit(event)
     }
 
-    /// Counts `event` for rule `index`: its action, if this is the occurrence.
-    pub fn guest_event(&mut self, index: usize, event: &Event) -> Option<Act> {
-        let rule = self.guest.get_mut(index)?;
-        if rule.kind != event.kind || rule.slot != event.slot {
-            return None;
-        }
-        rule.seen += 1;
-        let acts = match rule.when {
-            When::Nth(count) => rule.seen == count,
-            When::Chance(chance) => chance.happens(self.dice.roll()),
-        };
-        acts.then_some(rule.act)
+    /// The next action that the event of `hit` triggers, in the order of statements.
+    pub fn guest_due(&mut self, hit: &mut Hit) -> Option<Act> {
+        self.guest.due(hit, &mut self.dice)
+    }
+
+    /// How often each site of each slot was passed, by index of the slot, then of the site.
+    pub fn seen(&self) -> impl Iterator<Item = [u64; SITES]> + '_ {
+        self.counters.iter().map(|sites| std::array::from_fn(|site| sites[site].seen))
     }
 
     /// The rules on time.

@@ -128,6 +128,12 @@ impl Frame {
         self.state.with(|s| s.watched = false);
     }
 
+    /// Cancels the watchdog. Gated: exact, except in 10.3 (T3, T4).
+    pub fn disarm_watchdog(&self) {
+        self.state.with(|s| s.watched = false);
+        self.watchdog.cancel_timeout();
+    }
+
     /// The removal: nothing starts any more; `fail` fails what is in flight and wakes who waits for it, in the gate; then no interrupt and no
     /// timer comes. Takes the gate, so it waits for an action that runs.
     pub fn go_offline(&self, fail: impl FnOnce()) {

@@ -99,10 +99,35 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(2.0),
     },
     Figure {
+        id: "terminate",
+        what: "termination of a tree, time a service: of 10,000 services to of 1,000",
+        unit: "×",
+        bound: Bound::AtMost(2.0),
+    },
+    Figure {
         id: "cycles",
         what: "plug, I/O, unplug, finalize in the simulator on one core",
         unit: "cycles/s",
         bound: Bound::AtLeast(20_000.0),
+    },
+    Figure {
+        id: "find-all",
+        what: "bugs of the zoo that a method finds within 60 s",
+        unit: "%",
+        bound: Bound::AtLeast(100.0),
+    },
+    Figure {
+        id: "find-slowest",
+        what: "host time of the quickest method, for the bug that takes longest",
+        unit: "s",
+        bound: Bound::AtMost(60.0),
+    },
+    Figure { id: "find-median", what: "the same, median of all bugs", unit: "s", bound: Bound::AtMost(5.0) },
+    Figure {
+        id: "find-alarms",
+        what: "fixed twins that are accused by a method",
+        unit: "alarms",
+        bound: Bound::AtMost(0.0),
     },
     Figure {
         id: "resident",

@@ -9,6 +9,7 @@ mod context;
 mod cycles;
 mod exits;
 mod figures;
+mod find;
 mod gate;
 mod latency;
 mod qemu;
@@ -16,8 +17,9 @@ mod report;
 mod resident;
 mod start;
 mod stop;
+mod terminate;
 
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, BenchCommand};
 use crate::exit::{Exit, Failure};
 use context::Context;
 use indicatif::ProgressBar;
@@ -30,10 +32,14 @@ struct Step {
     measure: fn(&Context) -> Vec<Row>,
 }
 
+/// Figures of [`find`].
+const FIND_FIGURES: &[&str] = &["find-all", "find-slowest", "find-median", "find-alarms"];
+
 /// In order; the cheap ones first.
 const STEPS: &[Step] = &[
     Step { what: "start to verdict", figures: &["start-to-verdict"], measure: start::measure },
     Step { what: "gate", figures: &["run-action"], measure: gate::measure },
+    Step { what: "termination", figures: &["terminate"], measure: terminate::measure },
     Step { what: "cycles", figures: &["cycles"], measure: cycles::measure },
     Step {
         what: "interrupts in the simulator",
@@ -48,11 +54,15 @@ const STEPS: &[Step] = &[
     },
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
+    Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },
     Step { what: "resident memory", figures: &["resident"], measure: resident::measure },
 ];
 
 /// Measures everything that was asked for and that this host allows, and prints it as it comes.
 pub fn bench(args: &BenchArgs) -> Result<Exit, Failure> {
+    if let Some(BenchCommand::Find(args)) = &args.command {
+        return find::find(args);
+    }
     let steps = wanted(&args.figures)?;
     let context = Context::new()?;
     let progress = ProgressBar::new_spinner();

@@ -70,6 +70,11 @@ impl Row {
         }
     }
 
+    /// Within its limit, or without one.
+    pub fn is_fine(&self) -> bool {
+        self.held != Some(false)
+    }
+
     /// The row for people, with the numbers behind it.
     pub fn text(&self) -> String {
         let mut out = String::new();

@@ -8,8 +8,9 @@ use devices::fault::plan::Plan;
 use explore::campaign::{self, Changes, Options, Random, Summary, Tasks};
 use explore::exhaustive::Exhaustive;
 use explore::matrix::{Matrix, Placed};
-use explore::removal::{Company, Removals, Wanted};
+use explore::removal::{Company, Injection, Removals, Wanted, Way};
 use explore::shrink::Failing;
+use explore::teardown::{self, Item};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -52,6 +53,7 @@ struct Document {
     traces: u64,
     states: u64,
     findings: Vec<Bug>,
+    exercised: Vec<Item>,
     matrices: BTreeMap<String, Vec<Placed>>,
 }
 
@@ -72,10 +74,14 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
     if let Some(trouble) = summary.trouble {
         return Err(Failure::request(trouble));
     }
+    let exercised = summary.teardown.items(&plan);
+    if let Some(file) = &args.lcov {
+        super::lcov::write(file, &exercised)?;
+    }
     let bugs = keep(&work, args, &summary, &stop)?;
     let pages: BTreeMap<String, Vec<Placed>> = matrices.iter().map(|(k, m)| (k.clone(), m.cells())).collect();
     if let Some(file) = &args.html {
-        bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &bugs))?;
+        bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &exercised, &bugs))?;
     }
     if args.json {
         let document = Document {
@@ -87,11 +93,13 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
             traces: summary.traces,
             states: summary.states,
             findings: bugs.clone(),
+            exercised,
             matrices: pages,
         };
         crate::output::println(&crate::run::to_json(&document)?)?;
     } else {
-        crate::output::print(&text(&summary, &matrices, &bugs, stop.load(Ordering::Relaxed)))?;
+        let stopped = stop.load(Ordering::Relaxed);
+        crate::output::print(&text(&summary, &matrices, &exercised, &bugs, stopped))?;
     }
     Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
 }
@@ -99,7 +107,8 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
 fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
     let depth = args.depth;
     Ok(if args.removal.is_some() {
-        let wanted = Wanted { every: args.every, pairs: args.pairs, horizon: args.horizon };
+        let (every, pairs, eject) = (args.every, args.pairs, args.eject);
+        let wanted = Wanted { every, pairs, eject, horizon: args.horizon };
         Work::Removal(Removals::new(plan, wanted).map_err(Failure::request)?)
     } else {
         match args.chooser {
@@ -164,10 +173,15 @@ fn describe(
         }
         Work::Removal(removals) => format!(
             "removal at {} of {} events in the first {} of the reference run{}",
-            removals.injections.iter().filter(|i| i.company == Company::Alone).count(),
+            alone(removals),
             removals.events,
             verdict::time(removals.horizon),
-            if args.pairs { ", alone and in company" } else { "" },
+            match (args.eject, args.pairs) {
+                (false, false) => "",
+                (false, true) => ", alone and in company",
+                (true, false) => ", by surprise and in order",
+                (true, true) => ", by surprise and in order, alone and in company",
+            },
         ),
     };
     let bound = match (runs, end) {
@@ -176,6 +190,12 @@ fn describe(
         (None, None) => String::new(),
     };
     format!("{}: {what}{bound}, {} jobs\n", plan.name, args.jobs())
+}
+
+/// Events at which a card goes.
+fn alone(removals: &Removals) -> usize {
+    let alone = |i: &&Injection| i.company == Company::Alone && i.way == Way::Surprise;
+    removals.injections.iter().filter(alone).count()
 }
 
 /// Runs the campaign; ends it when its time is over.
@@ -261,7 +281,13 @@ fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -
     Ok(bugs)
 }
 
-fn text(summary: &Summary, matrices: &BTreeMap<String, Matrix>, bugs: &[Bug], stopped: bool) -> String {
+fn text(
+    summary: &Summary,
+    matrices: &BTreeMap<String, Matrix>,
+    exercised: &[Item],
+    bugs: &[Bug],
+    stopped: bool,
+) -> String {
     let mut out = String::new();
     for (device, matrix) in matrices {
         // Writing into a string cannot fail.
@@ -276,6 +302,7 @@ fn text(summary: &Summary, matrices: &BTreeMap<String, Matrix>, bugs: &[Bug], st
         summary.states,
         summary.events
     );
+    out.push_str(&teardown::table(exercised, true));
     for bug in bugs {
         _ = writeln!(
             out,

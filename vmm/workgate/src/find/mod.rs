@@ -2,6 +2,7 @@
 
 mod bug;
 mod explore;
+pub mod lcov;
 mod live;
 mod page;
 mod replay;

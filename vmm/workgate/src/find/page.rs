@@ -4,6 +4,7 @@ use super::bug::Bug;
 use devices::fault::plan::Plan;
 use explore::campaign::Summary;
 use explore::matrix::{Matrix, escaped};
+use explore::teardown::{self, Item};
 use std::collections::BTreeMap;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;background:#fff;color:#222}\
@@ -19,6 +20,7 @@ pub fn page(
     how: &str,
     summary: &Summary,
     matrices: &BTreeMap<String, Matrix>,
+    exercised: &[Item],
     bugs: &[Bug],
 ) -> String {
     let tables: String = matrices
@@ -44,11 +46,12 @@ pub fn page(
     let verdict = if bugs.is_empty() { "Nothing found." } else { "Bugs found." };
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{name}</title><style>{STYLE}</style></head><body>\n\
-         <h1>{name}</h1>\n<p>{}</p>\n<p>{} runs, {} traces, {} states. <b>{verdict}</b></p>\n{tables}{found}</body></html>\n",
+         <h1>{name}</h1>\n<p>{}</p>\n<p>{} runs, {} traces, {} states. <b>{verdict}</b></p>\n{tables}<h2>Exercised</h2>\n<pre>{}</pre>\n{found}</body></html>\n",
         escaped(how.trim_end()),
         summary.runs,
         summary.traces,
         summary.states,
+        escaped(&teardown::table(exercised, true)),
         name = escaped(&plan.name),
     )
 }

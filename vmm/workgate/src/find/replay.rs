@@ -135,6 +135,7 @@ fn stopped(plan: &Plan, schedule: &Schedule, stop: &StopAt) -> Result<Exit, Fail
     let mut names = verdict::Names::default();
     let mut last: VecDeque<String> = VecDeque::with_capacity(SHOWN);
     let mut phases = explore::phase::Phases::default();
+    let mut threads = verdict::Threads::default();
     let (mut number, mut seen, mut reached) = (0_u64, 0_u64, false);
     let mut sink = |event: &Event| {
         if reached {
@@ -143,6 +144,7 @@ fn stopped(plan: &Plan, schedule: &Schedule, stop: &StopAt) -> Result<Exit, Fail
         number += 1;
         names.event(event);
         phases.event(event);
+        threads.event(event);
         seen += u64::from(stop.kind.is_some_and(|kind| kind == event.kind));
         if last.len() == SHOWN {
             last.pop_front();
@@ -170,6 +172,10 @@ fn stopped(plan: &Plan, schedule: &Schedule, stop: &StopAt) -> Result<Exit, Fail
             phases.of(plug.slot).word(),
             phases.in_flight(plug.slot)
         );
+    }
+    for thread in threads.describe(&names, SHOWN) {
+        text.push_str(&thread.line());
+        text.push('\n');
     }
     crate::output::print(&text)?;
     Ok(Exit::Held)

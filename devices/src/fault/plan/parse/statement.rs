@@ -4,7 +4,7 @@ use super::Parser;
 use super::arguments::{Arguments, Opt, is_name, is_word, one_of, shorten};
 use crate::fault::plan::lex::Word;
 use crate::fault::plan::units::{NUMBER, SIZE, TIME};
-use crate::fault::plan::{Era, Expect, Item, Load, PlanError, Plug, Span, limits, words};
+use crate::fault::plan::{Era, Expect, Item, Load, PlanError, Plug, Preemption, Span, limits, words};
 
 impl Parser {
     /// Reads the statement on one line. `None` for an empty line and for one that is wrong.
@@ -14,6 +14,7 @@ impl Parser {
             "machine" => self.machine(words),
             "plug" => self.plug(words),
             "load" => self.load(words),
+            "thread" => self.thread(words),
             "expect" => self.expect(words),
             "run" => self.run(words),
             "at" | "every" | "on" => self.rule(words),
@@ -51,6 +52,15 @@ impl Parser {
             None => Some(Era::default()),
             Some(option) => era(&option, arguments.errors),
         };
+        let preemption = match arguments.take("preemption") {
+            None => Some(Preemption::default()),
+            Some(option) => preemption(&option, arguments.errors),
+        };
+        let push = match arguments.take("push") {
+            None => Some(true),
+            Some(option) => on_or_off(&option, arguments.errors),
+        };
+        let fail_safe = arguments.optional("fail-safe", TIME, &limits::FAIL_SAFE)?;
         if memory.is_some_and(|m| !m.is_multiple_of(limits::MEMORY_UNIT)) {
             let at = arguments.marks.0.get("memory").copied().unwrap_or_default();
             let error = PlanError::new(at, "the memory is not a whole number of megabytes");
@@ -60,6 +70,9 @@ impl Parser {
         self.plan.cpus = cpus.map_or(limits::DEFAULT_CPUS, |n| n as usize);
         self.plan.memory = memory.unwrap_or(limits::DEFAULT_MEMORY);
         self.plan.era = era?;
+        self.plan.preemption = preemption?;
+        self.plan.push = push?;
+        self.plan.fail_safe = fail_safe;
         Some(Item::Machine)
     }
 
@@ -107,6 +120,12 @@ impl Parser {
         let expect = match what.text.as_str() {
             "offline" => Expect::Offline(arguments.required("within", TIME, &limits::DURATION)?, span),
             "quiet" => Expect::Quiet(arguments.required("within", TIME, &limits::DURATION)?, span),
+            "turn" => {
+                let thread = arguments.name("thread")?;
+                let within = arguments.required("within", TIME, &limits::DURATION)?;
+                let marks = arguments.marks.clone();
+                Expect::Turn { thread, within, span, marks }
+            }
             "no-leaks" => Expect::NoLeaks(span),
             other => {
                 let error = PlanError::new(what.span, format!("unknown expectation `{}`", shorten(other)));
@@ -173,12 +192,33 @@ impl Arguments<'_> {
     }
 }
 
+fn on_or_off(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<bool> {
+    match option.value {
+        "on" => Some(true),
+        "off" => Some(false),
+        other => {
+            let message = format!("`{}` is not a value of `{}`", shorten(other), option.key);
+            errors.push(PlanError::new(option.span, message).expected("`on` or `off`"));
+            None
+        }
+    }
+}
+
 fn era(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<Era> {
     let known = [Era::E103, Era::E104, Era::E105, Era::Modern];
     let era = known.into_iter().find(|era| era.word() == option.value);
-    if era.is_none() {
-        let error = PlanError::new(option.span, format!("unknown era `{}`", shorten(option.value)));
-        errors.push(error.expected(one_of(words::ERAS)).nearest(option.value, words::ERAS.iter().copied()));
-    }
-    era
+    era.or_else(|| unknown(option, words::ERAS, errors))
+}
+
+fn preemption(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<Preemption> {
+    let known = [Preemption::Tasks, Preemption::Strict, Preemption::Full];
+    let preemption = known.into_iter().find(|preemption| preemption.word() == option.value);
+    preemption.or_else(|| unknown(option, words::PREEMPTIONS, errors))
+}
+
+/// The value of `option` is none of `known`.
+fn unknown<T>(option: &Opt<'_>, known: &[&str], errors: &mut Vec<PlanError>) -> Option<T> {
+    let error = PlanError::new(option.span, format!("unknown {} `{}`", option.key, shorten(option.value)));
+    errors.push(error.expected(one_of(known)).nearest(option.value, known.iter().copied()));
+    None
 }

@@ -94,6 +94,18 @@ fn the_guest_is_told_names_drivers_and_loads() {
 }
 
 #[test]
+fn the_guest_is_told_of_preemption_that_is_not_the_usual() {
+    for (text, words) in [
+        ("machine cpus=2 memory=64M preemption=strict\n", "preemption=strict"),
+        ("machine cpus=2 memory=64M preemption=full\n", "preemption=full"),
+        ("machine preemption=tasks", ""),
+    ] {
+        assert_eq!(parse(text).guest_command_line(), words);
+        assert_eq!(parse(&parse(text).to_string()), parse(text));
+    }
+}
+
+#[test]
 fn a_plan_made_by_a_program_prints_whole() {
     let mut plan = parse(CARD);
     plan.lines.clear();

@@ -18,12 +18,12 @@ fn messages_say_what_where_and_what_was_expected() {
     let cases = [
         (
             "machin cpus=2\n",
-            "p.plan:1:1: unknown statement `machin`; expected `machine`, `plug`, `load`, `at`, `every`, `on`, `expect` or `run`; did you mean `machine`?",
+            "p.plan:1:1: unknown statement `machin`; expected `machine`, `plug`, `load`, `thread`, `at`, `every`, `on`, `expect` or `run`; did you mean `machine`?",
         ),
         ("machine cpus=9\n", "p.plan:1:9: `9` is out of range; expected from 1 to 8"),
         (
             "machine cpu=2\n",
-            "p.plan:1:9: unknown option `cpu`; expected `cpus`, `memory` or `era`; did you mean `cpus`?",
+            "p.plan:1:9: unknown option `cpu`; expected `cpus`, `memory`, `era`, `preemption`, `push` or `fail-safe`; did you mean `cpus`?",
         ),
         ("machine cpus=2 cpus=2", "p.plan:1:16: `cpus=` is given twice"),
         ("machine memory=64Q", "p.plan:1:9: unknown unit `Q`; expected a number with K, M or G"),
@@ -55,7 +55,7 @@ fn messages_say_what_where_and_what_was_expected() {
         ),
         (
             "expect no-leak",
-            "p.plan:1:8: unknown expectation `no-leak`; expected `offline`, `quiet` or `no-leaks`; did you mean `no-leaks`?",
+            "p.plan:1:8: unknown expectation `no-leak`; expected `offline`, `quiet`, `turn` or `no-leaks`; did you mean `no-leaks`?",
         ),
         (
             "unplug a",

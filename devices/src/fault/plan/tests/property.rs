@@ -1,7 +1,10 @@
 //! Properties over many plans.
 
 use super::faults::{chance, device_fault, guest_fault};
-use crate::fault::plan::{Action, Era, Expect, Line, Load, Plan, Plug, Rule, Span, Trigger, limits, render};
+use crate::fault::plan::threads::{Policy, ThreadSpec};
+use crate::fault::plan::{
+    Action, Era, Expect, Line, Load, Plan, Plug, Preemption, Rule, Span, Trigger, limits, render,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -72,6 +75,10 @@ fn era() -> impl Strategy<Value = Era> + Clone {
     prop::sample::select(vec![Era::E103, Era::E104, Era::E105, Era::Modern])
 }
 
+fn preemption() -> impl Strategy<Value = Preemption> + Clone {
+    prop::sample::select(vec![Preemption::Tasks, Preemption::Strict, Preemption::Full])
+}
+
 /// Devices by name, in slots of their own.
 fn plugs() -> impl Strategy<Value = Vec<Plug>> {
     btree_map(name(), (name(), options()), 1..8).prop_map(|devices| {
@@ -112,24 +119,66 @@ fn loads(names: Vec<String>) -> impl Strategy<Value = Vec<Load>> {
     })
 }
 
+fn threads(devices: Vec<String>) -> impl Strategy<Value = Vec<ThreadSpec>> {
+    let numbers = (0u32..=127, 0usize..4, option::of(limits::DURATION), limits::PERIOD, limits::TIME);
+    let gate = option::of(prop::sample::select(devices));
+    let one = (numbers, gate).prop_map(|((priority, policy, run, every, start), gate)| ThreadSpec {
+        name: String::new(),
+        priority,
+        policy: Policy::ALL[policy],
+        run,
+        every,
+        start,
+        gate,
+        span: Span::default(),
+        marks: Default::default(),
+    });
+    vec(one, 0..4).prop_map(|mut threads| {
+        threads.iter_mut().enumerate().for_each(|(n, thread)| thread.name = format!("t{n}"));
+        threads
+    })
+}
+
+/// An expectation of each thread.
+fn turns(threads: &[ThreadSpec]) -> impl Iterator<Item = Expect> {
+    threads.iter().map(|thread| Expect::Turn {
+        thread: thread.name.clone(),
+        within: thread.every,
+        span: Span::default(),
+        marks: Default::default(),
+    })
+}
+
 /// Any plan that could have been read from a text; comments and empty lines are strewn in.
 fn plan() -> impl Strategy<Value = Plan> {
-    let machine = (limits::CPUS, 16u64..=16384, era(), limits::DURATION);
+    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE), preemption());
+    let machine = (limits::CPUS, 16u64..=16384, era(), limits::DURATION, switches);
     let comments = vec(option::of(option::of("[ -~é]{0,20}[!-~]")), 60);
     plugs().prop_flat_map(move |plugs| {
         let names: Vec<String> = plugs.iter().map(|p| p.name.clone()).collect();
-        let rest = (loads(names.clone()), rules(names), vec(expect(), 0..4));
+        let rest = (loads(names.clone()), threads(names.clone()), rules(names), vec(expect(), 0..4));
         (Just(plugs), rest, machine.clone(), comments.clone()).prop_map(
-            |(plugs, (loads, rules, expects), (cpus, megabytes, era, run_for), comments)| {
+            |(
+                plugs,
+                (loads, threads, rules, mut expects),
+                (cpus, megabytes, era, run_for, switches),
+                comments,
+            )| {
                 let (cpus, memory) = (cpus as usize, megabytes << 20);
                 let name = "any.plan".into();
+                expects.extend(turns(&threads));
+                let (push, fail_safe, preemption) = switches;
                 let mut plan = Plan {
                     name,
                     cpus,
                     memory,
                     era,
+                    preemption,
+                    push,
+                    fail_safe,
                     plugs,
                     loads,
+                    threads,
                     rules,
                     expects,
                     run_for,
@@ -179,6 +228,7 @@ fn nearly() -> impl Strategy<Value = String> {
         "machine",
         "plug",
         "load",
+        "thread",
         "at",
         "every",
         "on",
@@ -193,6 +243,9 @@ fn nearly() -> impl Strategy<Value = String> {
         "preempt",
         "stall",
         "by=1ms",
+        "priority=9",
+        "run=always",
+        "turn",
         "count=3",
         "edu0",
         "edu",

@@ -6,6 +6,7 @@ mod double_completion;
 mod filter_lock;
 mod instance_leak;
 mod interrupt_twice;
+mod late_timer;
 mod lock_order;
 mod lost_on_error;
 mod lost_wakeup;
@@ -53,6 +54,7 @@ pub const SPECIMENS: &[Specimen] = &[
     specimen!("request-list", "io-lost", request_list),
     specimen!("double-completion", "completed-twice", double_completion),
     specimen!("lost-wakeup", "io-lost", lost_wakeup),
+    specimen!("late-timer", "io-error", late_timer),
     specimen!("timer-outlives", "T7", timer_outlives),
     specimen!("sleep-mode", "sleep-mode", sleep_mode),
     specimen!("sleep-off-gate", "CG6", sleep_off_gate),
