@@ -23,6 +23,14 @@ const FLAGS: [&str; 9] = [
     "-Clink-arg=-Wl,-z,max-page-size=4096",
     "-Clink-arg=-Wl,--build-id=none",
 ];
+/// An 8-bit counter at every edge (LLVM's SanitizerCoverage), in a section of their own.
+const COVERAGE: [&str; 3] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=3",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+];
+/// The kernel's feature that goes with it.
+pub const COVERAGE_FEATURE: &str = "coverage";
 /// What the outer build may have set for its own crates: compilers, flags, folders.
 const REMOVED: [&str; 14] = [
     "CARGO_BUILD_RUSTC",
@@ -97,7 +105,10 @@ fn cargo(
         return Err(format!("the guest kernel is built on {TARGET} only, and this is {host}").into());
     }
     let script = format!("-Clink-arg=-Wl,-T,{}", root.join(script).display());
-    let flags = [&FLAGS[..], &[model, &script]].concat();
+    let mut flags = [&FLAGS[..], &[model, &script]].concat();
+    if features.split(',').any(|feature| feature == COVERAGE_FEATURE) {
+        flags.extend(COVERAGE);
+    }
     let mut command = Command::new(env::var("CARGO")?);
     command
         .args(["build", "--quiet", "--profile", "guest", "--features", features, "--target", TARGET])

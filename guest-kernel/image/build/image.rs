@@ -29,8 +29,11 @@ const SOURCES: [&str; 18] = [
     "iokit/src",
 ];
 
+/// Set to anything: the image counts what code it reaches.
+const COVERAGE: &str = "WORKGATE_COVERAGE";
+
 /// Builds the image of a kernel with `features`, from the usual sources and `more`, for the crate whose build script calls it; that crate is `depth` folders
-/// below the workspace's root. Only with `outside` may a driver crate of the user's be in it.
+/// below the workspace's root. Only with `outside` may a driver crate of the user's be in it, or counters.
 ///
 /// # Errors
 /// If it cannot be built.
@@ -42,8 +45,12 @@ pub fn build(depth: usize, features: &str, more: &[&str], outside: bool) -> Resu
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }
     let driver = if outside { outside::driver()? } else { None };
+    println!("cargo:rerun-if-env-changed={COVERAGE}");
+    let counts = outside && env::var_os(COVERAGE).is_some_and(|value| !value.is_empty());
+    let features =
+        if counts { format!("{features},{}", compile::COVERAGE_FEATURE) } else { features.to_owned() };
     let user = finish_user(&compile::user(root, &out)?, &out)?;
-    let kernel = compile::kernel(root, &out, features, driver.as_deref(), &user)?;
+    let kernel = compile::kernel(root, &out, &features, driver.as_deref(), &user)?;
     finish_image(&kernel, &out)
 }
 
@@ -64,6 +71,8 @@ fn finish_image(kernel: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let table = symbols::encode(&borrow(&finish::functions(&bytes)?));
     let image = finish::image(&bytes, &table)?;
     fs::write(out.join("workgate-guest.elf"), image)?;
+    // An expression: where the counters are, in an image that has some.
+    fs::write(out.join("counters.rs"), format!("{:?}", finish::section(&bytes, b"__sancov_cntrs")?))?;
     fs::write(out.join("workgate-guest.symbols"), table)?;
     fs::write(out.join("workgate-guest.debug"), bytes)?;
     Ok(())

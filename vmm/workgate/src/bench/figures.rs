@@ -81,6 +81,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(1.2),
     },
     Figure {
+        id: "snapshot",
+        what: "a fresh boot to its first event behind boot.ready, to the same from a snapshot",
+        unit: "×",
+        bound: Bound::AtLeast(5.0),
+    },
+    Figure {
         id: "interrupt-kvm",
         what: "interrupt to action on KVM, machine time, median",
         unit: "us",

@@ -15,6 +15,7 @@ mod latency;
 mod qemu;
 mod report;
 mod resident;
+mod snapshot;
 mod start;
 mod stop;
 mod terminate;
@@ -53,6 +54,7 @@ const STEPS: &[Step] = &[
         measure: boot::measure,
     },
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
+    Step { what: "snapshot", figures: &["snapshot"], measure: snapshot::measure },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
     Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },
     Step { what: "resident memory", figures: &["resident"], measure: resident::measure },

@@ -1,10 +1,10 @@
-//! A case of the `teardown` target: a few bytes that always mean a small plan that the catalogue accepts.
+//! A case: a few bytes that always mean a small plan that the catalogue accepts.
 //!
 //! Every field has a fixed size and every value of it means something, so a flipped bit changes one thing of the plan, and a case
 //! can be written back as bytes ([`Case::to_bytes`]): that is how scenarios become seeds.
 
-use arbitrary::Arbitrary;
-use devices::catalogue;
+use super::act::Act;
+use arbitrary::{Arbitrary, Unstructured};
 use devices::fault::plan::{Action, Era, Expect, Load, Plan, Plug, Rule, Span, Trigger};
 use std::collections::BTreeMap;
 
@@ -22,8 +22,6 @@ const PACES: [&str; 4] = ["", "1us", "5us", "100us"];
 pub const RUN_LEAST: u64 = 300;
 /// Runs are shorter than this, in microseconds.
 pub const RUN_MOST: u64 = 4_000;
-/// Shortest period of `every`, in microseconds: a machine that does nothing but boot cards shows little.
-const PERIOD_LEAST: u64 = 100;
 /// Nanoseconds of a microsecond.
 pub const MICRO: u64 = 1_000;
 
@@ -31,26 +29,12 @@ pub const MICRO: u64 = 1_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Arbitrary)]
 pub struct Device {
     /// Bit 0: virtio-blk, not edu. Bit 1: in the plan (the first always is). Bits 3:2: kind of interrupt. Bit 4: absent at boot.
+    /// Bit 5: daq, whatever bit 0 says.
     pub kind: u8,
     /// Bits 1:0: clients. Bits 4:2: depth, less 1.
     pub load: u8,
     /// Bits 1:0: time of a factorial or request. Bits 3:2: time of a DMA transfer.
     pub pace: u8,
-}
-
-/// One rule; it is left out if the catalogue says that it can never act.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Arbitrary)]
-pub struct Act {
-    /// Modulo 4: no rule, `at`, `every`, `on`. The rest, modulo the devices: whose site.
-    pub trigger: u8,
-    /// Which of the device's sites and the guest's.
-    pub site: u8,
-    /// Microseconds, or which occurrence.
-    pub count: u16,
-    /// Modulo 5: unplug, eject, replug, plug, storm. The rest, modulo the devices: of which device.
-    pub action: u8,
-    /// Of a storm: kHz in the low byte, tens of microseconds in the high byte.
-    pub storm: u16,
 }
 
 /// One case.
@@ -68,22 +52,31 @@ pub struct Case {
     pub acts: [Act; RULES],
 }
 
+/// Bytes of a case.
+pub const CASE_BYTES: usize = 11 + 3 * DEVICES + 7 * RULES;
+
+/// What correct drivers meet under any schedule.
+fn demands() -> Vec<Expect> {
+    let (span, second) = (Span::default(), 1_000_000_000);
+    vec![Expect::Offline(second, span), Expect::Quiet(5 * second, span), Expect::NoLeaks(span)]
+}
+
 impl Case {
+    /// The case that `bytes` mean: any do. Missing ones are zeroes.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        // Every field has a fixed size, and what is missing is zero: there is nothing to fail.
+        Self::arbitrary(&mut Unstructured::new(bytes)).unwrap_or_default()
+    }
+
     /// The plan, with expectations that correct drivers meet under any schedule.
     pub fn plan(&self) -> Plan {
-        let span = Span::default();
-        let second = 1_000_000_000;
         let mut plan = Plan {
             name: "fuzz.plan".into(),
             cpus: usize::from(self.shape & 3) + 1,
             era: ERAS[usize::from(self.shape >> 2 & 3)],
             memory: 16 << 20,
             run_for: (RUN_LEAST + u64::from(self.run) % (RUN_MOST - RUN_LEAST)) * MICRO,
-            expects: vec![
-                Expect::Offline(second, span),
-                Expect::Quiet(5 * second, span),
-                Expect::NoLeaks(span),
-            ],
+            expects: demands(),
             ..Plan::default()
         };
         for (index, device) in self.devices.iter().enumerate() {
@@ -96,15 +89,27 @@ impl Case {
         }
         plan
     }
+
+    /// `base` with the case's rules on top of its own; devices, loads and length are those of `base`.
+    pub fn plan_on(&self, base: &Plan) -> Plan {
+        let mut plan = Plan { lines: Vec::new(), ..base.clone() };
+        if plan.expects.is_empty() {
+            plan.expects = demands();
+        }
+        for act in &self.acts {
+            act.add_to(&mut plan);
+        }
+        plan
+    }
 }
 
 impl Device {
     fn add_to(self, plan: &mut Plan, index: usize) {
-        let disk = self.kind & 1 != 0;
-        let (model, stem, kinds): (_, _, &[&str]) = if disk {
-            ("virtio-blk", "disk", &["msix", "intx"])
-        } else {
-            ("edu", "edu", &["msi", "intx", "msix"])
+        let (daq, disk) = (self.kind & 32 != 0, self.kind & 1 != 0);
+        let (model, stem, kinds): (_, _, &[&str]) = match (daq, disk) {
+            (true, _) => ("daq", "daq", &["msix", "intx"]),
+            (false, true) => ("virtio-blk", "disk", &["msix", "intx"]),
+            (false, false) => ("edu", "edu", &["msi", "intx", "msix"]),
         };
         let name = format!("{stem}{index}");
         let pace = |bits: u8| PACES[usize::from(bits & 3)].to_owned();
@@ -112,7 +117,9 @@ impl Device {
             "irq".to_owned(),
             kinds[usize::from(self.kind >> 2 & 3) % kinds.len()].to_owned(),
         )]);
-        if disk {
+        if daq {
+            options.insert("period".into(), pace(self.pace));
+        } else if disk {
             options.insert("size".into(), "1M".into());
             options.insert("latency".into(), pace(self.pace));
         } else {
@@ -135,70 +142,51 @@ impl Device {
         let clients = u32::from(self.load & 3);
         if clients > 0 {
             let depth = u32::from(self.load >> 2 & 7) + 1;
-            plan.loads.push(Load { device: name.clone(), clients, depth, tasks: false, span, marks: Default::default() });
+            plan.loads.push(Load {
+                device: name.clone(),
+                clients,
+                depth,
+                tasks: false,
+                span,
+                marks: Default::default(),
+            });
         }
         plan.plugs.push(Plug { name, model: model.into(), slot: SLOTS[index], options, span, marks });
-    }
-}
-
-/// The words of the sites at which rules about `plug` can wait, in a fixed order.
-pub fn sites(plug: &Plug) -> Vec<&'static str> {
-    let own = catalogue::model(&plug.model).map_or(&[][..], |model| model.sites);
-    own.iter().map(|site| site.word()).chain(catalogue::guest_sites()).collect()
-}
-
-impl Act {
-    fn add_to(self, plan: &mut Plan) {
-        let pick = |number: u8| &plan.plugs[usize::from(number) % plan.plugs.len()];
-        let count = u64::from(self.count);
-        let trigger = match self.trigger % 4 {
-            0 => return,
-            1 => Trigger::At(count * MICRO % plan.run_for),
-            2 => Trigger::Every((PERIOD_LEAST + count % RUN_MOST) * MICRO),
-            _ => {
-                let plug = pick(self.trigger / 4);
-                let sites = sites(plug);
-                let site = sites[usize::from(self.site) % sites.len()].to_owned();
-                Trigger::Nth { device: plug.name.clone(), site, count: count.max(1) }
-            }
-        };
-        let plug = pick(self.action / 5);
-        let (device, absent) = (plug.name.clone(), plug.absent());
-        let action = match self.action % 5 {
-            0 => Action::Unplug(device),
-            1 => Action::Eject(device),
-            2 => Action::Replug(device),
-            3 if absent => Action::Plug(device),
-            // The parser refuses to plug in what was there from the start.
-            3 => Action::Replug(device),
-            _ => {
-                let [rate, duration] = self.storm.to_le_bytes().map(|byte| u64::from(byte) + 1);
-                Action::Storm { device, rate_hz: rate * 1_000, duration: duration * 10 * MICRO }
-            }
-        };
-        plan.rules.push(Rule { trigger, action, span: Span::default(), marks: Default::default() });
-        if !catalogue::check(plan).is_empty() {
-            plan.rules.pop();
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arbitrary::Unstructured;
+    use devices::catalogue;
 
     #[test]
     fn any_bytes_are_a_plan_that_the_catalogue_accepts() {
         let mut rng = sim::Rng::new(1);
+        let base = Plan::parse("b", "plug edu0 edu slot=3\nload edu0 clients=1 depth=1\nrun for=1ms\n");
+        let base = base.expect("a good plan");
+        let mut words = std::collections::BTreeSet::new();
         for _ in 0..2_000 {
             let bytes: Vec<u8> = (0..rng.below(120)).map(|_| rng.next_u64() as u8).collect();
-            let case = Case::arbitrary(&mut Unstructured::new(&bytes)).expect("missing bytes are zeroes");
-            let plan = case.plan();
-            let errors = catalogue::check(&plan);
-            assert!(errors.is_empty(), "{plan}\n{errors:?}");
-            assert_eq!(Plan::parse("fuzz.plan", &plan.to_string()).map(|p| p.rules), Ok(plan.rules.clone()));
-            assert!((1..=DEVICES).contains(&plan.plugs.len()));
+            let case = Case::from_bytes(&bytes);
+            for plan in [case.plan(), case.plan_on(&base)] {
+                let errors = catalogue::check(&plan);
+                assert!(errors.is_empty(), "{plan}\n{errors:?}");
+                assert_eq!(
+                    Plan::parse("p", &plan.to_string()).map(|p| p.rules),
+                    Ok(plan.rules.clone()),
+                    "{plan}"
+                );
+                assert!((1..=DEVICES).contains(&plan.plugs.len()));
+                words.extend(plan.rules.iter().map(|rule| rule.action.word()));
+            }
         }
+        let every = devices::fault::plan::words::ACTIONS.iter().copied().collect();
+        assert_eq!(words, every, "every action of the language comes up");
+    }
+
+    #[test]
+    fn a_case_has_a_fixed_size() {
+        assert_eq!(Case::default().to_bytes().len(), CASE_BYTES);
     }
 }

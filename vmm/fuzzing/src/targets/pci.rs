@@ -1,10 +1,12 @@
 //! A hostile guest at the platform: any accesses, in any order, at any time.
 
-use arbitrary::Arbitrary;
+use super::machine::{Machine, Width, noise, pass};
+use crate::target::{Features, Target, Trouble};
+use arbitrary::{Arbitrary, Unstructured};
 use devices::fault::plan::Plan;
-use devices::platform::{Host, Platform, layout};
+use devices::platform::{Platform, layout};
 use std::sync::OnceLock;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress};
 
 /// Devices of both models and all kinds of interrupt, rules that pull them out in the middle of accesses and put them back.
 const PLAN: &str = "\
@@ -26,34 +28,10 @@ every 150us replug disk1
 every 170us replug edu1
 run for=1s
 ";
-/// Bytes of guest memory, from address 0.
-const MEMORY: usize = 64 << 10;
 /// Accesses of one input.
 const MAX_OPS: usize = 512;
-/// Calls of `advance` after one access: what comes due again and again must not keep the target.
-const MAX_ROUNDS: usize = 64;
-
-/// How wide an access is. Widths that no processor makes are among them: the platform is to refuse them.
-#[derive(Clone, Copy, Debug, Arbitrary)]
-enum Width {
-    Byte,
-    Word,
-    Long,
-    Quad,
-    Odd,
-}
-
-impl Width {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Byte => 1,
-            Self::Word => 2,
-            Self::Long => 4,
-            Self::Quad => 8,
-            Self::Odd => 3,
-        }
-    }
-}
+/// Bytes of an input: as many as so many accesses have.
+const MOST: usize = 8192;
 
 /// Where in memory an access goes.
 #[derive(Clone, Copy, Debug, Arbitrary)]
@@ -86,6 +64,16 @@ impl Place {
                     + u64::from(offset & 0xfff)
             }
             Self::Anywhere(address) => address,
+        }
+    }
+
+    /// What is worth telling apart.
+    fn kind(self) -> u64 {
+        match self {
+            Self::Narrow { slot, offset } => u64::from(slot % 8) << 5 | (u64::from(offset >> 2) % 32),
+            Self::Wide { slot, offset } => 1 << 8 | u64::from(slot % 8) << 5 | (u64::from(offset >> 2) % 32),
+            Self::Ecam { bus, .. } => 2 << 8 | u64::from(bus % 8),
+            Self::Anywhere(_) => 3 << 8,
         }
     }
 }
@@ -121,47 +109,61 @@ enum Op {
 }
 
 /// One input.
-#[derive(Clone, Debug, Arbitrary)]
-pub struct Script {
+#[derive(Clone, Debug)]
+struct Script {
     /// Memory decoding and bus mastering are on at the beginning.
     awake: bool,
     ops: Vec<Op>,
 }
 
-/// The machine around the platform. It holds it to its promise about lines.
-struct Machine {
-    now: u64,
-    memory: GuestMemoryMmap,
-    lines: u64,
+/// The target.
+pub struct Pci;
+
+impl Target for Pci {
+    fn name(&self) -> &'static str {
+        "pci"
+    }
+
+    fn about(&self) -> &'static str {
+        "accesses of a hostile guest to the platform: memory, ports, configuration space, guest memory, time"
+    }
+
+    fn most(&self) -> usize {
+        MOST
+    }
+
+    fn seeds(&self) -> Vec<Vec<u8>> {
+        noise(&[64, 512, 2048])
+    }
+
+    fn run(&self, input: &[u8], features: &mut Features) -> Option<Trouble> {
+        check(&script(input), features);
+        None
+    }
+
+    fn describe(&self, input: &[u8]) -> String {
+        let Script { awake, ops } = script(input);
+        let lines: String = ops.iter().map(|op| format!("{op:?}\n")).collect();
+        format!("cards awake: {awake}\n{lines}")
+    }
 }
 
-impl Host for Machine {
-    fn now(&self) -> u64 {
-        self.now
+/// Any bytes are a script.
+fn script(input: &[u8]) -> Script {
+    let mut bytes = Unstructured::new(&input[..input.len().min(MOST)]);
+    let awake = bool::arbitrary(&mut bytes).unwrap_or_default();
+    let mut ops = Vec::new();
+    while ops.len() < MAX_OPS && !bytes.is_empty() {
+        ops.extend(Op::arbitrary(&mut bytes).ok());
     }
-
-    fn memory(&self) -> &GuestMemoryMmap {
-        &self.memory
-    }
-
-    fn message(&mut self, _address: u64, _data: u32) {}
-
-    fn line(&mut self, gsi: u32, asserted: bool) {
-        assert!((layout::FIRST_GSI..layout::FIRST_GSI + layout::LINES).contains(&gsi), "line {gsi}");
-        assert_ne!(self.lines >> gsi & 1 == 1, asserted, "line {gsi} is told what it is already");
-        self.lines ^= 1 << gsi;
-    }
-
-    fn fault(&mut self, slot: u32, _word: &'static str) {
-        assert!((1..=layout::MAX_SLOT).contains(&slot), "slot {slot}");
-    }
+    Script { awake, ops }
 }
 
 /// Lets the guest of `script` loose on the platform.
 ///
 /// # Panics
 /// If the platform does, or breaks a promise to its machine.
-pub fn check(script: &Script) {
+fn check(script: &Script, features: &mut Features) {
     // Read once: the fuzzer is to learn about the platform, not about the parser.
     static ONCE: OnceLock<Plan> = OnceLock::new();
     let plan = ONCE.get_or_init(|| {
@@ -169,23 +171,18 @@ pub fn check(script: &Script) {
     });
     let mut platform = Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
     platform.firmware();
-    let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY)])
-        .unwrap_or_else(|error| panic!("no memory for the guest: {error}"));
-    let mut machine = Machine { now: 0, memory, lines: 0 };
+    let mut machine = Machine::new();
     platform.start_plan(0);
     if script.awake {
         for plug in &plan.plugs {
             platform.config_write(plug.slot as u8, 0, 0, COMMAND, &[6, 0], &mut machine);
         }
     }
-    for op in script.ops.iter().take(MAX_OPS) {
-        op.act(&mut platform, &mut machine);
-        for _ in 0..MAX_ROUNDS {
-            if platform.next_deadline().is_none_or(|time| time > machine.now) {
-                break;
-            }
-            platform.advance(&mut machine);
-        }
+    for op in &script.ops {
+        let answer = op.act(&mut platform, &mut machine);
+        features.note(op.kind() << 8 | answer);
+        pass(&mut platform, &mut machine);
+        machine.tell(features);
     }
 }
 
@@ -193,7 +190,27 @@ pub fn check(script: &Script) {
 const COMMAND: usize = 4;
 
 impl Op {
-    fn act(self, platform: &mut Platform, machine: &mut Machine) {
+    /// Its kind, and where it goes: what is worth telling apart.
+    fn kind(self) -> u64 {
+        match self {
+            Self::Read(place, width) => 1 << 16 | place.kind() << 4 | width.bytes() as u64,
+            Self::Write(place, width, _) => 2 << 16 | place.kind() << 4 | width.bytes() as u64,
+            Self::PortRead(port, width) => 3 << 16 | u64::from(port % 32) << 4 | width.bytes() as u64,
+            Self::PortWrite(port, width, _) => 4 << 16 | u64::from(port % 32) << 4 | width.bytes() as u64,
+            Self::ConfigRead { bus, offset, .. } => {
+                5 << 16 | u64::from(bus % 8) << 12 | u64::from(offset % 256)
+            }
+            Self::ConfigWrite { bus, offset, .. } => {
+                6 << 16 | u64::from(bus % 8) << 12 | u64::from(offset % 256)
+            }
+            Self::Memory(..) => 7 << 16,
+            Self::Wait(_) => 8 << 16,
+            Self::Doorbells => 9 << 16,
+        }
+    }
+
+    /// Does it, and tells the class of the answer.
+    fn act(self, platform: &mut Platform, machine: &mut Machine) -> u64 {
         let mut bytes = [0; 8];
         match self {
             Self::Read(place, width) => {
@@ -227,6 +244,11 @@ impl Op {
                 let bells = platform.doorbells();
                 assert!(bells.iter().all(|bell| matches!(bell.width, 1 | 2 | 4 | 8)), "{bells:?}");
             }
+        }
+        match u64::from_le_bytes(bytes) {
+            0 => 0,
+            value if value.count_ones() >= 8 && value.wrapping_add(1) & value == 0 => 1,
+            value => 2 + u64::from(value.leading_zeros() / 8),
         }
     }
 }
