@@ -42,10 +42,10 @@ impl Service {
     pub fn find(mail: &Mailbox<'_>, class: &str, index: u32) -> Result<Self> {
         let host = Port::host(mail.os())?;
         let request = mail.write(io::GET_MATCHING_SERVICE).words(&[index])?.bytes(class.as_bytes())?;
-        let answer = request.call(host)?;
-        // The name of the host port has one reference more now.
+        let answer = request.call(host);
+        // Asking for the host port made one more reference to its name.
         host.release(mail.os())?;
-        let answer = answer;
+        let answer = answer?;
         accept(answer.word(0)?)?;
         Ok(Self(answer.port(0)?))
     }

@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Random {
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+        self.number() % end.max(1)
     }
 
     /// One of `choices`, of which there is at least one.
@@ -34,14 +34,14 @@ impl Random {
 pub fn fill(data: &mut [u8], seed: u64) {
     let mut random = Random::new(seed);
     for chunk in data.chunks_mut(8) {
-        chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
+        chunk.copy_from_slice(&random.number().to_le_bytes()[..chunk.len()]);
     }
 }
 
 /// Whether `data` is what [`fill`] made of `seed`.
 pub fn is_filled(data: &[u8], seed: u64) -> bool {
     let mut random = Random::new(seed);
-    data.chunks(8).all(|chunk| chunk == &random.next().to_le_bytes()[..chunk.len()])
+    data.chunks(8).all(|chunk| chunk == &random.number().to_le_bytes()[..chunk.len()])
 }
 
 #[cfg(test)]

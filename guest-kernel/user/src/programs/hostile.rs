@@ -69,7 +69,7 @@ impl Villain<'_> {
             12 => self.helper(),
             13 => self.task_of_its_own(),
             14 => self.garbage(),
-            _ => _ = self.os.trap_by_number(self.random.next(), [self.random.next(); 6]),
+            _ => _ = self.os.trap_by_number(self.random.number(), [self.random.number(); 6]),
         }
     }
 
@@ -82,8 +82,8 @@ impl Villain<'_> {
             1 => random.below(8),
             2 => u64::MAX - random.below(4),
             3 => 1 << random.below(64),
-            4 => random.next(),
-            5 => random.next() & 0xffff_ffff,
+            4 => random.number(),
+            5 => random.number() & 0xffff_ffff,
             6 => random.of(&[USER_BASE, USER_END, PROGRAM_BASE, STACK_TOP, ANYWHERE_BASE]) + random.below(64),
             7 => random.of(&[0x20_0000, 0xffff_c000_0000_0000, 0x8000_0000_0000, USER_BASE - 1]),
             8 => scratch + random.below(SCRATCH),
@@ -143,15 +143,15 @@ impl Villain<'_> {
         let complex = if descriptors != 0 || self.random.below(8) == 0 { COMPLEX } else { 0 };
         let [remote, local] = [0, 8].map(|shift| (self.random.of(&Disposition::ALL) as u32) << shift);
         let local = if self.random.below(2) == 0 { 0 } else { local };
-        let noise = if self.random.below(8) == 0 { self.random.next() as u32 } else { 0 };
+        let noise = if self.random.below(8) == 0 { self.random.number() as u32 } else { 0 };
         let header = Header {
             bits: remote | local | complex | noise,
-            size: self.random.next() as u32,
+            size: self.random.number() as u32,
             remote: self.name() as u32,
             local: self.name() as u32,
             id: self.random.of(&[0, 69, 70, 72, 2401, 2501, 2800, 2810, 2811, 2820, 2821, 2822, 2823, 2920]),
-            descriptors: if self.random.below(8) == 0 { self.random.next() as u32 } else { descriptors },
-            sequence: self.random.next(),
+            descriptors: if self.random.below(8) == 0 { self.random.number() as u32 } else { descriptors },
+            sequence: self.random.number(),
         };
         _ = self.scratch.store(0, &header.encode());
         let size = if self.random.below(4) == 0 { self.number() } else { at + self.random.below(128) };
@@ -164,7 +164,7 @@ impl Villain<'_> {
 
     fn descriptor(&mut self) -> [u8; 16] {
         if self.random.below(6) == 0 {
-            let (low, high) = (self.random.next().to_le_bytes(), self.random.next().to_le_bytes());
+            let (low, high) = (self.random.number().to_le_bytes(), self.random.number().to_le_bytes());
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&low);
             bytes[8..].copy_from_slice(&high);
@@ -231,7 +231,7 @@ impl Villain<'_> {
             }
             _ => {}
         }
-        let selector = if self.random.below(8) == 0 { self.random.next() as u32 } else { kind };
+        let selector = if self.random.below(8) == 0 { self.random.number() as u32 } else { kind };
         let scalars = [self.number(), self.random.below(64)];
         let (mut numbers, mut bytes) = ([0; 4], [0; 600]);
         let [in_count, out_count] = [(); 2].map(|()| self.random.below(3) as usize);
@@ -252,7 +252,7 @@ impl Villain<'_> {
         let bytes = PAGE * (1 + self.random.below(8));
         let Ok(memory) = Memory::new(self.os, bytes) else { return };
         _ = memory.store(self.random.below(bytes), &[1]);
-        _ = memory.set_long(bytes - 8, self.random.next());
+        _ = memory.set_long(bytes - 8, self.random.number());
         let address = memory.address();
         let offset = PAGE * self.random.below(8);
         let [pages, protection] = [(); 2].map(|()| self.random.below(9));
@@ -265,7 +265,7 @@ impl Villain<'_> {
     fn helper(&mut self) {
         if self.helpers != 0 {
             self.helpers -= 1;
-            _ = thread::spawn(self.os, self.random.next() | HELPER);
+            _ = thread::spawn(self.os, self.random.number() | HELPER);
         }
     }
 
