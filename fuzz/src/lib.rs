@@ -5,5 +5,6 @@
 pub mod case;
 mod encode;
 pub mod pci;
+pub mod tasks;
 pub mod teardown;
 pub mod text;
