@@ -134,6 +134,8 @@ fn end(kit: &IoKit, nub: &iokit::ServiceRef, tasks: Vec<Arc<Task>>) {
     nub.terminate(Options::SYNCHRONOUS);
     kit.close_to_tasks();
     user::assert_nothing_left(kit.kernel(), 0);
+    // The reaper may still have a reference on its stack.
+    eventually(kit, || ["MockDriver", "U"].iter().all(|class| kit.instances(class) == 0));
 }
 
 #[test]

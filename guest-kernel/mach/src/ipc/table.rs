@@ -31,6 +31,10 @@ pub(crate) struct After {
     /// Dropped there.
     pub memory: Vec<MemoryCopy>,
     pub messages: Vec<Boxed>,
+    #[expect(
+        clippy::vec_box,
+        reason = "they are boxed already; moving them out would copy them under the lock"
+    )]
     pub ports: Vec<Box<Port>>,
 }
 

@@ -339,7 +339,7 @@ impl Map {
     /// InvalidArgument: not aligned. InvalidAddress, ProtectionFailure: the source cannot be read, or the target not be written to.
     /// ResourceShortage: no memory. The target is changed in part then.
     pub(crate) fn copy(&self, kernel: &Kernel, from: u64, bytes: u64, to: u64) -> Result<(), KernReturn> {
-        if from % PAGE != 0 || to % PAGE != 0 || bytes > OUT_OF_LINE_MAX {
+        if !from.is_multiple_of(PAGE) || !to.is_multiple_of(PAGE) || bytes > OUT_OF_LINE_MAX {
             return Err(KernReturn::InvalidArgument);
         }
         let (start, end) = pages_around(from, bytes)?;

@@ -1,5 +1,6 @@
 //! The targets.
 
+mod mach_messages;
 mod machine;
 mod pci;
 mod pci_config;
@@ -45,10 +46,11 @@ fn takes(plug: &Plug, driver: &str) -> bool {
 type Make = fn(Setting) -> Result<Box<dyn Target>, String>;
 
 /// Every target, and whether it takes a plan and drivers.
-const TARGETS: [(&str, bool, Make); 7] = [
+const TARGETS: [(&str, bool, Make); 8] = [
     ("teardown", true, |setting| Ok(Box::new(teardown::Teardown::new(setting)))),
     ("schedules", true, |setting| Ok(Box::new(schedules::Schedules::new(setting)))),
     ("user_client", false, |_| Ok(Box::new(user_client::UserClient))),
+    ("mach_messages", false, |_| Ok(Box::new(mach_messages::MachMessages))),
     ("plan_text", false, |_| Ok(Box::new(plan_text::PlanText))),
     ("pci", false, |_| Ok(Box::new(pci::Pci))),
     ("pci_config", false, |_| Ok(Box::new(pci_config::PciConfig))),

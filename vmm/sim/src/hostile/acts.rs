@@ -175,7 +175,7 @@ impl<'a> Acts<'a> {
 
     fn descriptor(&self) -> [u8; DESCRIPTOR_BYTES] {
         let byte = self.bytes.next();
-        if byte % 4 == 0 {
+        if byte.is_multiple_of(4) {
             let (address, size) = (self.address(), u32::from(self.bytes.next()) * 40);
             return Descriptor::OutOfLine { address, size, deallocate: byte & 16 != 0 }.encode();
         }
@@ -258,7 +258,7 @@ impl<'a> Acts<'a> {
             _ => u32::from(self.bytes.next() & 1).to_le_bytes().to_vec(),
         };
         let Some(answers) = self.trap(Trap::PortAllocate, &[Right::Receive as u64]) else { return };
-        let item = if self.bytes.next() % 4 == 0 || id == io::CONNECT_SET_NOTIFICATION_PORT {
+        let item = if self.bytes.next().is_multiple_of(4) || id == io::CONNECT_SET_NOTIFICATION_PORT {
             self.descriptor().to_vec()
         } else {
             Vec::new()

@@ -50,12 +50,20 @@ impl Report {
 /// # Errors
 /// See [`StartError`].
 pub fn task(bytes: &[u8]) -> Result<Report, StartError> {
+    task_told(bytes, &mut |_| {})
+}
+
+/// As [`task`]; `sink` gets every event of the trace.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn task_told(bytes: &[u8], sink: &mut dyn FnMut(&Event)) -> Result<Report, StartError> {
     let source = Bytes::new(bytes);
     let (mode, seed) = (source.next(), u64::from(source.next()));
     let script = Script { bytes: bytes.into(), lives: [source.next(), source.next()].map(life) };
     match mode % 2 {
-        0 => bare(script, seed),
-        _ => with_devices(script, seed),
+        0 => bare(script, seed, sink),
+        _ => with_devices(script, seed, sink),
     }
 }
 
@@ -103,7 +111,7 @@ fn limits() -> Limits {
     Limits { points: POINTS, ..Limits::default() }
 }
 
-fn bare(script: Script, seed: u64) -> Result<Report, StartError> {
+fn bare(script: Script, seed: u64, sink: &mut dyn FnMut(&Event)) -> Result<Report, StartError> {
     let left = Arc::new(Mutex::new(Vec::new()));
     let found = left.clone();
     let body = move |kernel: &KernelRef| {
@@ -120,12 +128,12 @@ fn bare(script: Script, seed: u64) -> Result<Report, StartError> {
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         found.extend(kept.map(|(name, count)| (name.to_owned(), u64::from(count))));
     };
-    let outcome = Sim::builder().cpus(2).seed(seed).limits(limits()).run_kernel(body, &mut |_| {})?;
+    let outcome = Sim::builder().cpus(2).seed(seed).limits(limits()).run_kernel(body, sink)?;
     let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Report { outcome, left })
 }
 
-fn with_devices(script: Script, seed: u64) -> Result<Report, StartError> {
+fn with_devices(script: Script, seed: u64, told: &mut dyn FnMut(&Event)) -> Result<Report, StartError> {
     let plan = Plan::parse("hostile.plan", PLAN).expect("the plan is good");
     let drivers = move |kit: &IoKit| {
         kit.open_to_tasks();
@@ -139,6 +147,7 @@ fn with_devices(script: Script, seed: u64) -> Result<Report, StartError> {
     };
     let mut left = Vec::new();
     let mut sink = |event: &Event| {
+        told(event);
         if event.kind == Kind::ClassCount && event.arg != 0 {
             left.push((event.text_str().to_owned(), event.arg));
         }
