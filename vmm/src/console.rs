@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// Lines kept.
+/// Lines kept unless the caller wants another number.
 const LINES: usize = 64;
 /// Bytes of a line kept.
 const LINE_BYTES: usize = 512;
@@ -14,12 +14,13 @@ pub struct Console {
     lines: VecDeque<Vec<u8>>,
     partial: Vec<u8>,
     pass_on: bool,
+    kept: usize,
 }
 
 impl Console {
-    /// A console; with `pass_on`, bytes also go to the standard output as they come.
-    pub fn new(pass_on: bool) -> Self {
-        Self { pass_on, ..Self::default() }
+    /// A console that keeps the last `lines` lines (0 = the usual number); with `pass_on`, bytes also go to the standard output as they come.
+    pub fn new(pass_on: bool, lines: usize) -> Self {
+        Self { pass_on, kept: if lines == 0 { LINES } else { lines }, ..Self::default() }
     }
 
     /// The last lines, with control characters made visible: the guest is not trusted with the terminal.
@@ -49,7 +50,7 @@ impl Write for Console {
         }
         for &byte in bytes {
             if byte == b'\n' {
-                if self.lines.len() == LINES {
+                if self.lines.len() >= self.kept {
                     self.lines.pop_front();
                 }
                 self.lines.push_back(std::mem::take(&mut self.partial));
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_and_made_harmless() {
-        let mut console = Console::new(false);
+        let mut console = Console::new(false, 0);
         for n in 0..100 {
             writeln!(console, "line {n}").expect("memory");
         }
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_bounded() {
-        let mut console = Console::new(false);
+        let mut console = Console::new(false, 0);
         console.write_all(&[b'x'; 100_000]).expect("memory");
         assert_eq!(console.lines()[0].len(), LINE_BYTES);
     }

@@ -15,6 +15,8 @@ pub struct Options {
     pub initrd: Option<Vec<u8>>,
     /// The serial console goes to the standard output, and the standard input to it.
     pub terminal: bool,
+    /// Lines that are kept of what the guest prints; 0 = the usual number.
+    pub console_lines: usize,
     /// How long the host waits for a guest that does nothing.
     pub limits: Limits,
 }

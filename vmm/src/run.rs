@@ -118,7 +118,8 @@ pub fn build(
         .serial()
         .try_clone()
         .map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
-    let serial = Serial::new(SerialInterrupt(serial_event), Console::new(options.terminal));
+    let serial =
+        Serial::new(SerialInterrupt(serial_event), Console::new(options.terminal, options.console_lines));
     let ring = memory.bench.map(|base| Ring::new(memory.mmap.clone(), base));
     let trace = TraceQueue::new(ring);
     let (wake, doorbell) = (event()?, event()?);

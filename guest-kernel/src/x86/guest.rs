@@ -153,8 +153,8 @@ impl Guest {
 
     /// This CPU does not only spin.
     fn works(&self) {
-        if let Some(leap) = self.leap() {
-            leap.works();
+        if let Some(at) = self.leap().and_then(Leap::works) {
+            self.timer.arm(Some(at));
         }
     }
 
@@ -170,11 +170,13 @@ impl Guest {
         match found {
             Found::Wait => {}
             Found::Leapt(due) => {
-                if let Some(at) = self.leap().and_then(Leap::moved) {
-                    self.timer.arm(Some(at));
-                }
                 let me = percpu::number();
-                (0..self.cpus).filter(|&cpu| cpu != me && due >> cpu & 1 != 0).for_each(|cpu| self.ipi(cpu));
+                for cpu in (0..self.cpus).filter(|cpu| due >> cpu & 1 != 0) {
+                    match self.leap().filter(|_| cpu == me) {
+                        None => self.ipi(cpu),
+                        Some(leap) => _ = leap.moved().map(|at| self.timer.arm(Some(at))),
+                    }
+                }
             }
             Found::Nothing => {
                 panic::fatal(format_args!("every CPU is idle, and no timer is armed: nothing will happen"))

@@ -4,8 +4,8 @@
 //! machine time leaps to the first deadline that is armed; and when every CPU is idle or only spins, a turn of a spin takes a fixed time. What else runs
 //! takes its time as ever, nothing happens in another order, and nothing happens earlier than it was meant to.
 //!
-//! A CPU's hardware timer is armed in ticks, which a leap does not move; so it is armed again by the leap itself on the CPU that leaps, and on others by the
-//! first interrupt that they take after it. Only an interrupt ends their idleness; and one that spins leaps itself.
+//! A CPU's hardware timer is armed in ticks, which a leap does not move; so it is armed again when it is due, when a CPU that has spun does something
+//! else, and by the first interrupt that an idle one takes.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
@@ -97,7 +97,7 @@ impl Leap {
     pub fn interrupted(&self, timer: bool) -> Option<u64> {
         let cpu = &self.cpus[percpu::number()];
         cpu.idle.store(false, SeqCst);
-        self.works();
+        cpu.spins.store(0, SeqCst);
         cpu.seen.store(cpu.sent.load(SeqCst), SeqCst);
         if timer {
             // The kernel arms it again for what is left.
@@ -114,9 +114,14 @@ impl Leap {
         moved.then(|| deadline.saturating_sub(skipped))
     }
 
-    /// This CPU does something.
-    pub fn works(&self) {
-        self.cpus[percpu::number()].spins.store(0, SeqCst);
+    /// This CPU does something. What its hardware must be armed for again, if it has spun time away before.
+    pub fn works(&self) -> Option<u64> {
+        let spins = &self.cpus[percpu::number()].spins;
+        if spins.load(SeqCst) == 0 {
+            return None;
+        }
+        spins.store(0, SeqCst);
+        self.moved()
     }
 
     /// This CPU, of `count`, makes a turn of a spin. `now` tells the machine time.
@@ -137,7 +142,6 @@ impl Leap {
     /// This CPU, of `count`, is about to halt. `now` tells the machine time.
     pub fn idles(&self, count: usize, now: impl FnOnce() -> u64) -> Found {
         let _turn = self.turn.lock();
-        self.works();
         self.cpus[percpu::number()].idle.store(true, SeqCst);
         if !self.cpus[..count].iter().all(Cpu::is_idle) {
             return Found::Wait;

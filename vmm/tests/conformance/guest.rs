@@ -14,6 +14,12 @@ const MOST_BOOTS: usize = 100;
 /// tens of milliseconds, as hosts do, takes microseconds of machine time, and no test looks that closely.
 const SLOW_DOWN: u64 = 1_000;
 
+/// More than one boot prints.
+const CONSOLE_LINES: usize = 10_000;
+
+/// How the guest begins the line that says that a test is over.
+const SAYS: &str = "conform: ";
+
 /// A guest that is silent for this long hangs; the watchdog stretches it by the slow-down, to a minute.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -69,7 +75,14 @@ impl Boots {
         let command_line = self.request.words();
         // Passes on what the guest prints, for whoever looks for the reason of a failure.
         let terminal = std::env::var_os("WORKGATE_CONSOLE").is_some();
-        let options = Options { slow_down: SLOW_DOWN, command_line, limits, terminal, ..Options::default() };
+        let options = Options {
+            slow_down: SLOW_DOWN,
+            command_line,
+            limits,
+            terminal,
+            console_lines: CONSOLE_LINES,
+            ..Options::default()
+        };
         let mut sorter = Sorter::default();
         let outcome =
             vmm::run(&self.plan, conformance_image::IMAGE, &options, &mut |event| sorter.event(event))?;
@@ -77,7 +90,7 @@ impl Boots {
         for (test, number, events, standing) in std::mem::take(&mut sorter.ended) {
             let last = broken == Some((test, number));
             let ended = if last { ended(&outcome) } else { Ended::Done };
-            let console = outcome.console.clone();
+            let console = lines_of(&outcome.console, test);
             self.record.add(test, number, Run { seed: 0, ended, events, console, standing });
         }
         Ok(self.go_on(broken, &sorter, &outcome))
@@ -99,6 +112,15 @@ impl Boots {
         }
         Boot::Broken
     }
+}
+
+/// What was printed since the test before the one at `place` was over, until this one was.
+fn lines_of(console: &[String], place: u32) -> Vec<String> {
+    let name = conformance::tests().nth(place as usize).map_or("", |test| test.name);
+    let over = format!("{SAYS}{name} ok");
+    let end = console.iter().position(|line| *line == over).unwrap_or(console.len());
+    let start = console[..end].iter().rposition(|line| line.starts_with(SAYS)).map_or(0, |last| last + 1);
+    console[start..end].to_vec()
 }
 
 /// How the run ended in which the machine ended.

@@ -54,12 +54,13 @@ fn judge(test: &Test, place: u32, record: &Record) -> Result<Completion, Failed>
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let word = word(&arguments).to_owned();
+    let records = MACHINES.map(|_| Arc::new(OnceLock::new()));
     let mut trials = Vec::new();
-    for (cpus, machine) in MACHINES {
-        // The boots are for whichever test comes first.
-        let (record, word) = (Arc::new(OnceLock::new()), word.clone());
-        for (place, test) in (0..).zip(conformance::tests()) {
+    // Neighbours are of different machines, so that machines run side by side.
+    for (place, test) in (0..).zip(conformance::tests()) {
+        for ((cpus, machine), record) in MACHINES.into_iter().zip(&records) {
             let (record, word) = (record.clone(), word.clone());
+            // The boots are for whichever test of the machine comes first.
             let body =
                 move || judge(&test, place, record.get_or_init(|| Boots::new(cpus, &word).carry_out()));
             trials.push(Trial::ignorable_test(name(machine, &test), body));

@@ -1,7 +1,7 @@
 //! Real time (S5): the earliest deadline within a level.
 
 use crate::prelude::*;
-use crate::sync::Arc;
+use crate::sync::{Arc, Shared};
 use mach::{Policy, QUANTUM, SpinLock, WaitMode, band};
 
 use crate::threads::{Counter, hog, spawn_as};
@@ -81,7 +81,24 @@ fn s5_a_new_deadline_moves_a_thread_in_its_queue(lab: &Lab<'_>) {
     });
 }
 
+fn a_real_time_thread_with_the_earlier_deadline_goes_first(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
+        let order = Shared::new(kernel, Vec::new());
+        let boss = kernel.current();
+        boss.set_priority(kernel, 120);
+        let threads = [(300, 'c'), (100, 'a'), (200, 'b'), (100, 'A')].map(|(deadline, name)| {
+            let order = order.clone();
+            let body = move |_: &mach::KernelRef| order.lock().push(name);
+            kernel.spawn("rt", band::REAL_TIME, Policy::RealTime { deadline }, body).unwrap()
+        });
+        boss.set_priority(kernel, band::KERNEL);
+        threads.iter().for_each(|thread| thread.join(kernel));
+        assert_eq!(*order.lock(), ['a', 'A', 'b', 'c'], "S5");
+    });
+}
+
 table! {
+    a_real_time_thread_with_the_earlier_deadline_goes_first,
     s5_the_earliest_deadline_of_a_level_goes_first_and_equals_in_order,
     s5_a_waking_thread_with_an_earlier_deadline_preempts_a_later_one,
     s5_a_new_deadline_moves_a_thread_in_its_queue,

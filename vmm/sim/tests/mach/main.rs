@@ -1,5 +1,6 @@
 //! The portable kernel on the simulated machine: what needs the simulator, and what no rule names. The rules' own tests are in the crate `conformance`.
 
+mod fail_safe;
 mod interrupts;
 mod inversion;
 mod lock_order;

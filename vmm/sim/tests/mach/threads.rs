@@ -1,6 +1,6 @@
 //! Threads begin, end and are joined.
 
-use mach::{Policy, band};
+use mach::band;
 use sim::harness::for_seeds;
 
 use super::{Counter, spawn};
@@ -76,22 +76,5 @@ fn a_body_drops_what_it_owns() {
         let theirs = owned.clone();
         spawn(kernel, "owner", band::DEFAULT, move |_| drop(theirs)).join(kernel);
         assert_eq!(std::sync::Arc::strong_count(&owned), 1);
-    });
-}
-
-#[test]
-fn a_real_time_thread_with_the_earlier_deadline_goes_first() {
-    for_seeds(1, 0..50, |kernel| {
-        let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let boss = kernel.current();
-        boss.set_priority(kernel, 120);
-        let threads = [(300, 'c'), (100, 'a'), (200, 'b'), (100, 'A')].map(|(deadline, name)| {
-            let order = order.clone();
-            let body = move |_: &mach::KernelRef| order.lock().unwrap().push(name);
-            kernel.spawn("rt", band::REAL_TIME, Policy::RealTime { deadline }, body).unwrap()
-        });
-        boss.set_priority(kernel, band::KERNEL);
-        threads.iter().for_each(|thread| thread.join(kernel));
-        assert_eq!(*order.lock().unwrap(), ['a', 'A', 'b', 'c'], "S5");
     });
 }
