@@ -6,10 +6,10 @@
 //!
 //! # Identity instead of references
 //!
-//! All ports and name spaces are in one table ([`Ipc`]), and refer to each other by numbers that are never used again. So nothing is kept
+//! All ports and name spaces are in one table (`Ipc`), and refer to each other by numbers that are never used again. So nothing is kept
 //! alive by a circle: a port is there as long as somebody can receive from it (its receive right is in a name space, in a
 //! message that is queued at a port that is there, or the kernel's), and a right to a port that is not there is dead.
-//! What a message carries is counted; whoever takes a message apart must give back what he does not keep ([`Ipc::release`]).
+//! What a message carries is counted; whoever takes a message apart must give back what he does not keep (`Ipc::release`).
 //!
 //! A receive right may not be queued at its own port, or at a port whose receive right is queued, directly or by way of others, at that one:
 //! nobody could ever receive it. Such a message is accepted and destroyed, as Mach does (`ipc_port_check_circularity`).
@@ -23,13 +23,13 @@
 //! 3. the table of ports
 //! 4. the scheduler's lock
 //!
-//! Under the lock nothing blocks, no user memory is touched, no object is called or dropped: that is written down ([`After`]) and done when
-//! the lock is free. What dies there is taken apart in pieces of [`BATCH`], with the lock dropped between them, from a list, not by
+//! Under the lock nothing blocks, no user memory is touched, no object is called or dropped: that is written down (`After`) and done when
+//! the lock is free. What dies there is taken apart in pieces of `BATCH`, with the lock dropped between them, from a list, not by
 //! recursion: a chain of a thousand ports, each in a message queued at the next, needs no more stack than one.
 //!
 //! # Limits
 //!
-//! Names of a task, messages of a queue ([`abi::port`]), and for each task what it made and what it sent that is still queued ([`Quota`]).
+//! Names of a task, messages of a queue ([`abi::port`]), and for each task what it made and what it sent that is still queued (`Quota`).
 
 mod copyin;
 mod copyout;
