@@ -1,4 +1,4 @@
 //! Bytes as a plan.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| workgate_fuzz::text::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzing::libfuzzer::check("plan_text", bytes));

@@ -1,4 +1,4 @@
-//! Small plans under any schedule: correct drivers pass.
+//! Small plans of plugs, loads, removals and faults: correct drivers bear them.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|case: workgate_fuzz::case::Case| workgate_fuzz::teardown::check(&case));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzing::libfuzzer::check("teardown", bytes));

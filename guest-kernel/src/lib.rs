@@ -15,3 +15,4 @@ pub mod page_tables;
 pub mod physical;
 pub mod record;
 pub mod symbols;
+pub mod user_tables;

@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod hostile;
 mod x86;
 
 use alloc::boxed::Box;
@@ -22,14 +23,18 @@ use x86::bench::Bench;
 use x86::boot::Image;
 use x86::dma::DmaMemory;
 use x86::guest::{self, Guest};
+use x86::leap::Leap;
 use x86::memory::LowMemory;
 use x86::pci::ConfigSpace;
 use x86::stack::Stack;
 use x86::time::Timer;
 use x86::{
-    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, serial, smp,
-    time,
+    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, ring3, serial,
+    smp, time,
 };
+
+/// The user programs, which the image's build script builds first.
+static USER_IMAGE: &[u8] = include_bytes!(env!("WORKGATE_USER_IMAGE"));
 
 /// Where the local APICs are if no table tells.
 const USUAL_LOCAL_APIC: u64 = 0xfee0_0000;
@@ -67,6 +72,7 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     percpu::block(0).set_stacks(idle, traps);
     descriptors::init_idt();
     descriptors::load(0, traps);
+    cpu::separate_user_mode();
     let early = Box::new(Early { began, acpi, command_line, map: info.memory, layout });
     // SAFETY: the stack is fresh; what the boot stack holds is copied or handed over.
     unsafe { context::continue_on(idle, start_kernel, Box::into_raw(early) as usize) }
@@ -77,6 +83,28 @@ fn outside_drivers(kit: &iokit::IoKit) {
     #[cfg(feature = "outside-driver")]
     outside_driver::register(kit);
     _ = kit;
+}
+
+/// The conformance tests that the command line asks for, in an image that has them.
+#[cfg(feature = "conformance")]
+fn rules_asked_for(line: &[u8]) -> Option<conformance::guest::Request> {
+    let word = option(line, "conform")?;
+    Some(conformance::guest::Request::new(word, option(line, "conform_from")))
+}
+
+#[cfg(feature = "conformance")]
+fn carry_out(kernel: &mach::KernelRef, rules: conformance::guest::Request) {
+    conformance::guest::start(kernel, rules);
+}
+
+#[cfg(not(feature = "conformance"))]
+fn rules_asked_for(_: &[u8]) -> Option<core::convert::Infallible> {
+    None
+}
+
+#[cfg(not(feature = "conformance"))]
+fn carry_out(_: &mach::KernelRef, rules: core::convert::Infallible) {
+    match rules {}
 }
 
 /// Devices, the other CPUs, and the kernel; on the idle thread's stack.
@@ -101,6 +129,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
         let (hz, bytes) = (clock.hz(), memory::free_bytes());
         kprintln!("workgate: {cpus} CPUs, TSC {hz} Hz ({source:?}), {} MiB free", bytes >> 20);
     }
+    let rules = rules_asked_for(line);
     let trace_console = option(line, "trace") == Some("console");
     let config = ConfigSpace::new(early.acpi.ecam);
     let machine = guest::install(Arc::new(Guest {
@@ -109,17 +138,33 @@ extern "C" fn start_kernel(early: usize) -> ! {
         config,
         dma: DmaMemory(early.layout.dma),
         bench,
+        leap: rules.is_some().then(Leap::new),
         trace_console,
     }));
     let kernel = Kernel::new(machine);
     guest::set_kernel(kernel.clone());
+    match mach::task::Image::from_elf(USER_IMAGE) {
+        Ok(image) => kernel.set_user_program(mach::task::Program::Image(Arc::new(image))),
+        Err(error) => panic!("the user programs: {error}"),
+    }
     let arguments = BootArgs::parse(&early.command_line);
     let crash = option(line, "crash").map(String::from);
+    let hostile = option(line, "hostile").and_then(number);
+    let tries_ring_3 = option(line, "ring3").is_some();
     drop(early);
     kernel.first_thread(move |kernel| {
         kernel.trace(Event::new(Kind::FirstThread));
         if let Some(what) = crash {
             crash::crash(&what);
+        }
+        if let Some(rules) = rules {
+            return carry_out(kernel, rules);
+        }
+        if tries_ring_3 {
+            ring3::report(kernel);
+        }
+        if let Some(count) = hostile {
+            hostile::run(kernel, count);
         }
         iokit::boot_with(kernel, &arguments, outside_drivers);
     });

@@ -2,9 +2,9 @@
 
 /// Entries of a table.
 pub const ENTRIES: usize = 512;
-const PRESENT: u64 = 1;
+pub(crate) const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+pub(crate) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// What may be done with a page: flag bits of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,11 +177,13 @@ impl<M: TableMemory> PageTables<M> {
     }
 }
 
-const fn page_bytes(level: u32) -> u64 {
+/// Bytes that an entry of a table of `level` maps: 1 = 4 KiB.
+pub(crate) const fn page_bytes(level: u32) -> u64 {
     1 << (12 + 9 * (level - 1))
 }
 
-const fn index(address: u64, level: u32) -> usize {
+/// The entry for `address` in a table of `level`.
+pub(crate) const fn index(address: u64, level: u32) -> usize {
     (address >> (12 + 9 * (level - 1))) as usize % ENTRIES
 }
 

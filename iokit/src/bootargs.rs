@@ -1,6 +1,7 @@
 //! The kernel command line.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use mach::Preemption;
 
 /// Slots that a plan can name: root ports 1–31.
 const SLOT_MAX: u32 = 31;
@@ -60,7 +61,7 @@ pub struct SlotArgs {
     pub irq: Option<IrqKind>,
 }
 
-/// `load.N=clients:4,depth:8`
+/// `load.N=clients:4,depth:8[,as:tasks]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadArgs {
     /// Slot number, 1–31.
@@ -69,6 +70,8 @@ pub struct LoadArgs {
     pub clients: u32,
     /// Requests in flight of each, 1–256.
     pub depth: u32,
+    /// Each client is a user task.
+    pub tasks: bool,
 }
 
 /// How a thread of the plan is scheduled.
@@ -126,6 +129,8 @@ pub struct BootArgs {
     pub fail_safe: Option<u64>,
     /// `era=…`
     pub era: Era,
+    /// `preemption=…` (S2)
+    pub preemption: Preemption,
     /// `seed=N`
     pub seed: u64,
     /// `io=0xBITS`: IOKit's debugging bits, with the numbers of macOS.
@@ -150,6 +155,7 @@ impl Default for BootArgs {
             push_is_off: false,
             fail_safe: None,
             era: Era::default(),
+            preemption: Preemption::default(),
             seed: 0,
             io: 0,
             overstay: OVERSTAY,
@@ -201,12 +207,15 @@ impl BootArgs {
             "tsc_hz" => self.tsc_hz = Some(number(value).filter(|&n| n > 0)?),
             "aperture" => self.aperture = Some(pair(value)?),
             "era" => self.era = era(value)?,
+            "preemption" => self.preemption = preemption(value)?,
             "io" => self.io = number(value)?,
             "overstay" => self.overstay = number(value)?,
             "push" if value == "off" => self.push_is_off = true,
             "failsafe" => self.fail_safe = Some(number(value).filter(|&n| n > 0)?),
             "seed" => self.seed = number(value)?,
             "finish" => self.finish = Some(number(value)?),
+            // What the kernel looks at before there is an IOKit.
+            "crash" | "hostile" | "ring3" | "trace" => {}
             _ => return self.indexed(key, value),
         }
         Some(())
@@ -254,11 +263,12 @@ fn slot_args(slot: u32, value: &str) -> Option<SlotArgs> {
 }
 
 fn load_args(slot: u32, value: &str) -> Option<LoadArgs> {
-    let mut args = LoadArgs { slot, clients: 1, depth: 1 };
+    let mut args = LoadArgs { slot, clients: 1, depth: 1, tasks: false };
     for option in value.split(',') {
         match option.split_once(':')? {
             ("clients", n) => args.clients = small(n, CLIENTS_MAX)?,
             ("depth", n) => args.depth = small(n, DEPTH_MAX)?,
+            ("as", "tasks") => args.tasks = true,
             _ => return None,
         }
     }
@@ -313,6 +323,15 @@ fn era(value: &str) -> Option<Era> {
     })
 }
 
+fn preemption(value: &str) -> Option<Preemption> {
+    Some(match value {
+        "tasks" => Preemption::Tasks,
+        "strict" => Preemption::Strict,
+        "full" => Preemption::Full,
+        _ => return None,
+    })
+}
+
 fn number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
@@ -347,7 +366,8 @@ mod tests {
             (slot.name.as_str(), slot.driver.as_deref(), slot.irq),
             ("edu0", Some("early-close"), Some(IrqKind::Msi))
         );
-        assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8 }));
+        assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8, tasks: false }));
+        assert!(BootArgs::parse("load.2=clients:2,as:tasks").load(2).unwrap().tasks);
         assert_eq!((a.era, a.seed, a.finish), (Era::E104, 7, Some(100)));
         assert_eq!(a.unknown, vec!["quiet", "x=1"]);
     }

@@ -100,6 +100,9 @@ impl IoKit {
             }
         }
         drop(tops);
+        if self.ports().are_open() {
+            self.close_to_tasks();
+        }
         self.settle();
     }
 
@@ -107,9 +110,12 @@ impl IoKit {
     /// thread's list of what to free last. What has not been freed after that time is a leak.
     fn settle(&self) {
         let deadline = self.kernel().now().saturating_add(SETTLE_LIMIT);
-        while self.kernel().now() < deadline
-            && self.class_counts().iter().any(|c| !is_kept(c) && c.instances() != 0)
-        {
+        let has_tasks = self.ports().are_open();
+        let is_left = || {
+            self.class_counts().iter().any(|c| !is_kept(c) && c.instances() != 0)
+                || (has_tasks && self.kernel().resources().iter().any(|&(_, count)| count != 0))
+        };
+        while self.kernel().now() < deadline && is_left() {
             self.kernel().delay(SETTLE_STEP);
         }
     }
@@ -121,6 +127,11 @@ impl IoKit {
                 let event = Event::new(Kind::ClassCount).arg(u64::from(count.instances()));
                 self.kernel().trace(event.text(count.class().name));
             }
+        }
+        // What tasks are made of, where there may have been some.
+        let resources = self.ports().are_open().then(|| self.kernel().resources());
+        for (name, count) in resources.into_iter().flatten() {
+            self.kernel().trace(Event::new(Kind::ClassCount).arg(u64::from(count)).text(name));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     bootargs::{BootArgs, Era},
     class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
     matching::{Catalogue, Matcher, Notifications},
+    ports::Ports,
     registry::{bundle::Bundles, property_lock},
     service::{Plain, ServiceBuilder, ServiceRef, WaitGraph},
     termination::Terminator,
@@ -48,6 +49,7 @@ struct Kit {
     property_lock: RecursiveLock,
     /// Held while links of planes other than the service plane change.
     planes: SpinLock<()>,
+    ports: Ports,
 }
 
 impl IoKit {
@@ -56,6 +58,7 @@ impl IoKit {
         if args.era <= Era::E105 {
             kernel.set_fail_safe(mach::FAIL_SAFE_800_QUANTA);
         }
+        kernel.set_preemption(args.preemption);
         if let Some(nanos) = args.fail_safe {
             kernel.set_fail_safe(nanos);
         }
@@ -78,6 +81,7 @@ impl IoKit {
             bundles: Bundles::new(kernel),
             property_lock: property_lock(kernel),
             planes: SpinLock::new(()),
+            ports: Ports::default(),
         }));
         let root = ServiceBuilder::new(&kit, Box::new(Plain(&IO_REGISTRY_ROOT))).named("Root").build();
         *kit.0.root.lock(kernel) = Some(root);
@@ -130,6 +134,11 @@ impl IoKit {
     /// The property lock of eras that have one for all.
     pub(crate) fn property_lock(&self) -> &RecursiveLock {
         &self.0.property_lock
+    }
+
+    /// The ports by which user tasks reach services.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.0.ports
     }
 
     /// What changes links of planes other than the service plane holds.
@@ -208,6 +217,9 @@ impl IoKit {
     /// Breaks the reference cycles between this value and what hangs off it, so that a machine that is dropped frees all.
     /// Nothing of IOKit may run afterwards.
     pub fn shutdown(&self) {
+        if self.ports().are_open() {
+            self.close_to_tasks();
+        }
         let root = self.0.root.lock(self.kernel()).take();
         if let Some(root) = root {
             root.unlink_tree();

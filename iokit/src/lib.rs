@@ -10,6 +10,7 @@
 //! - [`work_loop`]: gates and event sources.
 //! - [`io`]: memory descriptors, DMA commands, pools, queues, asynchronous results.
 //! - [`user_client`]: connections of clients.
+//! - [`ports`]: how user tasks reach services and connections.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod interrupts;
 pub mod io;
 pub mod load;
 pub mod matching;
+pub mod ports;
 pub mod registry;
 pub mod service;
 pub mod termination;
@@ -31,6 +33,7 @@ pub mod work_loop;
 
 mod boot;
 mod finish;
+mod in_flight;
 mod ioreturn;
 mod kit;
 mod message;

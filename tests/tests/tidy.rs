@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders whose code may use `unsafe`: the x86 part of the kernel, the KVM machine, the fibre switch.
-const UNSAFE_ALLOWED: [&str; 3] = ["guest-kernel/src", "vmm/src", "vmm/sim/src/fibre.rs"];
+/// Folders whose code may use `unsafe`: the x86 part of the kernel, the runtime of ring 3, the KVM machine, the fibre switch.
+const UNSAFE_ALLOWED: [&str; 4] =
+    ["guest-kernel/src", "guest-kernel/user/src/main.rs", "vmm/src", "vmm/sim/src/fibre.rs"];
 
 /// Lines that one source file may have.
 const MAX_LINES: usize = 600;

@@ -38,6 +38,7 @@ impl Machine {
             RESET if data.len() == 1 && data[0] & RESET_VALUE == RESET_VALUE => self.end(Ending::Reset),
             KEYBOARD if data.first() == Some(&0xfe) => self.end(Ending::Reset),
             0xcf8..0xd00 => {
+                self.touched.store(true, Ordering::Relaxed);
                 self.with_platform(|platform, host| platform.pio_write(port, data, host));
             }
             _ => {}
@@ -67,6 +68,7 @@ impl Machine {
             }
             0x60..0x65 => data.fill(0),
             0xcf8..0xd00 => {
+                self.touched.store(true, Ordering::Relaxed);
                 self.with_platform(|platform, host| platform.pio_read(port, data, host));
             }
             _ => {}
@@ -75,12 +77,14 @@ impl Machine {
 
     /// The guest writes where no RAM is.
     pub fn memory_write(&self, address: u64, data: &[u8]) {
+        self.touched.store(true, Ordering::Relaxed);
         self.with_platform(|platform, host| platform.mmio_write(address, data, host));
     }
 
     /// The guest reads where no RAM is.
     pub fn memory_read(&self, address: u64, data: &mut [u8]) {
         data.fill(0xff);
+        self.touched.store(true, Ordering::Relaxed);
         self.with_platform(|platform, host| platform.mmio_read(address, data, host));
     }
 }

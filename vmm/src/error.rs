@@ -65,6 +65,9 @@ pub enum VmmError {
     /// Bad amount of memory.
     #[error("{0} bytes of memory: a machine has 16M to 64G, a multiple of 4K")]
     Memory(u64),
+    /// A snapshot cannot be taken of this machine, or does not belong to it.
+    #[error("snapshot: {0}")]
+    Snapshot(String),
     /// The plan's devices cannot be made.
     #[error(transparent)]
     Platform(#[from] devices::platform::PlatformError),

@@ -93,6 +93,14 @@ impl Interrupts {
         self.lines.iter().map(|line| &line.resample)
     }
 
+    /// Forgets what devices asserted and the guest ended: both belong to devices that are gone.
+    pub fn silence(&self) {
+        for line in &self.lines {
+            line.level.store(false, Ordering::Release);
+            let _ = line.resample.read();
+        }
+    }
+
     /// Sets the level of a line.
     pub fn set_line(&self, gsi: u32, asserted: bool) {
         if let Some(line) = gsi.checked_sub(FIRST_GSI).and_then(|n| self.lines.get(n as usize)) {

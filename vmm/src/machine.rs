@@ -63,6 +63,10 @@ pub struct Machine {
     pub exits: AtomicU64,
     /// The PM1 enable register (ACPI 6.5, 4.8.3.1.2).
     pub pm1_enable: AtomicU16,
+    /// The guest has reached the platform: its state is no longer what firmware left.
+    pub touched: AtomicBool,
+    /// The machine ends at `boot.ready`.
+    pub pause_at_ready: AtomicBool,
     armed: Mutex<[u8; 32]>,
     answers: Mutex<VecDeque<Event>>,
     answering: Mutex<()>,
@@ -115,6 +119,8 @@ impl Machine {
             faults: Faults::default(),
             exits: AtomicU64::new(0),
             pm1_enable: AtomicU16::new(0),
+            touched: AtomicBool::new(false),
+            pause_at_ready: AtomicBool::new(false),
             armed: Mutex::new([0; 32]),
             answers: Mutex::new(VecDeque::new()),
             answering: Mutex::new(()),
@@ -123,6 +129,23 @@ impl Machine {
         };
         machine.arm();
         machine
+    }
+
+    /// The parts again, once the machine has ended: another one can be put together from them.
+    pub fn take_apart(self) -> Parts {
+        let doorbells = self.doorbells.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let doorbell = doorbells.into_event(&self.vm);
+        Parts {
+            vm: self.vm,
+            memory: self.memory,
+            clock: self.clock,
+            platform: self.platform.into_inner().unwrap_or_else(PoisonError::into_inner),
+            interrupts: self.interrupts,
+            trace: self.trace,
+            serial: self.serial.into_inner().unwrap_or_else(PoisonError::into_inner),
+            wake: self.wake,
+            doorbell,
+        }
     }
 
     fn arm(&self) {
@@ -203,6 +226,9 @@ impl Machine {
                 self.ready_at.store(zero, Ordering::Release);
                 self.call_platform(|platform, _| platform.start_plan(zero));
                 let _ = self.wake.write(1);
+                if self.pause_at_ready.load(Ordering::Acquire) {
+                    self.end(Ending::Stopped);
+                }
             }
             if waits(&armed, event.kind) {
                 self.call_platform(|platform, host| platform.guest_event(&event, host));

@@ -138,14 +138,14 @@ pub fn enter_linux(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
 }
 
 /// Runs a processor until the machine ends; its registers then.
-pub fn run(machine: &Arc<Machine>, mut vcpu: VcpuFd, cpu: usize) -> CpuReport {
+pub fn run(machine: &Arc<Machine>, vcpu: &mut VcpuFd, cpu: usize) -> CpuReport {
     while !machine.is_stopping() {
         machine.wait_while_stalled(cpu);
-        if let Some(ending) = step(machine, &mut vcpu, cpu) {
+        if let Some(ending) = step(machine, vcpu, cpu) {
             machine.end(ending);
         }
     }
-    report(machine, &vcpu, cpu)
+    report(machine, vcpu, cpu)
 }
 
 /// One entry into the guest and what its exit asks for.

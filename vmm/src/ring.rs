@@ -23,6 +23,16 @@ impl Ring {
         Self { memory, base, tail: 0, garbled: 0 }
     }
 
+    /// The ring at `base`, of which the first `tail` events were taken out before.
+    pub fn resume(memory: GuestMemoryMmap, base: u64, tail: u64) -> Self {
+        Self { tail, ..Self::new(memory, base) }
+    }
+
+    /// Events taken out.
+    pub fn tail(&self) -> u64 {
+        self.tail
+    }
+
     fn at(&self, offset: usize) -> GuestAddress {
         GuestAddress(self.base + offset as u64)
     }

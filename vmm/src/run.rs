@@ -36,7 +36,7 @@ pub fn run(
 ) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, &Guest::Image(image), options, true)?;
     let watch = Watch::plan(plan.run_for, options.limits.stretched(machine.clock.slow_down()));
-    let mut outcome = drive(&machine, cpus, watch, false, sink)?;
+    let (mut outcome, _) = drive(&machine, cpus, watch, false, sink)?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
@@ -49,7 +49,7 @@ pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, Vmm
     let (machine, cpus) = build(plan, &Guest::Image(image), options, false)?;
     // Without a bench nobody says `boot.ready`: plan time begins with the machine.
     machine.with_platform(|platform, _| platform.start_plan(0));
-    let mut outcome = drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})?;
+    let (mut outcome, _) = drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
@@ -154,14 +154,17 @@ fn map_memory(vm: &VmFd, memory: &Memory) -> Result<(), VmmError> {
     Ok(())
 }
 
-/// Lets the processors run until the machine ends.
-fn drive(
+/// Lets the processors run until the machine ends; they are handed back with what is known then.
+///
+/// # Errors
+/// The system refuses a thread, a timer or a wait.
+pub fn drive(
     machine: &Arc<Machine>,
     cpus: Vec<VcpuFd>,
     mut watch: Watch,
     terminal: bool,
     sink: &mut dyn FnMut(&Event),
-) -> Result<Outcome, VmmError> {
+) -> Result<(Outcome, Vec<VcpuFd>), VmmError> {
     let mut events = EventLoop::new(machine.clone(), terminal)?;
     // What firmware left behind (doorbells, deadlines) is in force before the first instruction.
     machine.with_platform(|_, _| ());
@@ -174,13 +177,13 @@ fn drive(
         batch.iter().for_each(&mut *sink);
         watch.look(machine, &batch);
     }
-    let cpus = threads.stop();
+    let (cpus, left) = threads.stop().into_iter().unzip();
     machine.drain();
     machine.trace.take().iter().for_each(&mut *sink);
     let mut garbled = 0;
     machine.trace.with_ring(|ring| garbled = ring.garbled);
     let console = crate::machine::lock(&machine.serial).writer().lines();
-    Ok(Outcome {
+    let outcome = Outcome {
         ending: machine.ending().unwrap_or(Ending::Stopped),
         cpus,
         console,
@@ -188,5 +191,6 @@ fn drive(
         machine_time: machine.clock.now(),
         garbled,
         sites: machine.with_platform(|platform, _| platform.site_counts()),
-    })
+    };
+    Ok((outcome, left))
 }

@@ -18,10 +18,13 @@ const CALL: Duration = Duration::from_millis(2);
 /// Interrupts KVM_RUN; there is nothing for it to do.
 extern "C" fn leave_guest(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
 
+/// What a processor leaves behind: its state at the end, and itself.
+pub type Left = (CpuReport, VcpuFd);
+
 /// The running processors.
 pub struct Processors {
     machine: Arc<Machine>,
-    threads: Vec<JoinHandle<CpuReport>>,
+    threads: Vec<JoinHandle<Left>>,
     left: Receiver<()>,
 }
 
@@ -47,7 +50,7 @@ impl Processors {
     ///
     /// A signal that arrives between a thread's look at the flag and its entry into the guest is lost; so it is sent again
     /// until the thread has left.
-    pub fn stop(&mut self) -> Vec<CpuReport> {
+    pub fn stop(&mut self) -> Vec<Left> {
         self.machine.end(Ending::Stopped);
         let mut inside = self.threads.len();
         while inside > 0 {
@@ -114,16 +117,16 @@ impl Drop for Seat<'_> {
 
 fn spawn(
     machine: Arc<Machine>,
-    vcpu: VcpuFd,
+    mut vcpu: VcpuFd,
     number: usize,
     out: Sender<()>,
-) -> std::io::Result<JoinHandle<CpuReport>> {
+) -> std::io::Result<JoinHandle<Left>> {
     std::thread::Builder::new().name(format!("cpu{number}")).stack_size(256 << 10).spawn(move || {
         let _guard = EndOnPanic(machine.clone(), number);
         let _seat = Seat::take(&machine, number);
-        let report = processor::run(&machine, vcpu, number);
+        let report = processor::run(&machine, &mut vcpu, number);
         // Nobody listens only if the machine is being torn down already.
         let _ = out.send(());
-        report
+        (report, vcpu)
     })
 }

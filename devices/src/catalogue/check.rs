@@ -4,9 +4,12 @@ mod faults;
 
 use super::{Accepts, Model, catalogue, guest_sites, model};
 use crate::fault::plan::units::TIME;
-use crate::fault::plan::{Action, Nanos, Plan, PlanError, Plug, Rule, Span, Trigger};
+use crate::fault::plan::{Action, Load, Nanos, Plan, PlanError, Plug, Rule, Span, Trigger};
 use crate::fault::plane::{Site, guest_kind};
 use std::collections::BTreeMap;
+
+/// Models that a user program exercises (`as=tasks`).
+const PROGRAMS: [&str; 2] = ["virtio-blk", "daq"];
 
 /// Every mistake in `plan` that the parser cannot see: models, options, values and sites that do not exist, a slot used twice, and
 /// rules that can never act. Empty = the plan can run.
@@ -72,6 +75,27 @@ fn check_loads(plan: &Plan, errors: &mut Vec<PlanError>) {
         if never_plugged(plan, &load.device) {
             errors.push(absent(&load.device, load.span_of("device")));
         }
+        if load.tasks {
+            check_tasks(plan, load, errors);
+        }
+    }
+}
+
+/// Threads of one task at the most.
+const TASK_THREADS: u32 = 16;
+
+/// There is a program for disks, and one for data acquisition.
+fn check_tasks(plan: &Plan, load: &Load, errors: &mut Vec<PlanError>) {
+    let Some(plug) = plan.plug_named(&load.device) else { return };
+    let is_mirrored = plug.options.get("driver").is_some_and(|word| word == "mirror");
+    if is_mirrored || !PROGRAMS.contains(&plug.model.as_str()) {
+        let what = if is_mirrored { "a mirror" } else { plug.model.as_str() };
+        let error = PlanError::new(load.span_of("as"), format!("there is no program for {what}"));
+        errors.push(error.expected(format!("`as=tasks` for one of {} only", PROGRAMS.join(", "))));
+    }
+    if load.depth > TASK_THREADS {
+        let error = PlanError::new(load.span_of("depth"), format!("a task has no {} threads", load.depth));
+        errors.push(error.expected(format!("1 to {TASK_THREADS} with `as=tasks`")));
     }
 }
 

@@ -6,7 +6,7 @@ use object::Endianness;
 use object::elf::{
     EM_X86_64, ET_EXEC, FileHeader64, PT_LOAD, PT_NOTE, ProgramFlags, ProgramHeader64, ProgramType, STT_FUNC,
 };
-use object::read::elf::{FileHeader, ProgramHeader, Sym};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 
 /// Bytes of an ELF header and of a program header (System V ABI, chapter 4 and 5).
 const FILE_HEADER: usize = 64;
@@ -49,6 +49,16 @@ pub fn functions(elf: &[u8]) -> Result<Vec<Function>, Box<dyn Error>> {
     Ok(found)
 }
 
+/// Address and bytes of a section of `elf`; `None` if it has none, or an empty one.
+pub fn section(elf: &[u8], name: &[u8]) -> Result<Option<(u64, u64)>, Box<dyn Error>> {
+    let header = FileHeader64::<Endianness>::parse(elf)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, elf)?;
+    let found = sections.section_by_name(endian, name).map(|(_, section)| section);
+    let place = found.map(|section| (section.sh_addr(endian), section.sh_size(endian)));
+    Ok(place.filter(|(_, bytes)| *bytes > 0))
+}
+
 /// The image: segments of `elf`, the last loaded one replaced by `table`.
 pub fn image(elf: &[u8], table: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let header = FileHeader64::<Endianness>::parse(elf)?;
@@ -60,6 +70,14 @@ pub fn image(elf: &[u8], table: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     }
     last.content = table;
     last.memory = table.len() as u64;
+    Ok(write(header.e_entry(endian), &segments))
+}
+
+/// The user image: segments of `elf`, and nothing else.
+pub fn user(elf: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let header = FileHeader64::<Endianness>::parse(elf)?;
+    let endian = header.endian()?;
+    let segments = segments(header.program_headers(endian, elf)?, endian, elf)?;
     Ok(write(header.e_entry(endian), &segments))
 }
 

@@ -72,16 +72,18 @@ fn manifest_with(root: &Path, driver: &Path, name: &str, workspace: &str) -> Str
     let (spin, profile) = (version("spin"), section(workspace, "[profile.guest]"));
     format!(
         "[package]\nname = \"{PACKAGE}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
-         [features]\nimage = [\"dep:talc\"]\noutside-driver = []\ndefault = [\"outside-driver\"]\n\n\
+         [features]\nimage = [\"dep:talc\"]\ncoverage = []\noutside-driver = []\nconformance = []\ndefault = [\"outside-driver\"]\n\n\
          [[bin]]\nname = \"workgate-guest\"\npath = {main}\nrequired-features = [\"image\"]\n\n\
-         [dependencies]\nguest-kernel = {{ path = {kernel} }}\niokit = {{ path = {iokit} }}\nmach = {{ path = {mach} }}\n\
-         trace = {{ path = {trace} }}\n{spin}\n{talc}\noutside_driver = {{ package = \"{name}\", path = {driver} }}\n\n\
+         [dependencies]\nabi = {{ path = {abi} }}\nguest-kernel = {{ path = {kernel} }}\niokit = {{ path = {iokit} }}\nmach = {{ path = {mach} }}\n\
+         trace = {{ path = {trace} }}\nuser = {{ path = {user} }}\n{spin}\n{talc}\noutside_driver = {{ package = \"{name}\", path = {driver} }}\n\n\
          {release}\n{profile}",
         main = at("guest-kernel/src/main.rs"),
         kernel = at("guest-kernel"),
+        abi = at("guest-kernel/abi"),
         iokit = at("iokit"),
         mach = at("guest-kernel/mach"),
         trace = at("guest-kernel/trace"),
+        user = at("guest-kernel/user"),
         release = section(workspace, "[profile.release]"),
     )
 }

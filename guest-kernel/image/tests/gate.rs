@@ -29,19 +29,19 @@ struct Function<'a> {
     bytes: &'a [u8],
 }
 
-/// Functions of 64-bit code. What runs before long mode is written by hand and has a section of its own.
-fn functions<'a>(file: &object::File<'a>) -> Vec<Function<'a>> {
+/// Functions of 64-bit code. What runs before long mode, `early`, is written by hand and has a section of its own.
+fn functions<'a>(file: &object::File<'a>, early: &[&str]) -> Vec<Function<'a>> {
     let text = file.section_by_name(".text").expect("the image has code");
     let (base, bytes) = (text.address(), text.data().expect("readable code"));
-    let early =
-        file.symbols().filter(|s| matches!(s.name(), Ok("pvh_entry" | "ap_entry"))).map(|s| s.address());
-    let early: Vec<u64> = early.collect();
-    assert_eq!(early.len(), 2);
+    let is_early = |name| early.contains(&name);
+    let early_places: Vec<u64> =
+        file.symbols().filter(|s| s.name().is_ok_and(is_early)).map(|s| s.address()).collect();
+    assert_eq!(early_places.len(), early.len());
     let mut functions = Vec::new();
     for symbol in file.symbols().filter(|s| s.kind() == SymbolKind::Text && s.size() > 0) {
         let at = (symbol.address() - base) as usize;
         let name = symbol.name().expect("a name");
-        if !early.contains(&symbol.address()) {
+        if !early_places.contains(&symbol.address()) {
             let bytes = &bytes[at..at + symbol.size() as usize];
             functions.push(Function { name, address: symbol.address(), bytes });
         }
@@ -75,9 +75,20 @@ fn objection(instruction: &Instruction, info: &mut InstructionInfoFactory) -> Op
 
 #[test]
 fn the_image_has_integer_instructions_only_and_no_red_zone() {
-    let file = object::File::parse(guest_image::DEBUG_IMAGE).expect("an ELF file");
-    let functions = functions(&file);
-    assert!(functions.len() > 100, "only {} functions found", functions.len());
+    check(guest_image::DEBUG_IMAGE, &["pvh_entry", "ap_entry"], 100);
+}
+
+/// Vector registers are not saved when user threads take turns.
+#[test]
+fn user_programs_have_integer_instructions_only_and_no_red_zone() {
+    check(guest_image::USER_DEBUG_IMAGE, &[], 10);
+}
+
+/// Looks at every function of `image`, of which there are more than `least`.
+fn check(image: &[u8], early: &[&str], least: usize) {
+    let file = object::File::parse(image).expect("an ELF file");
+    let functions = functions(&file, early);
+    assert!(functions.len() > least, "only {} functions found", functions.len());
     let mut info = InstructionInfoFactory::new();
     let mut objections = Vec::new();
     for function in &functions {

@@ -1,6 +1,8 @@
 //! The image on somebody else's machine: QEMU's microvm, instructions translated. Where QEMU is not installed these tests have nothing
 //! to say and pass.
 
+mod ring3;
+
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -120,5 +122,23 @@ fn null_and_code_are_protected() {
         assert_eq!(run.status, Some(PANICKED), "{}", run.console);
         assert!(run.console.contains(&format!("page fault: {address}")), "{}", run.console);
         assert!(run.console.contains("   rip 00000000002"), "{}", run.console);
+    }
+}
+
+#[test]
+fn user_code_stays_in_its_cage() {
+    for cpus in [1, 2] {
+        let Some(run) = boot(&format!("ring3-{cpus}"), cpus, "ring3=1 finish=1000000") else { return };
+        ring3::check(&run.console);
+        assert!(run.status.is_some(), "it hangs:\n{}", run.console);
+    }
+}
+
+#[test]
+fn tasks_that_mean_no_good_leave_nothing() {
+    for cpus in [1, 4] {
+        let Some(run) = boot(&format!("hostile-{cpus}"), cpus, "hostile=100 finish=1000000") else { return };
+        ring3::check_hostile(&run.console, 100);
+        assert!(run.status.is_some(), "it hangs:\n{}", run.console);
     }
 }

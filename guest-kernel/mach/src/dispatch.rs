@@ -15,8 +15,8 @@ use core::sync::atomic::Ordering;
 use trace::{Event, Kind};
 
 impl Kernel {
-    /// Gives way if somebody better waits, or somebody as good and the quantum is used up or the thread `yields`. Called masked, not at
-    /// interrupt level.
+    /// Gives way if somebody better waits, or somebody as good and the quantum is used up or the thread `yields`. Kernel code may go on all
+    /// the same (S2) unless its quantum is used up or it yields. Called masked, not at interrupt level.
     pub(crate) fn reschedule(&self, yields: bool) {
         let mut sched = self.sched_lock();
         let cpu = self.machine().cpu();
@@ -32,9 +32,15 @@ impl Kernel {
         let mine = if is_idle { Rank::NOBODY } else { self.lock_raw(&current.sched).rank() };
         if best == Rank::NOBODY || best < mine || (best == mine && !used_up) {
             sched.cpus[cpu].promised = mine;
+            self.cpus[cpu].deferred.store(false, Ordering::Relaxed);
             if sched.cpus[cpu].quantum_end == u64::MAX {
                 self.start_quantum(&mut sched, cpu, &current, now);
             }
+            return;
+        }
+        if !is_idle && !used_up && !self.gives_way(cpu, &current, best) {
+            // Promised all the same: when this thread gives way, the best is next.
+            sched.cpus[cpu].promised = best;
             return;
         }
         if is_idle {
@@ -71,6 +77,8 @@ impl Kernel {
         sched.cpus[cpu].current = Some(next.clone());
         sched.cpus[cpu].promised = if sched.is_idle(cpu) { Rank::NOBODY } else { rank };
         self.cpus[cpu].reschedule.store(false, Ordering::Relaxed);
+        self.cpus[cpu].deferred.store(false, Ordering::Relaxed);
+        self.settle_promises(&mut sched, cpu);
         self.start_quantum(&mut sched, cpu, &next, now);
         let left = self.offer_preempted(&mut sched, &current);
         if Arc::ptr_eq(&next, &current) {
@@ -114,6 +122,7 @@ impl Kernel {
         }
         t.state = RunState::Running;
         t.place = None;
+        self.note_ready_time(cpu, thread.id(), &t.record);
         t.rank()
     }
 

@@ -4,19 +4,29 @@ use crate::kernel::{Kernel, Scheduler};
 use crate::policy::Policy;
 use crate::thread::{RunState, Thread};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 /// Return addresses of the calling thread that are shown.
 const FRAMES: usize = 32;
 
 impl Kernel {
-    /// Every thread with its state, priority and policy, what it waits for, and which locks it has (of those that belong to a class, gates
+    /// The kernel's threads, then those of each task below its name. Every thread with its state, priority and policy, what it waits for, and which locks it has (of those that belong to a class, gates
     /// among them: a run-action in progress), a line each; and the backtrace of the calling thread where the machine can give one. Legal at
     /// interrupt level, where the calling thread is the interrupted one.
     pub fn show_all_threads(&self) -> String {
         let mut text = String::new();
         let sched = self.sched_lock();
-        for thread in sched.threads.values() {
+        let mut threads: Vec<_> = sched.threads.values().collect();
+        // Stable: within a task they stay in order of numbers.
+        threads.sort_by_key(|thread| thread.task());
+        let mut task = None;
+        for thread in threads {
+            if let Some(tag) = thread.task.as_ref().filter(|tag| task != Some(tag.id)) {
+                task = Some(tag.id);
+                // Writing to a string does not fail.
+                _ = writeln!(text, "task {}#{}", tag.name, tag.id);
+            }
             self.show_thread(&sched, thread, &mut text);
             if thread.id() == self.thread_id() {
                 self.show_backtrace(&mut text);
@@ -38,6 +48,9 @@ impl Kernel {
         }
         if state == RunState::Running {
             _ = write!(text, " on CPU {}", t.last_cpu);
+        }
+        if thread.is_in_user() {
+            text.push_str(" in user code");
         }
         if let Some(event) = t.wait {
             _ = write!(text, ", waits for event {:#x} ({:?})", event.0, t.mode);

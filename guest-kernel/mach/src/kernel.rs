@@ -2,15 +2,20 @@
 
 use crate::account::{FAIL_SAFE_MODERN, Sweep};
 use crate::call::{Call, CallGroups};
+use crate::counts::Counts;
 use crate::dma::DmaMemory;
 use crate::interrupt::Interrupts;
+use crate::ipc::Ipc;
 use crate::lock_order::LockOrder;
 use crate::log::Log;
 use crate::policy::Policy;
+use crate::preemption::Rule;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
 use crate::seam::{Machine, OutOfMemory, ThreadId};
+use crate::spin_lock::SpinLock;
 use crate::stats::{Latencies, Record};
+use crate::task::{TaskTable, TaskTag};
 use crate::thread::{Body, Thread};
 use crate::wait::WaitEvent;
 use alloc::boxed::Box;
@@ -28,6 +33,9 @@ pub type KernelRef = Arc<Kernel>;
 
 /// Buckets of the global wait hash.
 pub(crate) const WAIT_BUCKETS: usize = 64;
+
+/// What the reaper of ports waits for; [`Kernel::new_event`] counts up from 1.
+const PORT_REAPER: WaitEvent = WaitEvent(1 << 59);
 
 /// What the host's command does in the guest.
 pub type CommandHandler = Arc<dyn Fn(&KernelRef, Command) + Send + Sync>;
@@ -97,6 +105,11 @@ pub(crate) struct CpuLocal {
     /// The thread that the last switch on this CPU left; taken by whoever runs next.
     pub leaving: Mutex<Option<Arc<Thread>>>,
     pub reschedule: AtomicBool,
+    /// The thread that was dispatched here last, and how long it had been kept waiting for a CPU by then, ns.
+    pub dispatched: AtomicU32,
+    pub ready_time: AtomicU64,
+    /// A more important thread waits until the kernel code that runs here gives way by itself (S2).
+    pub deferred: AtomicBool,
     pub interrupt_depth: AtomicU32,
 }
 
@@ -116,9 +129,13 @@ pub struct Kernel {
     pub(crate) dma: Mutex<DmaMemory>,
     pub(crate) order: LockOrder,
     pub(crate) log: Log,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) ipc: SpinLock<Ipc>,
+    pub(crate) tasks: SpinLock<TaskTable>,
     stopped: AtomicBool,
     /// S6, in ns.
     pub(crate) fail_safe: AtomicU64,
+    pub(crate) preemption: Rule,
     /// S7 is on.
     pub(crate) push: AtomicBool,
 }
@@ -136,9 +153,13 @@ impl Kernel {
         let local = || CpuLocal {
             leaving: Mutex::new(None),
             reschedule: AtomicBool::new(false),
+            dispatched: AtomicU32::new(0),
+            ready_time: AtomicU64::new(0),
+            deferred: AtomicBool::new(false),
             interrupt_depth: AtomicU32::new(0),
         };
         let (base, bytes) = machine.dma_region();
+        let counts = Arc::new(Counts::default());
         Arc::new(Self {
             traced: machine.traced(),
             machine,
@@ -153,8 +174,12 @@ impl Kernel {
             dma: Mutex::new(DmaMemory::new(base, bytes)),
             order: LockOrder::new(),
             log: Log::new(),
+            ipc: SpinLock::new(Ipc::new(counts.clone(), PORT_REAPER)),
+            tasks: SpinLock::new(TaskTable::default()),
+            counts,
             stopped: AtomicBool::new(false),
             fail_safe: AtomicU64::new(FAIL_SAFE_MODERN),
+            preemption: Rule::new(),
             push: AtomicBool::new(true),
         })
     }
@@ -247,6 +272,18 @@ impl Kernel {
         self.spawn_boxed(name, priority, policy, Box::new(body))
     }
 
+    /// [`Kernel::spawn`] of a task's thread.
+    pub(crate) fn spawn_in(
+        self: &Arc<Self>,
+        task: Option<&TaskTag>,
+        name: &str,
+        priority: u8,
+        policy: Policy,
+        body: impl FnOnce(&KernelRef) + Send + 'static,
+    ) -> Result<Arc<Thread>, OutOfMemory> {
+        self.spawn_tagged(task, name, (priority, policy), Box::new(body))
+    }
+
     pub(crate) fn spawn_boxed(
         self: &Arc<Self>,
         name: &str,
@@ -254,8 +291,21 @@ impl Kernel {
         policy: Policy,
         body: Body,
     ) -> Result<Arc<Thread>, OutOfMemory> {
+        self.spawn_tagged(None, name, (priority, policy), body)
+    }
+
+    fn spawn_tagged(
+        self: &Arc<Self>,
+        task: Option<&TaskTag>,
+        name: &str,
+        (priority, policy): (u8, Policy),
+        body: Body,
+    ) -> Result<Arc<Thread>, OutOfMemory> {
         self.allocate("thread")?;
-        let thread = self.new_thread(name, priority.min(127), policy, Some(body));
+        let mut thread = self.new_thread(name, priority.min(127), policy, Some(body));
+        if let Some(thread) = Arc::get_mut(&mut thread) {
+            thread.task = task.cloned();
+        }
         let context = self.machine.create(thread.id())?;
         *thread.context.lock() = Some(context);
         self.announce(&thread);
@@ -323,12 +373,23 @@ impl Kernel {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Drops what tasks and ports own, which may refer back to the kernel.
+    fn clear_tasks(&self) {
+        let tasks = core::mem::take(&mut *self.lock_raw(self.tasks.raw()));
+        drop(tasks);
+        let orphaned = PORT_REAPER;
+        let ipc =
+            core::mem::replace(&mut *self.lock_raw(self.ipc.raw()), Ipc::new(self.counts.clone(), orphaned));
+        drop(ipc);
+    }
+
     /// Drops everything that refers back to the kernel. The machine has ended.
     pub fn shutdown(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.stop_log();
         self.interrupts.clear();
         self.calls.clear(self);
+        self.clear_tasks();
         let command = self.lock_raw(&self.command).take();
         let first = self.lock_raw(&self.first).take();
         let leaving: Vec<_> = self.cpus.iter().map(|cpu| self.lock_raw(&cpu.leaving).take()).collect();

@@ -1,4 +1,4 @@
-//! The portable part of Workgate's kernel: threads, bands, dispatcher, wait queues, locks, thread calls.
+//! The portable part of Workgate's kernel: threads, bands, dispatcher, wait queues, locks, thread calls; tasks, ports, virtual memory.
 //!
 //! It touches the machine only through [`seam::Machine`], keeps no mutable statics (all hangs off one
 //! [`Kernel`] value), and is the same code in the guest and in the simulator.
@@ -20,17 +20,20 @@ extern crate alloc;
 mod account;
 pub mod band;
 mod call;
+mod counts;
 mod dispatch;
 mod dma;
 mod dump;
 mod interrupt;
 mod inversion;
+pub mod ipc;
 mod kernel;
 mod lock_order;
 mod log;
 mod masking;
 mod mutex;
 pub mod policy;
+mod preemption;
 mod push;
 mod recursive;
 pub mod run_queue;
@@ -39,9 +42,11 @@ mod scheduler;
 pub mod seam;
 mod spin_lock;
 mod stats;
+pub mod task;
 mod thread;
 mod timer;
 mod upcalls;
+pub mod vm;
 mod wait;
 mod waiting;
 
@@ -55,6 +60,7 @@ pub use log::{LOG_BYTES, LOG_DRAIN};
 pub use masking::Masked;
 pub use mutex::{Mutex, MutexRef};
 pub use policy::{Policy, QUANTUM};
+pub use preemption::{Preemption, is_urgent};
 pub use recursive::RecursiveLock;
 pub use run_queue::RunQueues;
 pub use rw_lock::{ReadRef, RwLock, WriteRef};

@@ -252,6 +252,11 @@ impl Kernel {
             .collect()
     }
 
+    /// Forgets which orders were seen, as if no lock had ever been taken within another. Not the classes, nor what is held now.
+    pub fn forget_lock_orders(&self) {
+        self.order.edges.iter().for_each(|edges| edges.store(0, Ordering::SeqCst));
+    }
+
     /// Thread `me`, the running one, is about to wait for a lock of `class`.
     #[inline]
     pub(crate) fn order_wanted(&self, class: LockClass, me: ThreadId) {

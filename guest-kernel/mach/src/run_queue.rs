@@ -26,6 +26,11 @@ impl Rank {
     /// Less than everybody.
     pub const NOBODY: Self = Self { level: 0, urgency: 0 };
 
+    /// The level; `None` = nobody's.
+    pub const fn level(self) -> Option<u8> {
+        self.level.checked_sub(1)
+    }
+
     /// The rank of an item of `level`, 0–127, with `key`.
     pub const fn new(level: u8, key: u64) -> Self {
         Self { level: level + 1, urgency: !key }

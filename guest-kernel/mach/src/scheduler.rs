@@ -1,8 +1,7 @@
 //! The scheduler: moves threads between run queues, says which CPU should look at them (S2), and how long a thread may run (S3).
 //!
-//! There is no user mode here, so all code is preempted like user code: at every place where interrupts are enabled, by whoever is more
-//! important. XNU lets kernel code run on unless the woken thread is in 92–127 or 47–79 (S2). So every schedule that is possible there is possible
-//! here, and more are: a driver that is right under these is right under those.
+//! Code is preempted at every place where interrupts are enabled, by whoever is more important; whose kernel code goes on instead,
+//! [`crate::preemption`] says (S2).
 //!
 //! What a thread's priority is, its [`crate::policy`] says; who runs next, the [dispatcher](crate::dispatch) picks.
 

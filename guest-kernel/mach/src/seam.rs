@@ -88,6 +88,75 @@ pub enum Point {
     Wake,
 }
 
+/// The machine's handle for one user address space. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpaceId(pub u64);
+
+bitflags::bitflags! {
+    /// What user code may do with a page.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct UserAccess: u8 {
+        /// Read.
+        const READ = 1;
+        /// Write.
+        const WRITE = 2;
+        /// Execute.
+        const EXECUTE = 4;
+    }
+}
+
+/// A user thread's general registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[expect(missing_docs, reason = "they are what they are called")]
+pub struct UserRegisters {
+    pub rax: u64,
+    pub rbx: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub rbp: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rip: u64,
+    pub rsp: u64,
+    pub rflags: u64,
+}
+
+/// Why user code stopped running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserExit {
+    /// A trap (`ud2`). `rip` is that of the instruction after it.
+    Trap,
+    /// A page fault. `rip` is that of the instruction, which runs again.
+    PageFault {
+        /// What it wanted to reach.
+        address: u64,
+        /// It wanted to write.
+        write: bool,
+        /// It wanted to execute.
+        execute: bool,
+        /// There is a page, which does not allow it.
+        present: bool,
+    },
+    /// Another exception of the processor.
+    Exception {
+        /// Its vector.
+        vector: u8,
+        /// Its error code; 0 where there is none.
+        code: u64,
+    },
+    /// [`Machine::user_recall`].
+    Recalled,
+}
+
 /// No memory for a stack, a context or a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
@@ -185,4 +254,44 @@ pub trait Machine: Send + Sync {
     fn line_route(&self, gsi: u32, vector: u8, cpu: usize);
     /// Masks or unmasks a line at the interrupt controller.
     fn line_mask(&self, gsi: u32, masked: bool);
+
+    /// Whether user code runs in a processor's user mode, in an address space of its own. Where it does not, tasks run native programs, and the
+    /// calls below are never made. Constant.
+    fn has_user_mode(&self) -> bool {
+        false
+    }
+    /// Makes an empty user address space.
+    fn space_create(&self) -> Result<SpaceId, OutOfMemory> {
+        Err(OutOfMemory)
+    }
+    /// Frees a space in which no thread runs or will run.
+    fn space_destroy(&self, space: SpaceId) {
+        let _ = space;
+    }
+    /// Enters one page, or replaces it: user code sees the page-aligned kernel memory at `frame` (a kernel address) at `address`.
+    fn space_enter(
+        &self,
+        space: SpaceId,
+        address: u64,
+        frame: u64,
+        access: UserAccess,
+    ) -> Result<(), OutOfMemory> {
+        let _ = (space, address, frame, access);
+        Err(OutOfMemory)
+    }
+    /// Removes `pages` pages from `address` on, and makes every CPU forget them before it returns. What is not there is none.
+    fn space_remove(&self, space: SpaceId, address: u64, pages: u64) {
+        let _ = (space, address, pages);
+    }
+    /// Runs user code on the calling thread until it traps, faults, or is asked to come back. Called unmasked, returns unmasked. The
+    /// thread may be preempted meanwhile, and come back on another CPU.
+    fn user_run(&self, space: SpaceId, registers: &mut UserRegisters) -> UserExit {
+        let _ = (space, registers);
+        UserExit::Recalled
+    }
+    /// Makes `thread` leave user code, if it runs any on some CPU or was preempted in it: [`UserExit::Recalled`], at its next chance. May be
+    /// called when it does not: then its next [`Machine::user_run`] may end at once, or not.
+    fn user_recall(&self, thread: ThreadId) {
+        let _ = thread;
+    }
 }

@@ -45,6 +45,11 @@ impl<T: ?Sized> SpinLock<T> {
         self.value.try_lock().map(|guard| SpinGuard { guard, _masked: masked })
     }
 
+    /// The lock without masking, for whoever is alone: the machine has ended.
+    pub(crate) fn raw(&self) -> &Mutex<T> {
+        &self.value
+    }
+
     /// The value, for whoever has the lock to itself.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()

@@ -10,6 +10,7 @@ use crate::seam::ThreadId;
 use crate::thread::{RunState, Sched, Thread};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 /// Buckets of a histogram. The last one holds what took 2³⁸ ns (five minutes) or longer.
 pub const BUCKETS: usize = 40;
@@ -194,6 +195,34 @@ pub struct Statistics {
 }
 
 impl Kernel {
+    /// For how long the running thread has been in run queues in its life, waiting for a CPU, ns. Takes no lock and masks nothing: for who
+    /// measures what a thread itself took.
+    pub fn own_ready_time(&self) -> u64 {
+        const TRIES: usize = 8;
+        let me = self.thread_id();
+        for _ in 0..TRIES {
+            let local = &self.cpus[self.machine().cpu()];
+            // While a CPU says that this thread was dispatched there last, the thread runs there: the number is its own, even if the thread
+            // was moved between the lines.
+            if local.dispatched.load(Ordering::Acquire) == me {
+                let time = local.ready_time.load(Ordering::Acquire);
+                if local.dispatched.load(Ordering::Acquire) == me {
+                    return time;
+                }
+            }
+        }
+        // It was moved about all the time.
+        self.current().statistics(self).times.ready
+    }
+
+    /// `cpu` is about to run `thread`, which was kept waiting for `ready` ns in its life.
+    pub(crate) fn note_ready_time(&self, cpu: usize, thread: ThreadId, record: &Record) {
+        let local = &self.cpus[cpu];
+        local.dispatched.store(0, Ordering::Release);
+        local.ready_time.store(record.times.ready, Ordering::Release);
+        local.dispatched.store(thread, Ordering::Release);
+    }
+
     /// The books of all threads and CPUs.
     pub fn statistics(&self) -> Statistics {
         let sched = self.sched_lock();

@@ -2,10 +2,12 @@
 
 use crate::kernel::{Kernel, KernelRef};
 use crate::policy::{Policy, Usage};
+use crate::preemption::Mode;
 use crate::push::LockId;
 use crate::run_queue::Place;
 use crate::seam::{ContextId, ThreadId};
 use crate::stats::Record;
+use crate::task::{TaskId, TaskTag};
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -101,6 +103,10 @@ pub struct Thread {
     pub(crate) on_cpu: AtomicBool,
     pub(crate) dead: AtomicBool,
     pub(crate) exit_event: WaitEvent,
+    /// The task that it belongs to; `None`: the kernel.
+    pub(crate) task: Option<TaskTag>,
+    /// Whether it runs user code: a native program, or the processor's user mode (S2).
+    pub(crate) mode: Mode,
 }
 
 impl Thread {
@@ -143,6 +149,8 @@ impl Thread {
             on_cpu: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             exit_event: exit,
+            task: None,
+            mode: Mode::new(),
         }
     }
 
@@ -154,6 +162,16 @@ impl Thread {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The number of the task that it belongs to; `None`: it is the kernel's.
+    pub fn task(&self) -> Option<TaskId> {
+        self.task.as_ref().map(|task| task.id)
+    }
+
+    /// Whether it runs user code.
+    pub fn is_in_user(&self) -> bool {
+        self.mode.is_user()
     }
 
     /// The priority that holds now, pushes included.

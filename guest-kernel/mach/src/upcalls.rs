@@ -16,6 +16,7 @@ impl Kernel {
         *idle.context.lock() = Some(self.machine.adopt(idle.id()));
         idle.on_cpu.store(true, Ordering::Relaxed);
         idle.sched.lock().state = RunState::Running;
+        self.cpus[cpu].dispatched.store(idle.id(), Ordering::Release);
         self.announce(&idle);
         let mut sched = self.sched_lock();
         sched.threads.insert(idle.id(), idle.clone());

@@ -6,13 +6,13 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use mach::seam::{ContextId, OutOfMemory, ThreadId};
 
 use super::guest;
 use super::percpu;
-use super::stack::Stack;
+use super::stack::{self, Stack};
 
 /// The record.
 #[repr(C, align(16))]
@@ -21,6 +21,8 @@ struct Context {
     rsp: u64,
     busy: AtomicU8,
     stack: Stack,
+    /// How many recalls from user code the thread has seen (`user`).
+    recalls: AtomicU32,
 }
 
 /// Bytes at the top of a stack that the record takes.
@@ -103,7 +105,7 @@ fn record(stack: Stack) -> *mut Context {
 pub fn adopt(stack: Stack) -> ContextId {
     let context = record(stack);
     // SAFETY: the place is set aside on every stack and used by nothing else.
-    unsafe { context.write(Context { rsp: 0, busy: AtomicU8::new(1), stack }) };
+    unsafe { context.write(Context { rsp: 0, busy: AtomicU8::new(1), stack, recalls: AtomicU32::new(0) }) };
     ContextId(context as usize)
 }
 
@@ -125,9 +127,22 @@ pub fn create() -> Result<ContextId, OutOfMemory> {
             saved.add(n).write(0);
         }
         saved.add(FRAME_WORDS - 1).write(context_start as *const () as u64);
-        context.write(Context { rsp: saved as u64, busy: AtomicU8::new(0), stack });
+        context.write(Context {
+            rsp: saved as u64,
+            busy: AtomicU8::new(0),
+            stack,
+            recalls: AtomicU32::new(0),
+        });
     }
     Ok(ContextId(context as usize))
+}
+
+/// How many recalls from user code the running thread has seen: a number of its own, which goes along with it from CPU to CPU.
+pub fn recalls() -> &'static AtomicU32 {
+    let here = 0u8;
+    let (_, top) = stack::around(&raw const here as u64).expect("threads run on stacks of that region");
+    // SAFETY: the record is at the top of the running thread's stack, which stays mapped for ever. Only its own thread uses this field.
+    unsafe { &(*((top - RECORD_BYTES) as *const Context)).recalls }
 }
 
 /// Leaves `from`, the running context, for `to`. Masked.

@@ -155,3 +155,25 @@ pub unsafe fn set_page_table(root: u64) {
     // SAFETY: promised by the caller.
     unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) }
 }
+
+/// CR0.TS: x87 and MMX instructions raise #NM.
+const CR0_TASK_SWITCHED: u64 = 1 << 3;
+/// CR4.SMEP: the kernel does not execute user pages.
+const CR4_SMEP: u64 = 1 << 20;
+/// CR4.SMAP: the kernel does not touch user pages.
+const CR4_SMAP: u64 = 1 << 21;
+
+/// Keeps the kernel away from user pages, where the processor can (CPUID leaf 7, EBX bits 7 and 20), and user code from x87 registers, which are not
+/// saved. SSE is off already: CR4.OSFXSR is clear.
+pub fn separate_user_mode() {
+    let leaf_7 = if cpuid(0, 0)[0] >= 7 { cpuid(7, 0)[1] } else { 0 };
+    let smep = if leaf_7 >> 7 & 1 != 0 { CR4_SMEP } else { 0 };
+    let smap = if leaf_7 >> 20 & 1 != 0 { CR4_SMAP } else { 0 };
+    // SAFETY: the bits of CR4 are those that CPUID announces; the kernel has no user page in use, and no x87 code.
+    unsafe {
+        asm!("mov {r}, cr4", "or {r}, {bits}", "mov cr4, {r}", r = out(reg) _, bits = in(reg) smep | smap,
+            options(nostack));
+        asm!("mov {r}, cr0", "or {r}, {bits}", "mov cr0, {r}", r = out(reg) _, bits = const CR0_TASK_SWITCHED,
+            options(nostack));
+    }
+}

@@ -14,6 +14,10 @@ use super::traps;
 pub const CODE: u16 = 0x08;
 const DATA: u16 = 0x10;
 const TASK: u16 = 0x18;
+/// Selector of user data and stacks, with the privilege of ring 3 asked for.
+pub const USER_DATA: u16 = 0x28 | 3;
+/// Selector of 64-bit user code.
+pub const USER_CODE: u16 = 0x30 | 3;
 
 /// IST index of interrupts.
 const IST_INTERRUPT: u8 = 1;
@@ -22,7 +26,8 @@ const IST_EXCEPTION: u8 = 2;
 /// IST index of NMI, which may come in any of the others.
 const IST_NMI: u8 = 3;
 
-/// The task state segment (8.7): only the IST matters.
+/// The task state segment (8.7): only the IST matters. Every gate has a stack of its own, whatever ring it is entered from, so that RSP0 is never
+/// looked at; there is no I/O map: user code reaches no port.
 #[repr(C, packed(4))]
 #[derive(Debug)]
 struct Task {
@@ -39,7 +44,7 @@ struct Task {
 #[repr(C, align(16))]
 #[derive(Debug)]
 pub struct Descriptors {
-    gdt: [u64; 5],
+    gdt: [u64; 7],
     task: Task,
 }
 
@@ -47,7 +52,15 @@ impl Descriptors {
     /// Flat segments; the task is filled in by [`load`].
     pub const fn new() -> Self {
         Self {
-            gdt: [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0, 0],
+            gdt: [
+                0,
+                0x00af_9b00_0000_ffff,
+                0x00cf_9300_0000_ffff,
+                0,
+                0,
+                0x00cf_f300_0000_ffff,
+                0x00af_fb00_0000_ffff,
+            ],
             task: Task {
                 reserved: 0,
                 rsp: [0; 3],
@@ -111,7 +124,7 @@ pub fn load(number: usize, stacks: TrapStacks) {
         // Available 64-bit TSS, present (8.2.3).
         (*own).gdt[3] = limit | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
         (*own).gdt[4] = base >> 32;
-        let gdt = Pointer { limit: 39, base: &raw const (*own).gdt as u64 };
+        let gdt = Pointer { limit: size_of::<[u64; 7]>() as u16 - 1, base: &raw const (*own).gdt as u64 };
         let idt = Pointer { limit: 4095, base: &raw const IDT as u64 };
         asm!(
             "lgdt [{gdt}]",

@@ -5,15 +5,19 @@ use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use mach::seam::{Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, ThreadId, Width};
+use mach::seam::{
+    Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, SpaceId, TIMER_VECTOR, ThreadId,
+    UserAccess, UserExit, UserRegisters, Width,
+};
 use trace::Event;
 use trace::ring::COMMAND_VECTOR;
 
 use super::bench::Bench;
 use super::dma::DmaMemory;
+use super::leap::{Found, Leap};
 use super::pci::{self, ConfigSpace};
 use super::time::Timer;
-use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial};
+use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial, space, user};
 
 /// What the machine consists of, once it is up.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Guest {
     pub dma: DmaMemory,
     /// The host's ear.
     pub bench: Option<Bench>,
+    /// Idle time is skipped; only in an image of conformance tests.
+    pub leap: Option<Leap>,
     /// `trace=console`: events go to the console, where no host listens.
     pub trace_console: bool,
 }
@@ -62,6 +68,14 @@ fn kernel() -> Option<&'static mach::KernelRef> {
 pub fn interrupt(vector: u8) -> bool {
     if vector == apic::SPURIOUS_VECTOR {
         return false;
+    }
+    if vector == space::LEAVE_VECTOR {
+        space::leave_dead();
+        apic::end_of_interrupt();
+        return false;
+    }
+    if let Some(guest) = guest() {
+        guest.rearm(vector == TIMER_VECTOR);
     }
     // A CPU that still waits to be let in has nothing to tell the kernel.
     let kernel = kernel().filter(|_| percpu::block(percpu::number()).is_entered());
@@ -132,8 +146,44 @@ fn print(e: &Event) {
 }
 
 impl Guest {
+    /// The leaps, in an image that has them: elsewhere this is known when it is compiled, and costs nothing.
+    fn leap(&self) -> Option<&Leap> {
+        self.leap.as_ref().filter(|_| cfg!(feature = "conformance"))
+    }
+
+    /// This CPU does not only spin.
+    fn works(&self) {
+        if let Some(leap) = self.leap() {
+            leap.works();
+        }
+    }
+
+    /// An interrupt was taken: the timer's hardware follows the leaps.
+    fn rearm(&self, timer: bool) {
+        if let Some(at) = self.leap().and_then(|leap| leap.interrupted(timer)) {
+            self.timer.arm(Some(at));
+        }
+    }
+
+    /// A CPU has nothing to do: time goes on if nobody else makes it.
+    fn leapt(&self, found: Found) {
+        match found {
+            Found::Wait => {}
+            Found::Leapt(due) => {
+                if let Some(at) = self.leap().and_then(Leap::moved) {
+                    self.timer.arm(Some(at));
+                }
+                let me = percpu::number();
+                (0..self.cpus).filter(|&cpu| cpu != me && due >> cpu & 1 != 0).for_each(|cpu| self.ipi(cpu));
+            }
+            Found::Nothing => {
+                panic::fatal(format_args!("every CPU is idle, and no timer is armed: nothing will happen"))
+            }
+        }
+    }
+
     fn stamp(&self, event: &mut Event) {
-        event.time = self.timer.now();
+        event.time = self.now();
         event.cpu = percpu::number() as u8;
         event.thread = percpu::thread();
     }
@@ -158,14 +208,15 @@ impl Machine for Guest {
     }
 
     fn now(&self) -> u64 {
-        self.timer.now()
+        self.timer.now() + self.leap().map_or(0, Leap::skipped)
     }
 
     fn arm(&self, deadline: Option<u64>) {
-        self.timer.arm(deadline);
+        self.timer.arm(self.leap().map_or(deadline, |leap| leap.arm(deadline)));
     }
 
     fn mask(&self) -> bool {
+        self.works();
         cpu::mask()
     }
 
@@ -174,14 +225,23 @@ impl Machine for Guest {
     }
 
     fn ipi(&self, cpu: usize) {
+        if let Some(leap) = self.leap() {
+            leap.sends(cpu);
+        }
         apic::send(cpu, RESCHEDULE_VECTOR);
     }
 
     fn idle(&self) {
+        if let Some(leap) = self.leap() {
+            self.leapt(leap.idles(self.cpus, || self.now()));
+        }
         cpu::unmask_and_halt();
     }
 
     fn relax(&self) {
+        if let Some(leap) = self.leap() {
+            self.leapt(leap.spins(self.cpus, || self.now()));
+        }
         core::hint::spin_loop();
     }
 
@@ -271,5 +331,39 @@ impl Machine for Guest {
 
     fn line_mask(&self, gsi: u32, masked: bool) {
         ioapic::mask(gsi, masked);
+    }
+
+    fn has_user_mode(&self) -> bool {
+        true
+    }
+
+    fn space_create(&self) -> Result<SpaceId, OutOfMemory> {
+        space::create()
+    }
+
+    fn space_destroy(&self, space: SpaceId) {
+        space::destroy(space);
+    }
+
+    fn space_enter(
+        &self,
+        space: SpaceId,
+        address: u64,
+        frame: u64,
+        access: UserAccess,
+    ) -> Result<(), OutOfMemory> {
+        space::get(&space).enter(address, frame, access)
+    }
+
+    fn space_remove(&self, space: SpaceId, address: u64, pages: u64) {
+        space::get(&space).remove(address, pages);
+    }
+
+    fn user_run(&self, space: SpaceId, registers: &mut UserRegisters) -> UserExit {
+        user::run(space, registers)
+    }
+
+    fn user_recall(&self, thread: ThreadId) {
+        user::recall(thread);
     }
 }

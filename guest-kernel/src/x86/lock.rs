@@ -21,6 +21,11 @@ impl<T> Masked<T> {
         Self(SpinMutex::new(data))
     }
 
+    /// The data, of a lock that nobody else knows any more.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
     /// Masks interrupts and takes the lock.
     pub fn lock(&self) -> Guard<'_, T> {
         let enabled = cpu::mask();

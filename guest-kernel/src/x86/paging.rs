@@ -9,8 +9,10 @@
 //! | elsewhere, on first use | PCI windows, ECAM, APICs | device |
 //! | [`super::stack::BASE`] … | kernel stacks | data |
 //!
-//! Entries only ever go from absent to present, and processors do not cache absence: no shoot-down is needed.
+//! Entries only ever go from absent to present, and processors do not cache absence: no shoot-down is needed. User address spaces have top tables of
+//! their own ([`super::space`]), whose slots other than the user's are these: a slot that comes into use later is entered into all of them.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use guest_kernel::memory_map::{FRAME, LARGE, MemoryMap};
@@ -33,6 +35,47 @@ struct Blank([[AtomicU64; ENTRIES]; 16]);
 /// Tables in RAM, reached one to one; the number of [`BLANK`] ones in use.
 #[derive(Debug)]
 struct Ram(usize);
+
+/// The kernel's tables, and what shares their top slots.
+#[derive(Debug)]
+struct Kernel {
+    tables: PageTables<Ram>,
+    /// Slots of the top table that are in use, a bit each.
+    slots: [u64; ENTRIES / 64],
+    /// Top tables of user spaces.
+    users: Vec<u64>,
+}
+
+impl Kernel {
+    /// Maps, and lets every user space see a slot that this brings into use.
+    fn map(&mut self, from: u64, to: u64, bytes: u64, access: Access) -> Result<(), MapError> {
+        let result = self.tables.map(from, to, bytes, access);
+        let last = from.saturating_add(bytes.saturating_sub(1));
+        // What was mapped before an error stays.
+        for slot in top_slot(from)..=top_slot(last) {
+            let (word, bit) = (slot / 64, 1 << (slot % 64));
+            let entry = self.top(slot);
+            if entry & 1 != 0 && self.slots[word] & bit == 0 {
+                self.slots[word] |= bit;
+                for n in 0..self.users.len() {
+                    let user = self.users[n];
+                    self.tables.memory().set_entry(user, slot, entry);
+                }
+            }
+        }
+        result
+    }
+
+    fn top(&mut self, slot: usize) -> u64 {
+        let root = self.tables.root();
+        self.tables.memory().entry(root, slot)
+    }
+}
+
+/// The slot of a top table that maps `address`.
+const fn top_slot(address: u64) -> usize {
+    (address >> 39) as usize % ENTRIES
+}
 
 impl TableMemory for Ram {
     fn new_table(&mut self) -> Option<u64> {
@@ -85,7 +128,7 @@ impl TableMemory for Ram {
 /// The tables below are in use, no longer those of the boot.
 static BUILT: AtomicBool = AtomicBool::new(false);
 
-static TABLES: Masked<Option<PageTables<Ram>>> = Masked::new(None);
+static TABLES: Masked<Option<Kernel>> = Masked::new(None);
 
 /// Builds the address space and switches to it.
 ///
@@ -94,7 +137,8 @@ static TABLES: Masked<Option<PageTables<Ram>>> = Masked::new(None);
 pub fn init(map: &MemoryMap, image: Image, image_end: u64) -> Result<(), MapError> {
     let gigabyte_pages =
         cpu::cpuid(0x8000_0000, 0)[0] >= 0x8000_0001 && cpu::cpuid(0x8000_0001, 0)[3] >> 26 & 1 != 0;
-    let mut tables = PageTables::new(Ram(0), gigabyte_pages)?;
+    let tables = PageTables::new(Ram(0), gigabyte_pages)?;
+    let mut kernel = Kernel { tables, slots: [0; ENTRIES / 64], users: Vec::new() };
     let image_end = image_end.next_multiple_of(FRAME);
     let low_end = map.low_end().max(image_end).next_multiple_of(LARGE);
     for (start, end, access) in [
@@ -105,14 +149,14 @@ pub fn init(map: &MemoryMap, image: Image, image_end: u64) -> Result<(), MapErro
         (image.symbols, image_end, Access::CONSTANT),
         (image_end, low_end, Access::MEMORY),
     ] {
-        tables.map(start, start, end - start, access)?;
+        kernel.map(start, start, end - start, access)?;
     }
     for region in map.regions().iter().filter(|r| r.start >= FOUR_GIB) {
-        tables.map(region.start, region.start, region.bytes(), Access::MEMORY)?;
+        kernel.map(region.start, region.start, region.bytes(), Access::MEMORY)?;
     }
     // SAFETY: image, data, boot stack and RAM keep their addresses: everything is one to one, as in the boot tables.
-    unsafe { cpu::set_page_table(tables.root()) };
-    *TABLES.lock() = Some(tables);
+    unsafe { cpu::set_page_table(kernel.tables.root()) };
+    *TABLES.lock() = Some(kernel);
     BUILT.store(true, Ordering::Release);
     Ok(())
 }
@@ -128,13 +172,13 @@ pub fn map_stack(virtual_address: u64, frame: u64, bytes: u64) -> Result<(), Map
 /// # Errors
 /// [`MapError`]: part of it is mapped, but not all.
 pub fn map_shared(start: u64, bytes: u64) -> Result<(), MapError> {
-    let mut tables = TABLES.lock();
-    let tables = tables.as_mut().ok_or(MapError::NoFrame)?;
+    let mut kernel = TABLES.lock();
+    let kernel = kernel.as_mut().ok_or(MapError::NoFrame)?;
     let (start, end) = (start / FRAME * FRAME, (start + bytes).next_multiple_of(FRAME));
-    if tables.translate(start).is_some() && tables.translate(end - 1).is_some() {
+    if kernel.tables.translate(start).is_some() && kernel.tables.translate(end - 1).is_some() {
         return Ok(());
     }
-    tables.map(start, start, end - start, Access::MEMORY)
+    kernel.map(start, start, end - start, Access::MEMORY)
 }
 
 /// Beyond what a one-to-one map in the lower half can hold.
@@ -161,7 +205,42 @@ pub fn reach(physical: u64) -> bool {
 
 /// Maps the large page at `start`, unless there is something at `wanted`.
 fn map_device(start: u64, wanted: u64) -> bool {
-    let mut tables = TABLES.lock();
-    let Some(tables) = tables.as_mut() else { return false };
-    tables.translate(wanted).is_some() || tables.map(start, start, LARGE, Access::DEVICE).is_ok()
+    let mut kernel = TABLES.lock();
+    let Some(kernel) = kernel.as_mut() else { return false };
+    kernel.tables.translate(wanted).is_some() || kernel.map(start, start, LARGE, Access::DEVICE).is_ok()
+}
+
+/// The kernel's own top table.
+pub fn root() -> Option<u64> {
+    TABLES.lock().as_ref().map(|kernel| kernel.tables.root())
+}
+
+/// Gives a user's top table, which is empty, the kernel's slots: those that there are, and those that will be.
+///
+/// # Errors
+/// [`MapError::NoFrame`].
+pub fn share(user: u64) -> Result<(), MapError> {
+    let mut kernel = TABLES.lock();
+    let kernel = kernel.as_mut().ok_or(MapError::NoFrame)?;
+    kernel.users.try_reserve(1).map_err(|_| MapError::NoFrame)?;
+    for word in 0..kernel.slots.len() {
+        let mut bits = kernel.slots[word];
+        while bits != 0 {
+            let slot = word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let entry = kernel.top(slot);
+            kernel.tables.memory().set_entry(user, slot, entry);
+        }
+    }
+    kernel.users.push(user);
+    Ok(())
+}
+
+/// The end of [`share`]: no CPU has the table loaded any more.
+pub fn unshare(user: u64) {
+    if let Some(kernel) = TABLES.lock().as_mut()
+        && let Some(at) = kernel.users.iter().position(|&known| known == user)
+    {
+        kernel.users.swap_remove(at);
+    }
 }

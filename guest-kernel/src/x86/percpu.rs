@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use guest_kernel::acpi::MAX_CPUS;
 
@@ -12,6 +12,8 @@ use super::descriptors::{Descriptors, TrapStacks};
 use super::stack::Stack;
 
 const MSR_GS_BASE: u32 = 0xc000_0101;
+/// What SWAPGS exchanges with it: the user's while the kernel runs.
+const MSR_KERNEL_GS_BASE: u32 = 0xc000_0102;
 
 /// One CPU's block.
 #[repr(C)]
@@ -21,6 +23,14 @@ pub struct PerCpu {
     number: AtomicU32,
     apic_id: AtomicU32,
     entered: AtomicBool,
+    /// Odd while it runs user code, or is about to; another number each time.
+    pub user_epoch: AtomicU32,
+    /// Where the kernel stack of the thread goes on when user code is left.
+    user_stack: AtomicU64,
+    /// The user's top table that is loaded; 0 = the kernel's own.
+    pub root: AtomicU64,
+    /// The generation of the space when it was loaded (`space`).
+    pub generation: AtomicU64,
     /// Slots of its stacks: idle thread, interrupts, exceptions, NMIs.
     stacks: [AtomicU32; 4],
     /// Its descriptor tables.
@@ -37,13 +47,22 @@ unsafe impl<T> Sync for Own<T> {}
 /// Offset of the thread number from GS, for assembly.
 pub const THREAD: usize = offset_of!(PerCpu, thread);
 const NUMBER: usize = offset_of!(PerCpu, number);
+/// Offset of the place for a kernel stack pointer, for assembly.
+pub const USER_STACK: usize = offset_of!(PerCpu, user_stack);
+/// Bytes of all blocks.
+pub const BLOCKS_BYTES: usize = size_of::<[PerCpu; MAX_CPUS]>();
 
-static BLOCKS: [PerCpu; MAX_CPUS] = [const {
+/// All blocks. Assembly compares GS with their addresses.
+pub static BLOCKS: [PerCpu; MAX_CPUS] = [const {
     PerCpu {
         thread: AtomicU32::new(0),
         number: AtomicU32::new(0),
         apic_id: AtomicU32::new(0),
         entered: AtomicBool::new(false),
+        user_epoch: AtomicU32::new(0),
+        user_stack: AtomicU64::new(0),
+        root: AtomicU64::new(0),
+        generation: AtomicU64::new(0),
         stacks: [const { AtomicU32::new(0) }; 4],
         descriptors: Own(UnsafeCell::new(Descriptors::new())),
     }
@@ -66,6 +85,11 @@ impl PerCpu {
     /// True if interrupts are the kernel's business.
     pub fn is_entered(&self) -> bool {
         self.entered.load(Ordering::Relaxed)
+    }
+
+    /// The thread that it runs.
+    pub fn thread(&self) -> u32 {
+        self.thread.load(Ordering::SeqCst)
     }
 
     /// The stack of its idle thread.
@@ -92,8 +116,11 @@ pub fn prepare(number: usize, apic_id: u32) {
 
 /// Points GS at the block of `number`, on that CPU.
 pub fn load(number: usize) {
-    // SAFETY: the GS base is an architectural register that nothing else uses in this kernel.
-    unsafe { cpu::wrmsr(MSR_GS_BASE, &raw const BLOCKS[number] as u64) }
+    // SAFETY: the GS base is an architectural register that nothing else uses in this kernel; user code gets another one, by SWAPGS.
+    unsafe {
+        cpu::wrmsr(MSR_GS_BASE, &raw const BLOCKS[number] as u64);
+        cpu::wrmsr(MSR_KERNEL_GS_BASE, 0);
+    }
 }
 
 /// The local APIC id of CPU `number`.

@@ -110,6 +110,7 @@ extern "C" fn kernel_ap_main(number: usize) -> ! {
     }
     percpu::load(number);
     descriptors::load(number, percpu::block(number).trap_stacks());
+    cpu::separate_user_mode();
     apic::init(has_tsc_deadline(), TIMER_VECTOR);
     ONLINE.store(number + 1, Ordering::Release);
     // Halted, not spinning: where CPUs share a core, the first one needs it.

@@ -10,11 +10,19 @@
 //! stack, so the run cannot go on, and is not to be counted against the guest ([`panic::host_defect`]).
 //!
 //! The frame begins with RBP and RIP, next to each other like those of a call, so that backtraces walk through it.
+//!
+//! What comes while ring 3 runs, be it an interrupt or an exception, ends the call of `user_enter` that the thread is in: all registers are
+//! copied from the trap's stack to where that call was told, and it returns, on the thread's own kernel stack ([`super::user`]). So no trap stack is in use
+//! while a user's trap is served, and what user code does to its registers, its stack pointer among them, is data. NMIs are the exception: they belong to the CPU.
+//!
+//! GS is the kernel's in ring 0, but for the few masked instructions next to SWAPGS. Only an NMI can come there, and an
+//! interrupt that no processor delivers: these look at GS itself.
 
 use core::arch::global_asm;
 
 use super::guest;
 use super::panic;
+use super::percpu;
 
 global_asm!(
     r#"
@@ -33,6 +41,23 @@ global_asm!(
     .endif
     push \vector
     jmp exception_common
+    .endm
+
+    // Where GS may still, or again, be the user's: makes it the kernel's; ebx = 1 if it was not. Uses rax, rcx, rdx.
+    .macro OWN_GS
+    mov ecx, 0xc0000101
+    rdmsr
+    xor ebx, ebx
+    lea rcx, [rip + {blocks}]
+    test edx, edx                   // the blocks are in the image, below 4 GiB
+    jnz 7f
+    sub rax, rcx
+    cmp rax, {blocks_bytes}
+    jb 8f
+7:
+    swapgs
+    inc ebx
+8:
     .endm
 
     .balign 16
@@ -57,6 +82,10 @@ trap_stubs:
 
     .type interrupt_common, @function
 interrupt_common:
+    test byte ptr [rbp + 25], 2     // IF of the interrupted flags
+    jz 4f
+    test byte ptr [rbp + 16], 3     // the interrupted ring
+    jnz 5f
     push rax
     push rcx
     push rdx
@@ -68,8 +97,6 @@ interrupt_common:
     push r11
     mov edi, [rbp - 8]
     cld
-    test byte ptr [rbp + 25], 2     // IF of the interrupted flags
-    jz 4f
     call guest_interrupt
     test al, al
     jz 3f
@@ -97,13 +124,93 @@ interrupt_common:
     pop rbp
     iretq
 4:
+    cld
+    OWN_GS
+    mov edi, [rbp - 8]
     mov rsi, [rbp + 8]
+    sub rsp, 8
     call guest_masked_interrupt
     ud2
+5:
+    mov rbp, [rbp]                  // the user's; its copy lies where exceptions have a code
+    jmp user_trap
     .size interrupt_common, . - interrupt_common
+
+    // From ring 3. On the stack: vector, code, RIP, CS, RFLAGS, RSP, SS.
+    .type user_trap, @function
+user_trap:
+    push rax
+    push rbx
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push rbp
+    push r8
+    push r9
+    push r10
+    push r11
+    push r12
+    push r13
+    push r14
+    push r15
+    swapgs
+    push 2                          // none of the user's flags: DF, AC and NT would matter
+    popfq
+    mov rsi, rsp
+    mov rsp, gs:[{user_stack}]
+    mov rdi, [rsp]
+    mov ecx, 22
+    rep movsq
+    pop rdi
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    pop rbp
+    ret
+    .size user_trap, . - user_trap
+
+    // rdi = the registers to load, which those of the next trap from ring 3 overwrite. Interrupts are masked, and are again when it returns.
+    .type user_enter, @function
+user_enter:
+    push rbp
+    push rbx
+    push r12
+    push r13
+    push r14
+    push r15
+    push rdi
+    mov gs:[{user_stack}], rsp
+    mov rsp, rdi
+    swapgs
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rbp
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rbx
+    pop rax
+    add rsp, 16
+    iretq
+    .size user_enter, . - user_enter
 
     .type exception_common, @function
 exception_common:
+    test byte ptr [rsp + 24], 3     // the interrupted ring
+    jz 2f
+    cmp byte ptr [rsp], 2
+    jne user_trap
+2:
     push rax
     push rbx
     push rcx
@@ -121,8 +228,13 @@ exception_common:
     push r15
     mov rdi, rsp
     cld
+    OWN_GS
     // 22 words on a 16-byte boundary: aligned.
     call guest_exception
+    test ebx, ebx
+    jz 3f
+    swapgs
+3:
     pop r15
     pop r14
     pop r13
@@ -141,11 +253,15 @@ exception_common:
     add rsp, 16
     iretq
     .size exception_common, . - exception_common
-"#
+"#,
+    blocks = sym percpu::BLOCKS,
+    blocks_bytes = const percpu::BLOCKS_BYTES,
+    user_stack = const percpu::USER_STACK,
 );
 
 unsafe extern "C" {
     static trap_stubs: u8;
+    fn user_enter(registers: *mut Registers);
 }
 
 /// Bytes from one stub to the next.
@@ -160,7 +276,7 @@ pub fn stub(vector: u8) -> u64 {
 
 /// What an exception leaves on its stack, lowest address first.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)] // registers, by their names
 pub struct Registers {
     pub r15: u64,
@@ -185,6 +301,17 @@ pub struct Registers {
     pub rflags: u64,
     pub rsp: u64,
     pub ss: u64,
+}
+
+/// Runs ring 3 with `registers` until the next interrupt or exception there, and leaves that trap's in them. Masked before and after.
+///
+/// # Safety
+/// CS and SS are the user's selectors, RIP is canonical, and RFLAGS have IF set, IOPL 0, and TF, NT, VM and AC clear. The loaded page tables are those of
+/// the thread's space.
+pub unsafe fn enter_user(registers: &mut Registers) {
+    // SAFETY: IRETQ to ring 3 cannot fault with what the caller promises; ring 3 touches user pages only, and whatever stops it comes back
+    // through `user_trap`, which restores what the C calling convention asks for.
+    unsafe { user_enter(registers) }
 }
 
 #[unsafe(no_mangle)]

@@ -54,6 +54,8 @@ kinds! {
     NoMemory = 9, "memory.none";
     /// A class has `arg` instances left at the end of the run; `text` = class.
     ClassCount = 8, "class.count";
+    /// Run `other` of the conformance test at place `object` in their table begins (`arg` = 1) or ends (0); 2 = the test itself begins.
+    TestRun = 10, "test.run";
     /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what
     /// (`masked interrupt`), `arg` a detail. The run ends.
     HostDefect = 15, "host.defect";
@@ -70,6 +72,13 @@ kinds! {
     Interrupt = 20, "irq.enter";
     /// The handler of vector `arg` returned.
     InterruptEnd = 21, "irq.exit";
+
+    /// Task `object` was made with name `text`.
+    TaskStart = 24, "task.start";
+    /// Task `object` is being terminated; `text` = its name.
+    TaskEnd = 25, "task.end";
+    /// A thread of task `object` raised exception `other` (`EXC_…`) at address `arg`; `text` = the task's name.
+    TaskException = 26, "task.exception";
 
     /// The gate of work loop `object` (registry id of its owner) was closed by `thread`, first level.
     GateClose = 32, "gate.close";

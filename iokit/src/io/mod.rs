@@ -12,6 +12,7 @@ mod completion;
 mod data_queue;
 mod dma_command;
 mod memory;
+mod shared_queue;
 
 pub use async_result::{ARGUMENTS_MAX, AsyncReference, AsyncResult, NotificationPort, ResultPort};
 pub use command_pool::CommandPool;
@@ -19,3 +20,4 @@ pub use completion::Completion;
 pub use data_queue::{Consumer, Corrupt, ENTRY_MAX, Producer, data_queue};
 pub use dma_command::{DmaCommand, DmaSpecification, Segment};
 pub use memory::{Direction, MemoryDescriptor, MemoryRange};
+pub use shared_queue::SharedProducer;

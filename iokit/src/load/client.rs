@@ -2,6 +2,7 @@
 
 use super::exercise::{Outcome, Shared};
 use super::session::Session;
+use crate::ioreturn::IOReturn;
 use crate::service::ServiceRef;
 use crate::user_client::Connection;
 use alloc::sync::Arc;
@@ -54,6 +55,14 @@ fn begin(session: Arc<Session>, service: ServiceRef, number: u32) {
     }
 }
 
+/// Of a client that died, the driver aborts what its threads are at: that is how a request comes back from a port that is dead.
+fn unheard(connection: &Connection, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Error(code) if code == IOReturn::Aborted.code() && connection.is_dead() => Outcome::Offline,
+        outcome => outcome,
+    }
+}
+
 /// Issues requests, one after another, until the device or the run ends.
 fn work(session: Arc<Session>, client: Arc<Client>, index: u32) {
     let object = client.connection.id();
@@ -61,7 +70,7 @@ fn work(session: Arc<Session>, client: Arc<Client>, index: u32) {
     let mut worker = session.worker(client.number, index, &client.shared);
     while !session.is_stopping() && errors < ERRORS_MAX {
         let id = session.issue(client.number, object);
-        let outcome = worker.request(&client.connection, id);
+        let outcome = unheard(&client.connection, worker.request(&client.connection, id));
         session.book(object, id, outcome);
         match outcome {
             Outcome::Done | Outcome::Overrun(_) => {}

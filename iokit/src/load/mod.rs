@@ -1,7 +1,8 @@
 //! The workload: client threads that keep requests in flight and check every completion.
 //!
 //! `load.N=clients:C,depth:D` starts a session whenever the device in slot N is published: C connections, each with D threads
-//! at user priority that are blocked in an external method most of the time. A session ends when its
+//! at user priority that are blocked in an external method most of the time. With `,as:tasks` each client is a user task that runs a program,
+//! and what becomes of its calls is booked where they enter the kernel. A session ends when its
 //! device goes, or with the run; then it prints its counts.
 
 mod client;
@@ -12,6 +13,7 @@ mod exercise;
 mod pattern;
 mod reaper;
 mod session;
+mod task;
 mod turns;
 
 use crate::IoKit;
@@ -30,6 +32,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exercise::Exercise;
 use mach::{KernelRef, SpinLock, WaitEvent, WaitMode};
 use session::Session;
+use task::TaskClient;
 
 /// How long the end of the run waits for requests in flight, in machine ns.
 const FINISH_LIMIT_NS: u64 = 20_000_000_000;
@@ -49,6 +52,8 @@ struct Load {
     gates: turns::Gates,
     /// The clients of all sessions, with their slots; some may have gone.
     clients: SpinLock<Vec<(u32, Weak<Client>)>>,
+    /// Those that are tasks.
+    tasks: SpinLock<Vec<Arc<TaskClient>>>,
 }
 
 /// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. What is returned
@@ -72,8 +77,12 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         clients: SpinLock::new(Vec::new()),
         stop: kit.kernel().new_event(),
         gates: SpinLock::new(BTreeMap::new()),
+        tasks: SpinLock::new(Vec::new()),
     });
     load.watch_gates(kit);
+    if kit.args().loads.iter().any(|load| load.tasks) {
+        kit.open_to_tasks();
+    }
     load.start_reaper(kit);
     let exercises =
         [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
@@ -127,6 +136,7 @@ impl Load {
     fn finish(&self) {
         self.stopping.store(true, Ordering::Release);
         self.kernel.wakeup(self.stop);
+        self.end_tasks();
         let deadline = self.kernel.now().saturating_add(FINISH_LIMIT_NS);
         loop {
             self.kernel.assert_wait(self.idle, WaitMode::Uninterruptible, Some(deadline));

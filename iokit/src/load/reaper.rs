@@ -43,6 +43,8 @@ impl Load {
         if let Some(client) = victim {
             // DeadPort: it went by itself in this moment.
             let _ = client.connection().kill();
+        } else {
+            self.kill_task(slot);
         }
     }
 }

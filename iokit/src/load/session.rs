@@ -3,6 +3,7 @@
 use super::Load;
 use super::client::{self, Client};
 use super::exercise::{Exercise, Outcome, Shared, Worker};
+use super::task;
 use crate::bootargs::LoadArgs;
 use crate::service::ServiceRef;
 use alloc::string::String;
@@ -58,7 +59,10 @@ impl Session {
         let kernel = service.kernel();
         kernel.log(format_args!("load {}: clients={} depth={}", session.device, args.clients, args.depth));
         for number in 0..args.clients {
-            client::spawn(&session, service, number);
+            match args.tasks {
+                true => task::spawn(&session, service, number),
+                false => client::spawn(&session, service, number),
+            }
         }
         // The last one to leave ends the session: that may be this one, if there was no memory for clients.
         session.leave();
@@ -82,6 +86,21 @@ impl Session {
     pub(super) fn worker(&self, client: u32, index: u32, shared: &Shared) -> Worker {
         let threads = self.numbers.len() as u32 * self.depth;
         shared.worker(client * self.depth + index, threads)
+    }
+
+    /// What clients do.
+    pub(super) fn exercise(&self) -> Exercise {
+        self.exercise
+    }
+
+    /// What it belongs to.
+    pub(super) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    /// Clients that there are.
+    pub(super) fn clients(&self) -> u32 {
+        self.numbers.len() as u32
     }
 
     /// Requests in flight of each client.

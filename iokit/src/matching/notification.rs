@@ -1,12 +1,13 @@
 //! Notifications about services.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use mach::{KernelRef, SpinLock, WaitEvent, WaitMode, seam::ThreadId};
+use mach::{KernelRef, SpinLock};
 
 use crate::{
     IoKit,
+    in_flight::InFlight,
     service::{ServiceRef, State},
     value::Properties,
 };
@@ -53,10 +54,7 @@ pub struct Notifier {
     wanted: Properties,
     priority: i32,
     handler: Handler,
-    /// Threads in the handler.
-    running: SpinLock<Vec<ThreadId>>,
-    idle: WaitEvent,
-    removed: AtomicBool,
+    calls: InFlight,
 }
 
 /// All notification requests, highest priority first.
@@ -89,9 +87,7 @@ impl Notifications {
             wanted,
             priority,
             handler: Box::new(handler),
-            running: SpinLock::new(Vec::new()),
-            idle: kernel.new_event(),
-            removed: AtomicBool::new(false),
+            calls: InFlight::new(kernel),
         });
         let root = kit.root();
         let existing = {
@@ -163,25 +159,7 @@ impl Notifier {
         if !service.class().is_a(self.class) || !service.matches(&self.wanted) {
             return;
         }
-        let me = kernel.thread_id();
-        {
-            let mut running = self.running.lock(kernel);
-            if self.removed.load(Ordering::Acquire) {
-                return;
-            }
-            running.push(me);
-        }
-        (self.handler)(service);
-        let idle = {
-            let mut running = self.running.lock(kernel);
-            if let Some(at) = running.iter().position(|&t| t == me) {
-                running.swap_remove(at);
-            }
-            self.removed.load(Ordering::Acquire)
-        };
-        if idle {
-            kernel.wakeup(self.idle);
-        }
+        self.calls.call(kernel, || (self.handler)(service));
     }
 
     /// Takes the request back, and waits for handlers in flight on other threads.
@@ -195,18 +173,7 @@ impl Notifier {
         if unlisted.is_some() {
             notifications.counts[self.kind as usize].fetch_sub(1, Ordering::AcqRel);
         }
-        let me = kernel.thread_id();
-        loop {
-            {
-                let running = self.running.lock(kernel);
-                self.removed.store(true, Ordering::Release);
-                if running.iter().all(|&t| t == me) {
-                    return;
-                }
-                kernel.assert_wait(self.idle, WaitMode::Uninterruptible, None);
-            }
-            kernel.block();
-        }
+        self.calls.remove(kernel);
     }
 }
 

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use trace::Kind;
 
-use super::{Service, ServiceRef, State};
+use super::{InterestKind, Service, ServiceRef, State};
 use crate::message::Message;
 
 impl Service {
@@ -92,8 +92,9 @@ impl Service {
         client.driver.message(client, message, self, arg)
     }
 
-    /// Sends `message` to every client, in attach order, but `except`.
+    /// Sends `message` to everybody with a general interest, then to every client, in attach order, but `except`.
     pub fn message_clients(self: &ServiceRef, message: Message, arg: u64, except: Option<&Service>) {
+        self.tell_interested(InterestKind::General, message, arg);
         for client in self.clients() {
             if except.is_none_or(|e| *e != *client) {
                 let _ = self.message_client(message, &client, arg);

@@ -82,6 +82,7 @@ impl ServiceBuilder {
             phase_1_thread: AtomicU32::new(0),
             owner: AtomicU32::new(0),
             port: UserPort::new(),
+            interests: super::interest::Interests::new(),
             kit: self.kit,
         };
         service.trace_event(Event::new(Kind::Name).text(&service.name));

@@ -5,8 +5,9 @@ use core::sync::atomic::Ordering;
 use mach::{WaitEvent, WaitMode, WaitResult};
 use trace::Kind;
 
-use super::{Service, ServiceRef};
+use super::{InterestKind, Service, ServiceRef};
 use crate::ioreturn::{IOResult, IOReturn};
+use crate::message::Message;
 
 impl Service {
     /// Adds `delta` to the busy count; a change between 0 and 1 goes on to the primary provider.
@@ -41,7 +42,9 @@ impl Service {
         if old != 0 && new != 0 {
             return None;
         }
-        self.trace(Kind::Busy, None, u64::from(new != 0));
+        let is_busy = u64::from(new != 0);
+        self.trace(Kind::Busy, None, is_busy);
+        self.tell_interested(InterestKind::Busy, Message::BusyStateChange, is_busy);
         if new == 0 {
             self.became_quiet();
             Some(-1)

@@ -5,6 +5,7 @@ mod attach;
 mod builder;
 mod busy;
 mod driver;
+mod interest;
 mod open;
 mod options;
 mod query;
@@ -18,6 +19,7 @@ use mach::SpinLock;
 pub(crate) use arbitration::{Arbitration, WaitGraph};
 pub use builder::ServiceBuilder;
 pub use driver::{Driver, Plain, Probe};
+pub use interest::{Interest, InterestKind};
 pub use options::{Options, State};
 
 use crate::{
@@ -55,6 +57,7 @@ pub struct Service {
     /// Registry id of the client that holds this service open by the default `handle_open`; 0 = none.
     owner: AtomicU32,
     port: UserPort,
+    interests: interest::Interests,
 }
 
 /// Providers and clients, each in attach order.

@@ -13,7 +13,7 @@ use crate::{
     kit::IoKit,
     registry::{PlaneLinks, PropertyTable},
     user_client::UserPort,
-    work_loop::WorkLoop,
+    work_loop::{Watched, WorkLoop},
 };
 
 impl Service {
@@ -149,10 +149,10 @@ impl Service {
         self.kernel().trace(event.object(self.id).slot(self.slot));
     }
 
-    /// Calls `action` in this service's gate, or as it is if it has no work loop.
+    /// Calls `action`, which is a step of a termination, in this service's gate, or as it is if it has no work loop.
     pub(crate) fn in_gate<R>(&self, action: impl FnOnce() -> R) -> R {
         match self.work_loop() {
-            Some(work_loop) => work_loop.run_action(action),
+            Some(work_loop) => work_loop.run_watched(Watched::Termination, action),
             None => action(),
         }
     }

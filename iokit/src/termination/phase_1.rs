@@ -80,6 +80,7 @@ impl Service {
         if self.driver().as_user_client().is_some() && self.port().destroy() {
             self.trace(Kind::PortDead, None, 0);
         }
+        self.kit().ports().inactive(self);
         for client in self.clients() {
             let yes = client.driver().request_terminate(&client, self, options);
             client.trace(Kind::RequestTerminate, Some(self), u64::from(yes));

@@ -56,8 +56,18 @@ impl Connection {
         result
     }
 
+    /// The user client.
+    pub(crate) fn client(&self) -> &ServiceRef {
+        &self.client
+    }
+
     /// `IOServiceClose`: `client_close`, once, unless the port is dead already.
     pub fn close(self) -> IOResult {
+        self.close_once()
+    }
+
+    /// [`Connection::close`] of a connection that others know too: their calls are answered with DeadPort from now on.
+    pub(crate) fn close_once(&self) -> IOResult {
         self.end(|client| match client.driver().as_user_client() {
             Some(driver) => driver.client_close(client),
             None => Err(IOReturn::Unsupported),

@@ -8,7 +8,9 @@ mod connection;
 mod dispatch;
 mod port;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
+
+use mach::{ipc::SendRight, vm::SharedMemory};
 
 pub use connection::Connection;
 pub use dispatch::{Arguments, Count, Method, dispatch};
@@ -27,6 +29,22 @@ pub trait UserClient: Driver {
 
     /// `IOServiceClose`, once. The default neither supports it nor terminates.
     fn client_close(&self, me: &ServiceRef) -> IOResult {
+        Err(IOReturn::Unsupported)
+    }
+
+    /// Memory of kind `kind` that the user client shares with the task that asks.
+    ///
+    /// # Errors
+    /// Unsupported: there is none of that kind.
+    fn client_memory(&self, me: &ServiceRef, kind: u32) -> IOResult<SharedMemory> {
+        Err(IOReturn::Unsupported)
+    }
+
+    /// Where the task wants to be told of events of kind `kind`, instead of where it wanted to be told before.
+    ///
+    /// # Errors
+    /// Unsupported: there are none of that kind.
+    fn register_notification_port(&self, me: &ServiceRef, kind: u32, port: Arc<SendRight>) -> IOResult {
         Err(IOReturn::Unsupported)
     }
 

@@ -7,6 +7,7 @@ use mach::{WaitEvent, WaitMode, WaitResult};
 use trace::{Event, Kind};
 
 use super::Core;
+use super::overstay::Clock;
 use crate::registry::report_with_backtrace;
 
 /// Levels beyond which a gate is not nested but re-entered: a kernel's stack ends soon after.
@@ -46,6 +47,12 @@ impl Core {
         let gate = Gate { core: self, thread };
         self.entered();
         Some(gate)
+    }
+
+    /// Whether the gate is closed more than once. Gated.
+    #[inline]
+    pub(super) fn is_nested(&self) -> bool {
+        self.depth.load(Ordering::Relaxed) > 1
     }
 
     /// Thread `owner` has the gate, and the running one is about to wait for it.
@@ -133,14 +140,15 @@ impl Core {
     /// whoever takes the gate next is not lost.
     pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
         let depth = self.depth.load(Ordering::Relaxed);
-        let (slept, began) = (self.slept.load(Ordering::Relaxed), self.kernel().now());
+        let slept = self.slept.load(Ordering::Relaxed);
+        let before = Clock::now(self.kernel());
         self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
         self.depth.store(0, Ordering::Relaxed);
         let waits = |owner| self.waits(owner);
         let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
         self.depth.store(depth, Ordering::Relaxed);
-        self.slept.store(slept + self.kernel().now().saturating_sub(began), Ordering::Relaxed);
+        self.slept.store(slept + before.elapsed(self.kernel()), Ordering::Relaxed);
         if self.maximum.load(Ordering::Relaxed) != 0 {
             self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
         }

@@ -24,6 +24,7 @@ pub use command_gate::CommandGate;
 pub(crate) use core_loop::Core;
 pub use gated::Gated;
 pub use interrupt::{InterruptSource, Signal};
+pub(crate) use overstay::Watched;
 pub use source::{EventSource, SourceBase};
 pub use timer::{TimerPriority, TimerSource};
 
@@ -51,8 +52,16 @@ impl WorkLoop {
 
     /// Closes the gate, calls `action`, opens it (WL11).
     pub fn run_action<R>(&self, action: impl FnOnce() -> R) -> R {
+        self.run_watched(Watched::Gated, action)
+    }
+
+    /// As [`WorkLoop::run_action`], for something that is called `what` if it overstays (OV1).
+    pub(crate) fn run_watched<R>(&self, what: Watched, action: impl FnOnce() -> R) -> R {
         let _gate = self.core.enter();
-        action()
+        let begun = self.core.begin();
+        let result = action();
+        self.core.end(begun, what);
+        result
     }
 
     /// Whether the caller owns the gate (WL1).

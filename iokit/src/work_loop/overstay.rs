@@ -5,22 +5,25 @@
 
 use core::sync::atomic::Ordering;
 
-use mach::KernelRef;
+use mach::Kernel;
 use trace::{Event, Kind};
 
 use super::{Core, SourceBase};
+use crate::IoKit;
 
 /// What is watched: the word in the trace.
 #[derive(Clone, Copy)]
-pub(super) enum Watched {
+pub(crate) enum Watched {
     /// The action of an interrupt source.
     Action,
     /// The action of a timer.
     Timer,
     /// A filter.
     Filter,
-    /// An action on a command gate.
+    /// An action on a command gate, or on the loop itself.
     Gated,
+    /// `willTerminate`, `didTerminate`, `stop` and what else termination calls in the gate.
+    Termination,
 }
 
 impl Watched {
@@ -30,43 +33,94 @@ impl Watched {
             Self::Timer => "timer",
             Self::Filter => "filter",
             Self::Gated => "gated action",
+            Self::Termination => "termination callback",
         }
+    }
+}
+
+/// The time of the running thread: the machine's, less what it was kept waiting for a CPU. To be preempted is not its own doing.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    /// Machine time, ns.
+    at: u64,
+    /// What it had waited for CPUs by then, ns.
+    ready: u64,
+}
+
+impl Clock {
+    #[inline]
+    pub(super) fn now(kernel: &Kernel) -> Self {
+        Self { at: kernel.now(), ready: kernel.own_ready_time() }
+    }
+
+    /// What has passed since, ns; on the same thread.
+    #[inline]
+    pub(super) fn elapsed(self, kernel: &Kernel) -> u64 {
+        let now = Self::now(kernel);
+        (now.at - self.at).saturating_sub(now.ready.saturating_sub(self.ready))
     }
 }
 
 /// When it began, and how long its thread had slept in the gate by then, machine ns.
 #[derive(Clone, Copy)]
-pub(super) struct Begun {
-    at: u64,
+pub(crate) struct Begun {
+    clock: Clock,
     slept: u64,
 }
 
+/// Something that may overstay begins; `core` is the loop whose gate it holds. `None`: nobody wants to know.
+#[inline]
+pub(super) fn begin(kit: &IoKit, core: Option<&Core>) -> Option<Begun> {
+    let kernel = kit.kernel();
+    if !kernel.traced() || kit.args().overstay == 0 {
+        return None;
+    }
+    Some(Begun { clock: Clock::now(kernel), slept: slept(core) })
+}
+
+/// How long it took if that was too long; the same gate is closed.
+#[inline]
+fn too_long(kit: &IoKit, begun: Option<Begun>, core: Option<&Core>) -> Option<u64> {
+    let begun = begun?;
+    let slept = slept(core).saturating_sub(begun.slept);
+    let took = begun.clock.elapsed(kit.kernel()).saturating_sub(slept);
+    (took > kit.args().overstay).then_some(took)
+}
+
+#[cold]
+fn point_at(kernel: &Kernel, (owner, slot): (u32, u32), what: Watched, took: u64) {
+    kernel.trace(Event::new(Kind::Overstay).object(owner).slot(slot).arg(took).text(what.word()));
+}
+
 impl SourceBase {
-    /// Something of this source begins; `core` is the loop whose gate it holds. `None`: nobody wants to know.
+    /// Something of this source begins, in the gate of `core`.
     #[inline]
     pub(super) fn begin(&self, core: Option<&Core>) -> Option<Begun> {
-        let kernel = self.kernel();
-        if !kernel.traced() || self.kit().args().overstay == 0 {
-            return None;
-        }
-        Some(Begun { at: kernel.now(), slept: slept(core) })
+        begin(self.kit(), core)
     }
 
     /// It has ended, with the same gate closed.
     #[inline]
     pub(super) fn end(&self, begun: Option<Begun>, core: Option<&Core>, what: Watched) {
-        let Some(begun) = begun else { return };
-        let slept = slept(core).saturating_sub(begun.slept);
-        let took = self.kernel().now().saturating_sub(begun.at).saturating_sub(slept);
-        if took > self.kit().args().overstay {
-            self.point_at(self.kernel(), what, took);
+        if let Some(took) = too_long(self.kit(), begun, core) {
+            point_at(self.kernel(), (self.owner_id(), self.slot()), what, took);
         }
     }
+}
 
-    #[cold]
-    fn point_at(&self, kernel: &KernelRef, what: Watched, took: u64) {
-        let event = Event::new(Kind::Overstay).object(self.owner_id()).slot(self.slot());
-        kernel.trace(event.arg(took).text(what.word()));
+impl Core {
+    /// What the gate was closed for begins. Only the outermost is watched: it is what keeps others out.
+    #[inline]
+    pub(crate) fn begin(&self) -> Option<Begun> {
+        if self.is_nested() { None } else { begin(&self.kit, Some(self)) }
+    }
+
+    /// It has ended, with the gate still closed.
+    #[inline]
+    pub(crate) fn end(&self, begun: Option<Begun>, what: Watched) {
+        if let Some(took) = too_long(&self.kit, begun, Some(self)) {
+            point_at(self.kernel(), (self.owner, self.slot), what, took);
+        }
     }
 }
 

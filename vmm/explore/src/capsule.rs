@@ -12,6 +12,7 @@
 //! …
 //! ```
 
+use crate::bytes::MAX_SCHEDULE_BYTES;
 use crate::cause::Cause;
 use crate::list::MAX_DEVIATIONS;
 use crate::schedule::{Deviation, KINDS, Schedule, word};
@@ -84,10 +85,30 @@ impl std::fmt::Display for Capsule {
                 writeln!(f, "schedule list {} dice={dice}", deviations.len())?;
                 deviations.iter().try_for_each(|deviation| writeln!(f, "{}", line(deviation)))?;
             }
+            Schedule::Bytes { bytes, dice } => writeln!(f, "schedule bytes {} dice={dice}", hex(bytes))?,
             other => writeln!(f, "schedule {}", other.describe())?,
         }
         write!(f, "plan {}\n{}", self.name, self.plan)
     }
+}
+
+/// Two digits a byte; `-` for none.
+fn hex(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "-".to_owned(),
+        bytes => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// The bytes of [`hex`].
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text == "-" {
+        return Some(Vec::new());
+    }
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).map(|value| value as u8)).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0 && digits.len() / 2 <= MAX_SCHEDULE_BYTES)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn line(deviation: &Deviation) -> String {
@@ -152,7 +173,8 @@ impl<'t> Reader<'t> {
     }
 
     fn schedule(&mut self) -> Result<Schedule, CapsuleError> {
-        const EXPECTED: &str = "`plain`, `seed N`, `pct seed=N depth=N horizon=N` or `list N dice=N`";
+        const EXPECTED: &str =
+            "`plain`, `seed N`, `pct seed=N depth=N horizon=N`, `bytes HEX dice=N` or `list N dice=N`";
         let text = self.field("schedule")?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let number = |word: &str| word.parse::<u64>().ok();
@@ -163,6 +185,10 @@ impl<'t> Reader<'t> {
             ["pct", seed, depth, horizon] => (|| {
                 let depth = u32::try_from(keyed(depth, "depth")?).ok().filter(|depth| *depth <= 1024)?;
                 Some(Schedule::Pct { seed: keyed(seed, "seed")?, depth, horizon: keyed(horizon, "horizon")? })
+            })(),
+            ["bytes", text, dice] => (|| {
+                let (bytes, dice) = (unhex(text)?, keyed(dice, "dice")?);
+                Some(Schedule::Bytes { bytes, dice })
             })(),
             ["list", count, dice] => match (number(count), keyed(dice, "dice")) {
                 (Some(count), Some(dice)) if count <= MAX_DEVIATIONS as u64 => {
@@ -245,11 +271,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_again(list in deviations(), seed: u64, depth in 0..1024_u32, pick in 0..4) {
+        fn what_is_printed_is_read_again(list in deviations(), seed: u64, depth in 0..1024_u32, pick in 0..5) {
             let schedule = match pick {
                 0 => Schedule::Plain,
                 1 => Schedule::Seed(seed),
                 2 => Schedule::Pct { seed, depth, horizon: seed / 2 },
+                3 => Schedule::Bytes { bytes: seed.to_le_bytes()[..depth as usize % 9].to_vec(), dice: seed },
                 _ => Schedule::List { deviations: list, dice: seed },
             };
             let capsule = capsule(schedule);
@@ -275,6 +302,8 @@ mod tests {
             (whole("list 1 dice=0"), 5, "in order of time"),
             (whole("list 99999999999 dice=0"), 4, "`list N dice=N`"),
             (whole("dice"), 4, "`seed N`"),
+            (whole("bytes 0 dice=1"), 4, "`bytes HEX dice=N`"),
+            (whole("bytes 0x dice=1"), 4, "`bytes HEX dice=N`"),
             (
                 whole("list 2 dice=0\n9 cpu cpu=0 of=0b11 answer=1\n8 cpu cpu=0 of=0b11 answer=1"),
                 6,

@@ -13,6 +13,7 @@
 //! Nothing here knows KVM, a clock or a terminal.
 #![forbid(unsafe_code)]
 
+mod bytes;
 pub mod campaign;
 pub mod capsule;
 mod cause;
@@ -29,6 +30,7 @@ mod schedule;
 pub mod shrink;
 pub mod teardown;
 
+pub use bytes::{FuzzChooser, MAX_SCHEDULE_BYTES};
 pub use capsule::Capsule;
 pub use cause::Cause;
 pub use execute::{Run, run};

@@ -1,5 +1,6 @@
 //! Schedules: what a chooser answers, as a value.
 
+use crate::bytes::FuzzChooser;
 use crate::list::ListChooser;
 use crate::pct::Pct;
 use sim::Chooser;
@@ -55,6 +56,13 @@ pub enum Schedule {
         /// Seed of the plan's own dice (`p=`, `corrupt`); the other schedules have it from their seed.
         dice: u64,
     },
+    /// What a fuzzer's bytes answer ([`FuzzChooser`]).
+    Bytes {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Seed of the plan's own dice.
+        dice: u64,
+    },
 }
 
 impl Schedule {
@@ -65,6 +73,7 @@ impl Schedule {
             Self::Seed(seed) => Box::new(Seeded::new(*seed)),
             Self::Pct { seed, depth, horizon } => Box::new(Pct::new(*seed, *depth, *horizon)),
             Self::List { deviations, .. } => Box::new(ListChooser::new(deviations.clone())),
+            Self::Bytes { bytes, .. } => Box::new(FuzzChooser::new(bytes.clone())),
         }
     }
 
@@ -78,7 +87,7 @@ impl Schedule {
         match self {
             Self::Plain => 0,
             Self::Seed(seed) | Self::Pct { seed, .. } => *seed,
-            Self::List { dice, .. } => *dice,
+            Self::List { dice, .. } | Self::Bytes { dice, .. } => *dice,
         }
     }
 
@@ -92,6 +101,7 @@ impl Schedule {
                 let preemptions = deviations.iter().filter(|d| d.decision.kind == Kind::Cpu).count();
                 format!("{} deviations, {preemptions} of them preemptions", deviations.len())
             }
+            Self::Bytes { bytes, .. } => format!("{} bytes of a fuzzer", bytes.len()),
         }
     }
 }

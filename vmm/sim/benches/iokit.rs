@@ -1,15 +1,12 @@
 //! What IOKit costs in the simulator: an uncontended `runAction`, a call through a connection, an interrupt to its action, and a whole
 //! life from publishing a nub to its last reference.
 
-#[path = "../tests/iokit/mock.rs"]
-#[allow(dead_code)]
-mod mock;
-
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use conformance::mock::{DRIVER, Mock, NUB, bus_and_nub, make_work_loop, user};
 use criterion::{Criterion, criterion_group, criterion_main};
 use iokit::{
     BootArgs, Driver, IoKit, Options,
@@ -17,7 +14,6 @@ use iokit::{
     user_client::Arguments,
     work_loop::{CommandGate, InterruptSource, WorkLoop},
 };
-use mock::{DRIVER, Mock, NUB, bus_and_nub, make_work_loop, user};
 use sim::{Ended, Limits, Sim, chooser::Plain};
 
 /// Runs `body` `n` times in a machine with IOKit, and answers the time that it took there.

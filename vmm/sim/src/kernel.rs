@@ -51,6 +51,7 @@ impl Sim<'_> {
         let boot = |machine: Arc<SimMachine>| -> Box<dyn Upcalls> {
             let kernel = Kernel::new(machine);
             kept = Arc::downgrade(&kernel);
+            kernel.set_user_program(user::native::program());
             kernel.first_thread(|kernel| {
                 body(kernel);
                 kernel.machine().power_off();

@@ -94,6 +94,7 @@ fn run_machine<'p>(
     let boot = |machine: Arc<SimMachine>| -> Box<dyn Upcalls> {
         let kernel = Kernel::new(machine);
         kept = Arc::downgrade(&kernel);
+        kernel.set_user_program(user::native::program());
         let iokit = Arc::new(Mutex::new(None));
         let place = iokit.clone();
         kernel.first_thread(move |kernel| {

@@ -4,11 +4,16 @@
 //! explains all that is in flight while it is frozen; and errors, but no wrong data, from then until another card is there, because
 //! a driver may give a device up that did not answer. A DMA write that lands late may land in data that are on their way to the
 //! device: then it is what is stored that is wrong, and whoever had that request in flight reads it back with one of its next
-//! [`READ_BACK`] requests. A jump of the clock and a stalled CPU explain errors of what is in flight: its
+//! [`READ_BACK`] requests. A card that keeps the account of its own work in memory ([`ACCOUNTS`]) may have that spoilt by a fault of one DMA write:
+//! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. A jump of the clock and a stalled CPU explain errors of what is in flight: its
 //! time is up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
 
-use std::collections::BTreeMap;
+use devices::fault::plan::Plan;
+use std::collections::{BTreeMap, BTreeSet};
 use trace::Event;
+
+/// Models that tell by DMA how far they are, and not only what they read.
+const ACCOUNTS: &[&str] = &["daq"];
 
 /// Requests of a thread of the workload from a write to the end of reading it back: a flush may come between.
 const READ_BACK: u8 = 2;
@@ -35,14 +40,25 @@ pub struct Excuses {
     standing: BTreeMap<u32, Standing>,
     /// Threads that may have stored what a late DMA write made of it, with the number of requests that this explains still.
     poisoned: BTreeMap<u32, u8>,
+    /// Slots of [`ACCOUNTS`].
+    accounts: BTreeSet<u32>,
 }
 
 impl Excuses {
+    /// None yet, for the devices of `plan`.
+    pub fn of(plan: &Plan) -> Self {
+        let accounts = plan.plugs.iter().filter(|plug| ACCOUNTS.contains(&plug.model.as_str()));
+        Self { accounts: accounts.map(|plug| plug.slot).collect(), ..Self::default() }
+    }
+
     /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to its slot; slot 0: to all.
     pub fn fault(&mut self, event: &Event) -> Option<Excuse> {
         let standing = self.standing.entry(event.slot).or_default();
         match event.text_str() {
-            "corrupt" | "short-dma" | "late-dma" | "late-dma-end" => Some(Excuse::Data),
+            "corrupt" | "short-dma" | "late-dma" | "late-dma-end" => {
+                standing.given_up |= self.accounts.contains(&event.slot);
+                Some(Excuse::Data)
+            }
             "freeze" => {
                 *standing = Standing { frozen: true, given_up: true };
                 Some(Excuse::Data)

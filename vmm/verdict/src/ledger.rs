@@ -2,6 +2,7 @@
 
 use crate::excuse::{Excuse, Excuses};
 use crate::finding::Rule;
+use devices::fault::plan::Plan;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use trace::{Event, Kind};
@@ -80,6 +81,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// An empty one, for the devices of `plan`.
+    pub fn of(plan: &Plan) -> Self {
+        Self { excuses: Excuses::of(plan), ..Self::default() }
+    }
+
     /// Books the event.
     pub fn event(&mut self, event: &Event) -> Entry {
         match event.kind {
@@ -265,5 +271,24 @@ mod tests {
         let counts = ledger.close()[&1];
         assert_eq!(counts.lost, 1);
         assert!(!counts.balanced());
+    }
+
+    /// A driver that finds the account of its card spoilt gives the card up; one whose card keeps none has no such excuse.
+    #[test]
+    fn a_card_whose_account_was_spoilt_may_be_given_up() {
+        for (model, explained) in [("daq", 1), ("edu", 0)] {
+            let plan = Plan::parse("t", &format!("plug card0 {model} slot=1\n")).expect("a good plan");
+            let mut ledger = Ledger::of(&plan);
+            let fault = |word: &str| Event::new(Kind::Fault).slot(1).text(word);
+            let request = |kind: Kind, id: u64| Event::new(kind).slot(1).arg(id);
+            ledger.event(&fault("corrupt"));
+            ledger.event(&request(Kind::IoIssue, 1));
+            ledger.event(&request(Kind::IoError, 1));
+            assert_eq!(ledger.counts[&1].error_explained, explained, "{model}");
+            ledger.event(&fault("replug"));
+            ledger.event(&request(Kind::IoIssue, 2));
+            ledger.event(&request(Kind::IoError, 2));
+            assert_eq!(ledger.counts[&1].error_explained, explained, "{model}: another card is no excuse");
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Verifier {
         Self {
             plan: plan.clone(),
             names: Names::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::of(plan),
             level: Level::default(),
             threads: Threads::default(),
             checks: Checks::default(),

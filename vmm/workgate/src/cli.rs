@@ -1,5 +1,9 @@
 //! The words of the command line.
 
+mod fuzz;
+
+pub use fuzz::{Engine, FuzzArgs, MergeArgs};
+
 use crate::script::ScriptArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -35,6 +39,14 @@ pub enum Command {
         after_help = "Examples:\n  workgate explore my.plan --chooser pct --time 1m\n  workgate explore my.plan --removal all --pairs --html matrix.html\n  workgate explore my.plan --chooser exhaustive --depth 1"
     )]
     Explore(ExploreArgs),
+    /// Let bytes mean plans, schedules or accesses, change what reaches something new, and keep what breaks
+    #[command(
+        after_help = "Examples:\n  workgate fuzz teardown --time 60s\n  workgate fuzz teardown --driver edu=zoo-close-early --runs 5000\n  workgate fuzz schedules --plan my.plan --jobs 4\n  workgate fuzz pci --engine libfuzzer --time 10m"
+    )]
+    Fuzz(FuzzArgs),
+    /// Join the result folders of explore and fuzz runs that were cut into shards
+    #[command(after_help = "Example:\n  workgate merge shard-0 shard-1 shard-2 --out findings")]
+    Merge(MergeArgs),
     /// Make a bug small: fewer statements, fewer deviations of the schedule, the same rule broken
     #[command(
         after_help = "Example:\n  workgate shrink tests/scenarios/close-early.plan --out small.capsule"
@@ -282,6 +294,12 @@ impl ExploreArgs {
     pub fn jobs(&self) -> usize {
         jobs(self.jobs)
     }
+}
+
+/// OS threads: as said, or as many as there are cores.
+fn jobs(asked: Option<u64>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(cores, |jobs| jobs as usize)
 }
 
 /// `workgate shrink`

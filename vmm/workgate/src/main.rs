@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Boot(args) => boot::boot(&args),
         cli::Command::Explore(args) => find::explore(&args),
+        cli::Command::Fuzz(args) => find::fuzz(&args),
+        cli::Command::Merge(args) => find::merge(&args),
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)

@@ -51,6 +51,8 @@ pub struct Plan {
     pub memory: u64,
     /// Semantics era; default [`Era::Modern`].
     pub era: Era,
+    /// Which kernel code a waking thread preempts (S2); default [`Preemption::Tasks`].
+    pub preemption: Preemption,
     /// Whoever waits for a lock lends its priority to the owner (S7). Default true.
     pub push: bool,
     /// How long a thread whose priority does not sink may compute (S6). Default: as the era has it.
@@ -78,6 +80,7 @@ impl Default for Plan {
             cpus: super::limits::DEFAULT_CPUS,
             memory: super::limits::DEFAULT_MEMORY,
             era: Era::default(),
+            preemption: Preemption::default(),
             push: true,
             fail_safe: None,
             plugs: Vec::new(),
@@ -133,6 +136,18 @@ pub enum Era {
     Modern,
 }
 
+/// `preemption=`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preemption {
+    /// Not that of tasks; kernel threads are preempted like user code.
+    #[default]
+    Tasks,
+    /// None, but for what is urgent.
+    Strict,
+    /// All.
+    Full,
+}
+
 /// `plug NAME MODEL slot=N [key=value …]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plug {
@@ -150,7 +165,7 @@ pub struct Plug {
     pub marks: Marks,
 }
 
-/// `load NAME clients=N depth=N`
+/// `load NAME clients=N depth=N [as=tasks]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Device name.
@@ -159,6 +174,8 @@ pub struct Load {
     pub clients: u32,
     /// Requests in flight per client, 1–256.
     pub depth: u32,
+    /// Each client is a user task, not kernel threads.
+    pub tasks: bool,
     /// Where the statement stands.
     pub span: Span,
     /// Where its words stand.
@@ -275,7 +292,7 @@ impl Plug {
 }
 
 impl Load {
-    /// Where the word with this role stands: `device`, `clients` or `depth`. The whole statement if the role is unknown.
+    /// Where the word with this role stands: `device`, `clients`, `depth` or `as`. The whole statement if the role is unknown.
     pub fn span_of(&self, role: &str) -> Span {
         self.marks.0.get(role).copied().unwrap_or(self.span)
     }
@@ -335,6 +352,17 @@ impl Era {
             Self::E104 => "10.4",
             Self::E105 => "10.5",
             Self::Modern => "modern",
+        }
+    }
+}
+
+impl Preemption {
+    /// The word of `preemption=`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+            Self::Strict => "strict",
+            Self::Full => "full",
         }
     }
 }

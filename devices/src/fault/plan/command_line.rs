@@ -1,13 +1,14 @@
 //! What the guest is told of a plan: words for its kernel command line.
 
-use super::{Era, Plan};
+use super::{Era, Plan, Preemption};
 
 /// Options of a device that concern its driver, and so go to the guest.
 const DRIVER_OPTIONS: [&str; 2] = ["driver", "irq"];
 
 impl Plan {
     /// The words for the guest's kernel command line, separated by spaces: `slot.N=name:…` for each device (absent ones
-    /// too), `load.N=clients:…,depth:…` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS` and `era=…` where the plan has one that is not the default.
+    /// too), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS`, `era=…` and
+    /// `preemption=…` where the plan has one that is not the default.
     pub fn guest_command_line(&self) -> String {
         let mut words = Vec::new();
         for plug in &self.plugs {
@@ -21,7 +22,9 @@ impl Plan {
         }
         for load in &self.loads {
             if let Some(plug) = self.plug_named(&load.device) {
-                words.push(format!("load.{}=clients:{},depth:{}", plug.slot, load.clients, load.depth));
+                let tasks = if load.tasks { ",as:tasks" } else { "" };
+                words
+                    .push(format!("load.{}=clients:{},depth:{}{tasks}", plug.slot, load.clients, load.depth));
             }
         }
         for (n, thread) in self.threads.iter().enumerate() {
@@ -36,6 +39,9 @@ impl Plan {
         }
         if self.era != Era::default() {
             words.push(format!("era={}", self.era.word()));
+        }
+        if self.preemption != Preemption::default() {
+            words.push(format!("preemption={}", self.preemption.word()));
         }
         words.join(" ")
     }

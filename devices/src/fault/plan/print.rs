@@ -2,7 +2,7 @@
 //! comments where they were.
 
 use super::units::{RATE, SIZE, TIME};
-use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Rule, Trigger};
+use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Preemption, Rule, Trigger};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Plan {
@@ -12,7 +12,7 @@ impl Plan {
         let mut lines = self.lines.clone();
         let has = |item: Item| self.lines.iter().any(|line| line.item == Some(item));
         let standard = Plan::default();
-        let of = |plan: &Plan| (plan.cpus, plan.memory, plan.era, plan.push, plan.fail_safe);
+        let of = |plan: &Plan| (plan.cpus, plan.memory, plan.era, plan.preemption, plan.push, plan.fail_safe);
         let machine = of(self) != of(&standard);
         if machine && !has(Item::Machine) {
             lines.insert(0, Line { item: Some(Item::Machine), comment: None });
@@ -47,6 +47,9 @@ impl Plan {
         write!(f, "machine cpus={} memory={}", self.cpus, SIZE.show(self.memory))?;
         if self.era != Era::default() {
             write!(f, " era={}", self.era.word())?;
+        }
+        if self.preemption != Preemption::default() {
+            write!(f, " preemption={}", self.preemption.word())?;
         }
         if !self.push {
             f.write_str(" push=off")?;
@@ -86,7 +89,8 @@ impl Display for Plug {
 
 impl Display for Load {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "load {} clients={} depth={}", self.device, self.clients, self.depth)
+        write!(f, "load {} clients={} depth={}", self.device, self.clients, self.depth)?;
+        if self.tasks { f.write_str(" as=tasks") } else { Ok(()) }
     }
 }
 

@@ -29,8 +29,12 @@ pub const ACTIONS: &[&str] = &[
 ];
 /// Words behind `expect`.
 pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "turn", "no-leaks"];
+/// What the clients of a load can be (`as=`); the first is the default.
+pub const CLIENTS: &[&str] = &["threads", "tasks"];
 /// Words of `era=`.
 pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
+/// Words of `preemption=`.
+pub const PREEMPTIONS: &[&str] = &["tasks", "strict", "full"];
 
 /// Actions that the language has, but this version does not carry out.
 pub const LATER_ACTIONS: &[&str] =

@@ -10,6 +10,8 @@ use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Driver, Options, ServiceRef};
 use crate::user_client::{Arguments, Count, Method, UserClient, dispatch};
 use alloc::sync::Arc;
+use mach::ipc::SendRight;
+use mach::vm::SharedMemory;
 use mach::{KernelRef, SpinLock};
 
 /// Selector: room for whole entries of [`ENTRY_BYTES`] bytes in, as many as are there and fit, and their number out. Sleeps until there is one.
@@ -114,6 +116,24 @@ impl Driver for DaqUserClient {
 impl UserClient for DaqUserClient {
     fn external_method(&self, me: &ServiceRef, selector: u32, arguments: &mut Arguments<'_>) -> IOResult {
         dispatch(&METHODS, self, me, selector, arguments)
+    }
+
+    /// Kind 0: the queue of samples.
+    fn client_memory(&self, me: &ServiceRef, kind: u32) -> IOResult<SharedMemory> {
+        if kind != 0 {
+            return Err(IOReturn::Unsupported);
+        }
+        let driver = me.provider().ok_or(IOReturn::Offline)?;
+        parts_of(&driver)?.share(&driver, me.id())
+    }
+
+    /// Kind 0: the queue of samples is no longer empty.
+    fn register_notification_port(&self, me: &ServiceRef, kind: u32, port: Arc<SendRight>) -> IOResult {
+        if kind != 0 {
+            return Err(IOReturn::Unsupported);
+        }
+        let driver = me.provider().ok_or(IOReturn::Offline)?;
+        parts_of(&driver)?.tell(&driver, me.id(), port)
     }
 
     /// Order (a′): the connection terminates itself. First its sleepers must go: a call in flight holds `finalize` back, and nobody else

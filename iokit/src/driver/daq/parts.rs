@@ -19,6 +19,8 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
+use mach::ipc::SendRight;
+use mach::vm::SharedMemory;
 use mach::{KernelRef, WaitMode, WaitResult};
 
 /// From one look of the watchdog to the next, machine ns: what a lost interrupt costs.
@@ -93,11 +95,11 @@ impl Parts {
     /// The user client wants no more samples: its sleepers return Aborted. The last one stops the card.
     pub fn unsubscribe(&self, reader: &Reader) {
         self.frame.work_loop().run_action(|| {
-            let was_last = self.stream.with(|s| {
-                let had = s.feeds.has_nothing_for(reader.client()).is_some();
-                s.feeds.remove(reader.client());
-                had && s.feeds.is_empty()
+            let (was_last, feed) = self.stream.with(|s| {
+                let feed = s.feeds.remove(reader.client());
+                (feed.is_some() && s.feeds.is_empty(), feed)
             });
+            drop(feed);
             self.frame.wake([reader.event()]);
             // As long as nothing is closed the provider is open, because closing it takes this gate first.
             if was_last && self.frame.closed().is_none() {
@@ -106,6 +108,18 @@ impl Parts {
                 self.drain();
             }
         });
+    }
+
+    /// The memory of the queue of user client `client`, from which its task takes samples by itself. `me` is the driver.
+    /// Offline if the device is going; Aborted if the client is; NoMemory.
+    pub fn share(&self, me: &ServiceRef, client: u32) -> IOResult<SharedMemory> {
+        self.frame.call(me, || self.stream.with(|s| s.feeds.share(&self.kernel, client)))
+    }
+
+    /// Where the task of user client `client` is told that its queue is no longer empty. `me` is the driver.
+    pub fn tell(&self, me: &ServiceRef, client: u32, port: Arc<SendRight>) -> IOResult {
+        let before = self.frame.call(me, || self.stream.with(|s| s.feeds.tell(&self.kernel, client, port)));
+        before.map(drop)
     }
 
     /// Sleeps until there is something for `reader`, on its thread. `me` is the driver.

@@ -1,6 +1,6 @@
 //! Spin locks, mutexes and recursive locks under many schedules.
 
-use mach::{Mutex, RecursiveLock, SpinLock, WaitMode, WaitResult, band};
+use mach::{Mutex, RecursiveLock, SpinLock, band};
 use sim::{Ended, harness::for_seeds, harness::run_kernel};
 use std::sync::Arc;
 
@@ -77,33 +77,6 @@ fn spin_locks_mask_interrupts() {
             .collect();
         threads.iter().for_each(|thread| thread.join(kernel));
         assert_eq!(*value.lock(kernel), 40);
-    });
-}
-
-/// WL9: sleeping drops every level, and brings them all back.
-#[test]
-fn wl9_sleep_drops_all_levels_and_restores_them() {
-    for_seeds(2, 0..200, |kernel| {
-        let event = kernel.new_event();
-        let lock = Arc::new(RecursiveLock::new(kernel));
-        let (flag, theirs) = (Counter::default(), lock.clone());
-        let seen = flag.clone();
-        let sleeper = spawn(kernel, "sleeper", band::KERNEL, move |kernel| {
-            (0..3).for_each(|_| theirs.lock(kernel));
-            while seen.get() == 0 {
-                let result = theirs.sleep(kernel, event, WaitMode::Uninterruptible, None);
-                assert_eq!(result, WaitResult::Awakened);
-                assert_eq!(theirs.levels(kernel), 3);
-            }
-            (0..3).for_each(|_| _ = theirs.unlock(kernel));
-        });
-        kernel.delay(5_000);
-        lock.lock(kernel);
-        flag.set(1);
-        kernel.wakeup(event);
-        lock.unlock(kernel);
-        sleeper.join(kernel);
-        assert_eq!(lock.owner(), 0);
     });
 }
 

@@ -1,6 +1,6 @@
 //! The reader/writer lock.
 
-use mach::{KernelRef, RwLock, SpinLock, Thread, WaitEvent, WaitMode, band};
+use mach::{KernelRef, RwLock, SpinLock, Thread, WaitEvent, WaitMode};
 use sim::{Ended, harness::for_seeds, harness::run_kernel};
 use std::sync::Arc;
 
@@ -103,31 +103,6 @@ fn a_waiting_writer_is_not_starved_by_readers() {
         assert_eq!((said.get(), lock.writer()), (3, 0));
         kernel.wakeup(third);
         [reader, writer, late].iter().for_each(|thread| thread.join(kernel));
-    });
-}
-
-/// S7 to the one who writes, as for any lock; readers have nobody to push.
-#[test]
-fn s7_a_writer_is_pushed_by_readers_and_writers_and_capped() {
-    for_seeds(2, 0..50, |kernel| {
-        let (lock, said, go) = (Arc::new(RwLock::new(kernel, 0)), Counter::default(), kernel.new_event());
-        let owner = holder(kernel, 10, &lock, true, &said, go);
-        let reader = holder(kernel, 40, &lock, false, &said, go);
-        assert_eq!(owner.priority(kernel), 40);
-        let writer = holder(kernel, band::REAL_TIME, &lock, true, &said, go);
-        assert_eq!(owner.priority(kernel), band::KERNEL_MAX, "capped at 95");
-        kernel.wakeup(go);
-        kernel.delay(SETTLE);
-        assert_eq!(lock.writer(), writer.id(), "the most important first");
-        kernel.wakeup(go);
-        kernel.delay(SETTLE);
-        let late = holder(kernel, 60, &lock, true, &said, go);
-        assert_eq!((reader.priority(kernel), said.get()), (40, 3), "readers are not pushed");
-        while !late.is_dead() {
-            kernel.wakeup(go);
-            kernel.delay(SETTLE);
-        }
-        [owner, reader, writer].iter().for_each(|thread| thread.join(kernel));
     });
 }
 

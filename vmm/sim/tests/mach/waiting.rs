@@ -4,7 +4,7 @@ use mach::{RecursiveLock, SpinLock, WaitMode, WaitResult, band};
 use sim::harness::for_seeds;
 use std::sync::Arc;
 
-use super::{Counter, spawn};
+use super::spawn;
 
 /// Producer and consumer that wait for each other all the time: one lost wake-up and the run deadlocks.
 #[test]
@@ -121,37 +121,6 @@ fn wakeup_wakes_all_and_wakeup_one_the_most_important() {
         assert_eq!(kernel.wakeup(event), 5);
         waiters.iter().for_each(|waiter| waiter.join(kernel));
         assert!(!kernel.wakeup_one(event));
-    });
-}
-
-/// WL10: an abort stays until it is cleared; a loop that ignores the result does not sleep, and does not drop the lock.
-#[test]
-fn wl10_an_abort_ends_this_wait_and_all_later_ones() {
-    for_seeds(2, 0..100, |kernel| {
-        let (event, results) = (kernel.new_event(), Counter::default());
-        let lock = Arc::new(RecursiveLock::new(kernel));
-        let theirs = results.clone();
-        let victim = spawn(kernel, "victim", band::DEFAULT, move |kernel| {
-            lock.lock(kernel);
-            assert_eq!(lock.sleep(kernel, event, WaitMode::Interruptible, None), WaitResult::Interrupted);
-            for _ in 0..3 {
-                let now = kernel.now() + 1_000;
-                let result = lock.sleep(kernel, event, WaitMode::AbortSafe, Some(now));
-                assert_eq!(result, WaitResult::Interrupted);
-            }
-            let deadline = Some(kernel.now() + 1_000);
-            let result = lock.sleep(kernel, event, WaitMode::Uninterruptible, deadline);
-            assert_eq!(result, WaitResult::TimedOut, "an uninterruptible wait is not cut short");
-            kernel.current().clear_abort(kernel);
-            let deadline = Some(kernel.now() + 1_000);
-            assert_eq!(lock.sleep(kernel, event, WaitMode::Interruptible, deadline), WaitResult::TimedOut);
-            lock.unlock(kernel);
-            theirs.add();
-        });
-        kernel.delay(10_000_000);
-        victim.abort(kernel);
-        victim.join(kernel);
-        assert_eq!(results.get(), 1);
     });
 }
 

@@ -81,6 +81,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(1.2),
     },
     Figure {
+        id: "snapshot",
+        what: "a fresh boot to its first event behind boot.ready, to the same from a snapshot",
+        unit: "×",
+        bound: Bound::AtLeast(5.0),
+    },
+    Figure {
         id: "interrupt-kvm",
         what: "interrupt to action on KVM, machine time, median",
         unit: "us",
@@ -95,6 +101,12 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         id: "run-action",
         what: "uncontended runAction of a command gate, to a re-entrant mutex's lock and unlock",
+        unit: "×",
+        bound: Bound::AtMost(2.0),
+    },
+    Figure {
+        id: "terminate",
+        what: "termination of a tree, time a service: of 10,000 services to of 1,000",
         unit: "×",
         bound: Bound::AtMost(2.0),
     },

@@ -15,8 +15,10 @@ mod latency;
 mod qemu;
 mod report;
 mod resident;
+mod snapshot;
 mod start;
 mod stop;
+mod terminate;
 
 use crate::cli::{BenchArgs, BenchCommand};
 use crate::exit::{Exit, Failure};
@@ -38,6 +40,7 @@ const FIND_FIGURES: &[&str] = &["find-all", "find-slowest", "find-median", "find
 const STEPS: &[Step] = &[
     Step { what: "start to verdict", figures: &["start-to-verdict"], measure: start::measure },
     Step { what: "gate", figures: &["run-action"], measure: gate::measure },
+    Step { what: "termination", figures: &["terminate"], measure: terminate::measure },
     Step { what: "cycles", figures: &["cycles"], measure: cycles::measure },
     Step {
         what: "interrupts in the simulator",
@@ -51,6 +54,7 @@ const STEPS: &[Step] = &[
         measure: boot::measure,
     },
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
+    Step { what: "snapshot", figures: &["snapshot"], measure: snapshot::measure },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
     Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },
     Step { what: "resident memory", figures: &["resident"], measure: resident::measure },

@@ -1,9 +1,10 @@
 //! A bug that was found: made small, kept in a file, told.
 
 use crate::exit::Failure;
+use devices::fault::plan::Plan;
 use explore::shrink::{Budget, Failing, Shrunk};
 use explore::{Capsule, Cause, Schedule, execute};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,16 +14,23 @@ const SHRINK_RUNS: u64 = 20_000;
 const SHRINK_TIME: Duration = Duration::from_secs(30);
 
 /// What is told about a bug; a line of `findings.jsonl`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bug {
     /// The rule that broke.
     pub rule: String,
+    /// The fuzz target that it was found with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Number of the first run that showed it.
     pub first: u64,
     /// Runs that showed it.
     pub runs: u64,
-    /// Its capsule.
-    pub capsule: PathBuf,
+    /// Its capsule, if it is one of a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capsule: Option<PathBuf>,
+    /// The fuzzer's bytes, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<PathBuf>,
     /// Devices, loads and rules of the plan that is left.
     pub statements: usize,
     /// Deviations of the schedule that is left.
@@ -31,9 +39,51 @@ pub struct Bug {
     pub preemptions: usize,
     /// Runs that gave the same rule and the same trace again, of 100.
     pub verified: u32,
-    /// The plan that is left.
+    /// The plan that is left; of a bug that no plan shows, what the bytes mean.
     pub plan: String,
 }
+
+impl Bug {
+    /// The bug of `cause` as it was found by run `first`, in `runs` runs.
+    pub fn new(cause: &Cause, (first, runs): (u64, u64), plan: &Plan) -> Self {
+        Self {
+            rule: cause.rule.clone(),
+            target: None,
+            first,
+            runs,
+            capsule: None,
+            input: None,
+            statements: plan.plugs.len() + plan.loads.len() + plan.rules.len(),
+            deviations: 0,
+            preemptions: 0,
+            verified: 0,
+            plan: plan.to_string(),
+        }
+    }
+
+    /// The same bug, made small.
+    #[must_use]
+    pub fn shrunk(self, small: &Shrunk) -> Self {
+        Self {
+            statements: small.statements,
+            deviations: small.deviations,
+            preemptions: small.preemptions,
+            verified: small.verified,
+            plan: small.capsule.plan.clone(),
+            ..self
+        }
+    }
+}
+
+/// Writes `findings.jsonl`: one line for each bug.
+pub fn write_list(folder: &Path, bugs: &[Bug]) -> Result<(), Failure> {
+    let lines: Result<Vec<String>, _> = bugs.iter().map(serde_json::to_string).collect();
+    let lines = lines.map_err(|error| Failure::host(format_args!("cannot print JSON: {error}")))?;
+    write_whole(&folder.join(LIST), &(lines.join("\n") + "\n"))
+}
+
+/// The file with one JSON line for each bug.
+pub const LIST: &str = "findings.jsonl";
 
 /// Makes a bug small. `stop` ends it early, with what there is then.
 pub fn small(failing: &Failing, stop: &AtomicBool) -> Result<Shrunk, String> {
@@ -51,16 +101,26 @@ pub fn as_found(failing: &Failing) -> Result<Capsule, String> {
 
 /// A file name for a cause.
 pub fn file_name(cause: &Cause) -> String {
+    file_with(cause, "capsule")
+}
+
+/// A file name for a cause, with this extension.
+pub fn file_with(cause: &Cause, extension: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    format!("{}.capsule", cause.rule.chars().map(plain).take(64).collect::<String>())
+    format!("{}.{extension}", cause.rule.chars().map(plain).take(64).collect::<String>())
+}
+
+/// A file name for an input of `target` that shows a cause: a rule such as `hang` means another bug in another target.
+pub fn input_name(target: &str, cause: &Cause) -> String {
+    file_with(&Cause { rule: format!("{target}-{cause}") }, "input")
 }
 
 /// Writes a file whole or not at all: under another name first.
-pub fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
+pub fn write_whole(path: &Path, text: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::request(format_args!("cannot write {}: {error}", path.display()));
     let part = path.with_extension("part");
-    std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path)).map_err(|error| {
+    std::fs::write(&part, text.as_ref()).and_then(|()| std::fs::rename(&part, path)).map_err(|error| {
         // What is left of the attempt is of no use, and may not be there.
         let _ = std::fs::remove_file(&part);
         failed(error)

@@ -1,6 +1,7 @@
 //! `workgate explore`: many schedules of a plan, or its removals, on all cores.
 
 use super::bug::{self, Bug};
+use super::fuzz::{Account, account as account_for};
 use super::{live::Live, page};
 use crate::cli::{ChooserChoice, ExploreArgs};
 use crate::exit::{Exit, Failure};
@@ -79,6 +80,15 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         super::lcov::write(file, &exercised)?;
     }
     let bugs = keep(&work, args, &summary, &stop)?;
+    let shard = format!("{}/{}", args.shard.0, args.shard.1);
+    let account = Account {
+        what: plan.name.clone(),
+        shard: shard.clone(),
+        runs: summary.runs,
+        features: summary.states,
+        findings: bugs.len() as u64,
+    };
+    account_for(&args.out, &bugs, &account)?;
     let pages: BTreeMap<String, Vec<Placed>> = matrices.iter().map(|(k, m)| (k.clone(), m.cells())).collect();
     if let Some(file) = &args.html {
         bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &exercised, &bugs))?;
@@ -87,7 +97,7 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         let document = Document {
             plan: plan.name,
             how: how.trim_end().to_owned(),
-            shard: format!("{}/{}", args.shard.0, args.shard.1),
+            shard,
             runs: summary.runs,
             events: summary.events,
             traces: summary.traces,
@@ -249,35 +259,16 @@ fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -
         // The bug is kept before it is made small, which may be interrupted.
         let found = bug::as_found(&failing).map_err(Failure::host)?;
         bug::write_whole(&path, &found.to_string())?;
-        let mut told = Bug {
-            rule: cause.rule.clone(),
-            first: *first,
-            runs: *runs,
-            capsule: path.clone(),
-            statements: failing.plan.plugs.len() + failing.plan.loads.len() + failing.plan.rules.len(),
-            deviations: 0,
-            preemptions: 0,
-            verified: 0,
-            plan: found.plan.clone(),
-        };
+        let mut told = Bug { capsule: Some(path.clone()), ..Bug::new(cause, (*first, *runs), &failing.plan) };
         if !args.no_shrink
             && let Ok(small) = bug::small(&failing, stop)
         {
             bug::write_whole(&path, &small.capsule.to_string())?;
-            told = Bug {
-                statements: small.statements,
-                deviations: small.deviations,
-                preemptions: small.preemptions,
-                verified: small.verified,
-                plan: small.capsule.plan.clone(),
-                ..told
-            };
+            told = told.shrunk(&small);
         }
         bugs.push(told);
     }
-    let lines: Result<Vec<String>, _> = bugs.iter().map(serde_json::to_string).collect();
-    let lines = lines.map_err(|error| Failure::host(format_args!("cannot print JSON: {error}")))?;
-    bug::write_whole(&args.out.join("findings.jsonl"), &(lines.join("\n") + "\n"))?;
+    bug::write_list(&args.out, &bugs)?;
     Ok(bugs)
 }
 
@@ -310,7 +301,9 @@ fn text(
             bug.rule, bug.first, bug.runs, bug.statements, bug.deviations, bug.verified
         );
         bug.plan.lines().for_each(|line| _ = writeln!(out, "    {line}"));
-        _ = writeln!(out, "  again: workgate replay {}", bug.capsule.display());
+        if let Some(capsule) = &bug.capsule {
+            _ = writeln!(out, "  again: workgate replay {}", capsule.display());
+        }
     }
     _ = writeln!(out, "verdict: {}", if bugs.is_empty() { "nothing found" } else { "FAIL" });
     out

@@ -31,16 +31,23 @@ impl Live {
 
     /// Moves.
     pub fn show(&self, summary: &Summary) {
-        self.bar.set_position(summary.runs);
+        self.tell(summary.runs, || {
+            let Summary { traces, states, findings, .. } = summary;
+            format!("{traces} traces, {states} states, {} findings", findings.len())
+        });
+    }
+
+    /// Moves to `runs`, and says what they brought.
+    pub fn tell(&self, runs: u64, brought: impl FnOnce() -> String) {
+        self.bar.set_position(runs);
         if !self.bar.is_hidden() {
-            self.bar.set_message(format!(
-                "{:.0}/s, {} traces, {} states, {} findings",
-                self.rate(summary.runs),
-                summary.traces,
-                summary.states,
-                summary.findings.len()
-            ));
+            self.bar.set_message(format!("{:.0}/s, {}", self.rate(runs), brought()));
         }
+    }
+
+    /// A line above the display.
+    pub fn line(&self, text: &str) {
+        self.bar.println(text);
     }
 
     /// Runs a second.

@@ -1,13 +1,20 @@
-//! The commands that find bugs, make them small and show them again: `explore`, `shrink`, `replay`.
+//! The commands that find bugs, make them small and show them again: `explore`, `fuzz`, `shrink`, `replay`, `merge`.
 
 mod bug;
 mod explore;
+mod fuzz;
+mod keeper;
+mod kvm_image;
 pub mod lcov;
+mod libfuzzer;
 mod live;
+mod merge;
 mod page;
 mod replay;
 mod shrink;
 
 pub use explore::explore;
+pub use fuzz::fuzz;
+pub use merge::merge;
 pub use replay::replay;
 pub use shrink::shrink;

@@ -30,7 +30,8 @@ pub fn page(
     let found: String = bugs
         .iter()
         .map(|bug| {
-            let again = format!("workgate replay {}", bug.capsule.display());
+            let capsule = bug.capsule.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            let again = format!("workgate replay {capsule}");
             format!(
                 "<h2>{}</h2>\n<p>{} run(s); {} statements, {} deviations of the schedule; {} of 100 runs again the same.</p>\n<pre>{}</pre>\n<pre>{}</pre>\n",
                 escaped(&bug.rule),

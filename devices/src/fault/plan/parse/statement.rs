@@ -4,7 +4,7 @@ use super::Parser;
 use super::arguments::{Arguments, Opt, is_name, is_word, one_of, shorten};
 use crate::fault::plan::lex::Word;
 use crate::fault::plan::units::{NUMBER, SIZE, TIME};
-use crate::fault::plan::{Era, Expect, Item, Load, PlanError, Plug, Span, limits, words};
+use crate::fault::plan::{Era, Expect, Item, Load, PlanError, Plug, Preemption, Span, limits, words};
 
 impl Parser {
     /// Reads the statement on one line. `None` for an empty line and for one that is wrong.
@@ -52,6 +52,10 @@ impl Parser {
             None => Some(Era::default()),
             Some(option) => era(&option, arguments.errors),
         };
+        let preemption = match arguments.take("preemption") {
+            None => Some(Preemption::default()),
+            Some(option) => preemption(&option, arguments.errors),
+        };
         let push = match arguments.take("push") {
             None => Some(true),
             Some(option) => on_or_off(&option, arguments.errors),
@@ -66,6 +70,7 @@ impl Parser {
         self.plan.cpus = cpus.map_or(limits::DEFAULT_CPUS, |n| n as usize);
         self.plan.memory = memory.unwrap_or(limits::DEFAULT_MEMORY);
         self.plan.era = era?;
+        self.plan.preemption = preemption?;
         self.plan.push = push?;
         self.plan.fail_safe = fail_safe;
         Some(Item::Machine)
@@ -92,9 +97,19 @@ impl Parser {
         let device = arguments.name("device")?;
         let clients = arguments.required("clients", NUMBER, &limits::CLIENTS)?;
         let depth = arguments.required("depth", NUMBER, &limits::DEPTH)?;
+        let tasks = match arguments.take("as").map(|option| (option.value, option.span)) {
+            None | Some(("threads", _)) => false,
+            Some(("tasks", _)) => true,
+            Some((other, span)) => {
+                let error = PlanError::new(span, format!("clients are not `{}`", shorten(other)));
+                let known = words::CLIENTS;
+                arguments.errors.push(error.expected(one_of(known)).nearest(other, known.iter().copied()));
+                return None;
+            }
+        };
         let (span, marks) = arguments.finish();
         let (clients, depth) = (u32::try_from(clients).ok()?, u32::try_from(depth).ok()?);
-        self.plan.loads.push(Load { device, clients, depth, span, marks });
+        self.plan.loads.push(Load { device, clients, depth, tasks, span, marks });
         Some(Item::Load(self.plan.loads.len() - 1))
     }
 
@@ -192,9 +207,18 @@ fn on_or_off(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<bool> {
 fn era(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<Era> {
     let known = [Era::E103, Era::E104, Era::E105, Era::Modern];
     let era = known.into_iter().find(|era| era.word() == option.value);
-    if era.is_none() {
-        let error = PlanError::new(option.span, format!("unknown era `{}`", shorten(option.value)));
-        errors.push(error.expected(one_of(words::ERAS)).nearest(option.value, words::ERAS.iter().copied()));
-    }
-    era
+    era.or_else(|| unknown(option, words::ERAS, errors))
+}
+
+fn preemption(option: &Opt<'_>, errors: &mut Vec<PlanError>) -> Option<Preemption> {
+    let known = [Preemption::Tasks, Preemption::Strict, Preemption::Full];
+    let preemption = known.into_iter().find(|preemption| preemption.word() == option.value);
+    preemption.or_else(|| unknown(option, words::PREEMPTIONS, errors))
+}
+
+/// The value of `option` is none of `known`.
+fn unknown<T>(option: &Opt<'_>, known: &[&str], errors: &mut Vec<PlanError>) -> Option<T> {
+    let error = PlanError::new(option.span, format!("unknown {} `{}`", option.key, shorten(option.value)));
+    errors.push(error.expected(one_of(known)).nearest(option.value, known.iter().copied()));
+    None
 }

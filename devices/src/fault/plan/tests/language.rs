@@ -94,6 +94,18 @@ fn the_guest_is_told_names_drivers_and_loads() {
 }
 
 #[test]
+fn the_guest_is_told_of_preemption_that_is_not_the_usual() {
+    for (text, words) in [
+        ("machine cpus=2 memory=64M preemption=strict\n", "preemption=strict"),
+        ("machine cpus=2 memory=64M preemption=full\n", "preemption=full"),
+        ("machine preemption=tasks", ""),
+    ] {
+        assert_eq!(parse(text).guest_command_line(), words);
+        assert_eq!(parse(&parse(text).to_string()), parse(text));
+    }
+}
+
+#[test]
 fn a_plan_made_by_a_program_prints_whole() {
     let mut plan = parse(CARD);
     plan.lines.clear();
@@ -102,4 +114,15 @@ fn a_plan_made_by_a_program_prints_whole() {
     assert!(text.starts_with("machine cpus=4 memory=64M\nplug edu0 edu slot=1\n"), "{text}");
     let again = Plan::parse("card.plan", &text).expect("a printed plan parses");
     assert_eq!(again, Plan { lines: plan.layout(), ..plan });
+}
+
+#[test]
+fn clients_can_be_tasks() {
+    let text = "plug disk0 virtio-blk slot=2\nload disk0 clients=2 depth=2 as=tasks\n";
+    let plan = parse(text);
+    assert!(plan.loads[0].tasks);
+    assert_eq!(plan.guest_command_line(), "slot.2=name:disk0 load.2=clients:2,depth:2,as:tasks");
+    assert_eq!(parse(&plan.to_string()), plan);
+    assert!(plan.to_string().contains("load disk0 clients=2 depth=2 as=tasks\n"));
+    assert!(!parse(&text.replace("=tasks", "=threads")).loads[0].tasks);
 }

@@ -2,7 +2,9 @@
 
 use super::faults::{chance, device_fault, guest_fault};
 use crate::fault::plan::threads::{Policy, ThreadSpec};
-use crate::fault::plan::{Action, Era, Expect, Line, Load, Plan, Plug, Rule, Span, Trigger, limits, render};
+use crate::fault::plan::{
+    Action, Era, Expect, Line, Load, Plan, Plug, Preemption, Rule, Span, Trigger, limits, render,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -73,6 +75,10 @@ fn era() -> impl Strategy<Value = Era> + Clone {
     prop::sample::select(vec![Era::E103, Era::E104, Era::E105, Era::Modern])
 }
 
+fn preemption() -> impl Strategy<Value = Preemption> + Clone {
+    prop::sample::select(vec![Preemption::Tasks, Preemption::Strict, Preemption::Full])
+}
+
 /// Devices by name, in slots of their own.
 fn plugs() -> impl Strategy<Value = Vec<Plug>> {
     btree_map(name(), (name(), options()), 1..8).prop_map(|devices| {
@@ -105,6 +111,7 @@ fn loads(names: Vec<String>) -> impl Strategy<Value = Vec<Load>> {
             device: device.clone(),
             clients: clients as u32,
             depth: depth as u32,
+            tasks: (clients + depth) % 3 == 0,
             span: Span::default(),
             marks: Default::default(),
         };
@@ -144,7 +151,7 @@ fn turns(threads: &[ThreadSpec]) -> impl Iterator<Item = Expect> {
 
 /// Any plan that could have been read from a text; comments and empty lines are strewn in.
 fn plan() -> impl Strategy<Value = Plan> {
-    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE));
+    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE), preemption());
     let machine = (limits::CPUS, 16u64..=16384, era(), limits::DURATION, switches);
     let comments = vec(option::of(option::of("[ -~é]{0,20}[!-~]")), 60);
     plugs().prop_flat_map(move |plugs| {
@@ -160,12 +167,13 @@ fn plan() -> impl Strategy<Value = Plan> {
                 let (cpus, memory) = (cpus as usize, megabytes << 20);
                 let name = "any.plan".into();
                 expects.extend(turns(&threads));
-                let (push, fail_safe) = switches;
+                let (push, fail_safe, preemption) = switches;
                 let mut plan = Plan {
                     name,
                     cpus,
                     memory,
                     era,
+                    preemption,
                     push,
                     fail_safe,
                     plugs,

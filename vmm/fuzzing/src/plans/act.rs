@@ -1,0 +1,127 @@
+//! One rule of a case.
+
+use super::case::{MICRO, RUN_MOST};
+use arbitrary::Arbitrary;
+use devices::catalogue;
+use devices::fault::plan::{
+    Action, Chance, DeviceFault, GuestFault, Plan, Plug, Rule, Scarcity, Span, Trigger, What,
+};
+
+/// Shortest period of `every`, in microseconds: a machine that does nothing but boot cards shows little.
+const PERIOD_LEAST: u64 = 100;
+/// Kinds of trigger, none included.
+pub const TRIGGERS: u8 = 5;
+/// Kinds of action.
+pub const ACTIONS: u8 = 25;
+
+/// One rule; it is left out if the catalogue says that it can never act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Arbitrary)]
+pub struct Act {
+    /// Modulo [`TRIGGERS`]: no rule, `at`, `every`, `on … #N`, `on … p=P`. The rest, modulo the devices: whose site.
+    pub trigger: u8,
+    /// Which of the device's sites and the guest's.
+    pub site: u8,
+    /// Microseconds, which occurrence, or how probable.
+    pub count: u16,
+    /// Modulo [`ACTIONS`]: what happens, in the order of [`Act::action`]. The rest, modulo the devices: to which device.
+    pub action: u8,
+    /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte.
+    pub measure: u16,
+}
+
+/// The words of the sites at which rules about `plug` can wait, in a fixed order.
+pub fn sites(plug: &Plug) -> Vec<&'static str> {
+    let own = catalogue::model(&plug.model).map_or(&[][..], |model| model.sites);
+    own.iter().map(|site| site.word()).chain(catalogue::guest_sites()).collect()
+}
+
+impl Act {
+    /// Adds the rule to `plan`, if it means anything there.
+    pub fn add_to(self, plan: &mut Plan) {
+        if plan.plugs.is_empty() {
+            return;
+        }
+        let Some(trigger) = self.trigger(plan) else { return };
+        let action = self.action(plan);
+        plan.rules.push(Rule { trigger, action, span: Span::default(), marks: Default::default() });
+        if !catalogue::check(plan).is_empty() {
+            plan.rules.pop();
+        }
+    }
+
+    fn trigger(self, plan: &Plan) -> Option<Trigger> {
+        let count = u64::from(self.count);
+        let site = || {
+            let plug = pick(plan, self.trigger / TRIGGERS);
+            let sites = sites(plug);
+            (plug.name.clone(), sites[usize::from(self.site) % sites.len()].to_owned())
+        };
+        Some(match self.trigger % TRIGGERS {
+            1 => Trigger::At(count * MICRO % plan.run_for.max(1)),
+            2 => Trigger::Every((PERIOD_LEAST + count % RUN_MOST) * MICRO),
+            3 => {
+                let (device, site) = site();
+                Trigger::Nth { device, site, count: count.max(1) }
+            }
+            4 => {
+                let (device, site) = site();
+                let chance = Chance::from_parts((u32::from(self.count) + 1) * 1_000)?;
+                Trigger::Chance { device, site, chance }
+            }
+            _ => return None,
+        })
+    }
+
+    fn action(self, plan: &Plan) -> Action {
+        let plug = pick(plan, self.action / ACTIONS);
+        let (device, absent) = (plug.name.clone(), plug.absent());
+        let [small, large] = self.measure.to_le_bytes().map(u64::from);
+        let time = (large + 1) * 10 * MICRO;
+        let short = (small + 1) * MICRO;
+        let count = 1 + small % 4;
+        let cpu = (small % plan.cpus.max(1) as u64) as u32;
+        let fault = |fault| Action::Fault { device: device.clone(), fault };
+        match self.action % ACTIONS {
+            0 => Action::Unplug(device),
+            1 => Action::Eject(device),
+            2 => Action::Replug(device),
+            3 if absent => Action::Plug(device),
+            // The parser refuses to plug in what was there from the start.
+            3 => Action::Replug(device),
+            4 => Action::Storm { device, rate_hz: (small + 1) * 1_000, duration: time },
+            5 => fault(DeviceFault::Spurious),
+            6 => fault(DeviceFault::Drop { count }),
+            7 => fault(DeviceFault::Delay { what: What::Interrupt, by: short, count }),
+            8 => fault(DeviceFault::Delay { what: What::Completion, by: time, count }),
+            9 => fault(DeviceFault::Duplicate { after: short, count }),
+            10 => fault(DeviceFault::Stick { duration: time }),
+            11 => fault(DeviceFault::Mute { duration: time }),
+            12 => fault(DeviceFault::Freeze { duration: (large != 0).then_some(time) }),
+            13 => fault(DeviceFault::Corrupt { count }),
+            14 => fault(DeviceFault::ShortDma { count }),
+            15 => fault(DeviceFault::LateDma { by: time, count }),
+            16 => fault(DeviceFault::LinkDown { duration: (large != 0).then_some(time) }),
+            17 => Action::Race { device, timer_first: small & 1 != 0 },
+            18 => Action::Kill(device),
+            19 => Action::Guest(GuestFault::Stall { cpu, duration: time }),
+            20 => Action::Guest(GuestFault::ClockJump { by: time }),
+            21 => Action::Guest(GuestFault::Preempt { cpu: (small & 8 != 0).then_some(cpu) }),
+            22 => Action::Guest(GuestFault::FailAlloc(Scarcity::Nth(u64::from(self.measure) + 1))),
+            23 => Action::Guest(GuestFault::FailAlloc(scarcity(small, time))),
+            _ => Action::Unplug(device),
+        }
+    }
+}
+
+/// The device with this number, of those that there are.
+fn pick(plan: &Plan, number: u8) -> &Plug {
+    &plan.plugs[usize::from(number) % plan.plugs.len()]
+}
+
+/// Up to a quarter of the allocations, for a time.
+fn scarcity(parts: u64, time: u64) -> Scarcity {
+    match Chance::from_parts((parts as u32 + 1) * 1_000_000) {
+        Some(chance) => Scarcity::Chance { chance, duration: Some(time) },
+        None => Scarcity::Nth(1),
+    }
+}

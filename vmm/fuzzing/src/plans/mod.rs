@@ -1,0 +1,9 @@
+//! Bytes as plans, and plans as bytes.
+
+pub mod act;
+pub mod case;
+mod encode;
+pub mod scenarios;
+
+pub use act::Act;
+pub use case::Case;

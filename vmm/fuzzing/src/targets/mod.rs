@@ -1,0 +1,114 @@
+//! The targets.
+
+mod machine;
+mod pci;
+mod pci_config;
+mod plan_text;
+mod runs;
+mod schedules;
+mod teardown;
+mod user_client;
+mod virtqueues;
+
+use crate::target::Target;
+use devices::catalogue;
+use devices::fault::plan::{Plan, Plug};
+
+/// What the user says about a target, beyond its name.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// The plan that inputs vary, instead of what they make up themselves.
+    pub plan: Option<Plan>,
+    /// Drivers in place of the right ones: the name of a device or a model, and the driver's word.
+    pub drivers: Vec<(String, String)>,
+}
+
+impl Setting {
+    /// Gives the devices of `plan` their drivers.
+    ///
+    /// A device that a driver cannot drive keeps its own: an input decides what there is.
+    pub fn apply(&self, plan: &mut Plan) {
+        for plug in &mut plan.plugs {
+            let wanted = self.drivers.iter().find(|(whose, _)| *whose == plug.name || *whose == plug.model);
+            if let Some((_, driver)) = wanted.filter(|(_, driver)| takes(plug, driver)) {
+                plug.options.insert("driver".to_owned(), driver.clone());
+            }
+        }
+    }
+}
+
+fn takes(plug: &Plug, driver: &str) -> bool {
+    let option = catalogue::model(&plug.model).and_then(|model| model.option("driver"));
+    option.is_some_and(|option| option.accepts.takes(driver))
+}
+
+type Make = fn(Setting) -> Result<Box<dyn Target>, String>;
+
+/// Every target, and whether it takes a plan and drivers.
+const TARGETS: [(&str, bool, Make); 7] = [
+    ("teardown", true, |setting| Ok(Box::new(teardown::Teardown::new(setting)))),
+    ("schedules", true, |setting| Ok(Box::new(schedules::Schedules::new(setting)))),
+    ("user_client", false, |_| Ok(Box::new(user_client::UserClient))),
+    ("plan_text", false, |_| Ok(Box::new(plan_text::PlanText))),
+    ("pci", false, |_| Ok(Box::new(pci::Pci))),
+    ("pci_config", false, |_| Ok(Box::new(pci_config::PciConfig))),
+    ("virtqueues", false, |_| Ok(Box::new(virtqueues::Virtqueues))),
+];
+
+/// The names of all targets.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|(name, _, _)| *name)
+}
+
+/// The target called `name`.
+///
+/// # Errors
+/// There is none, or it has no use for what `setting` says: what there is, and what would do.
+pub fn of(name: &str, setting: Setting) -> Result<Box<dyn Target>, String> {
+    let Some((_, takes, make)) = TARGETS.iter().find(|(target, _, _)| *target == name) else {
+        let names: Vec<_> = names().collect();
+        return Err(format!("there is no target `{name}`; expected one of {}", names.join(", ")));
+    };
+    if !takes && (setting.plan.is_some() || !setting.drivers.is_empty()) {
+        let with: Vec<_> = TARGETS.iter().filter(|(_, takes, _)| *takes).map(|(name, _, _)| *name).collect();
+        return Err(format!(
+            "`{name}` runs no plan of yours; --plan and --driver go with {}",
+            with.join(" or ")
+        ));
+    }
+    make(setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Features;
+
+    #[test]
+    fn every_target_bears_its_seeds_and_some_noise() {
+        for name in names() {
+            let target = of(name, Setting::default()).expect("it is there");
+            assert_eq!(target.name(), name);
+            let mut rng = sim::Rng::new(3);
+            let noise =
+                (0..8).map(|_| (0..rng.below(200)).map(|_| rng.next_u64() as u8).collect::<Vec<u8>>());
+            let mut reached = 0;
+            for input in target.seeds().into_iter().take(12).chain(noise) {
+                let mut features = Features::default();
+                let trouble = target.run(&input, &mut features);
+                assert_eq!(trouble, None, "{name}: {}", target.describe(&input));
+                assert!(!target.describe(&input).is_empty());
+                reached += features.into_sorted().len();
+            }
+            assert!(reached > 10, "{name} tells nothing of what it reaches");
+        }
+    }
+
+    #[test]
+    fn wrong_requests_say_what_would_do() {
+        let error = |name: &str, setting| of(name, setting).err().expect("wrong");
+        assert!(error("tear-down", Setting::default()).contains("teardown, schedules"));
+        let setting = Setting { drivers: vec![("edu".into(), "close-early".into())], ..Setting::default() };
+        assert!(error("pci", setting).contains("go with teardown or schedules"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Virtual memory of tasks.
+
+use abi::{
+    Descriptor, Disposition, KernReturn, Trap,
+    space::{PAGE, USER_BASE, USER_END, flag, protection},
+};
+use mach::{KernelRef, vm::SharedMemory};
+use sim::harness::for_seeds;
+
+use crate::user::{Mail, Meeting, User, assert_nothing_left, join, right, run, task};
+
+fn alone(body: impl Fn(&User) + Send + Sync + Clone + 'static) {
+    for_seeds(2, 0..40, move |kernel| {
+        run(kernel, body.clone());
+        assert_nothing_left(kernel, 0);
+    });
+}
+
+fn pages(kernel: &KernelRef) -> u32 {
+    kernel.resources().iter().find(|(name, _)| *name == "VmPage").unwrap().1
+}
+
+#[test]
+fn vm1_memory_is_zeros_where_it_was_asked_for_and_gone_when_it_was_given_back() {
+    alone(|user| {
+        let allocate = |address: u64, bytes: u64| user.trap(Trap::VmAllocate, &[address, bytes, 0]);
+        assert_eq!(allocate(USER_BASE, 3 * PAGE - 1), Ok(USER_BASE));
+        assert_eq!(user.load(USER_BASE + 1, 2 * PAGE as usize), vec![0; 2 * PAGE as usize]);
+        assert_eq!(allocate(USER_BASE + 2 * PAGE, PAGE), Err(KernReturn::NoSpace));
+        assert_eq!(allocate(USER_BASE + 3 * PAGE, PAGE), Ok(USER_BASE + 3 * PAGE));
+        for (address, bytes) in
+            [(0, PAGE), (USER_END, PAGE), (USER_BASE - PAGE, PAGE), (USER_END - PAGE, 2 * PAGE)]
+        {
+            assert_eq!(allocate(address, bytes), Err(KernReturn::InvalidAddress), "{address:#x}");
+        }
+        assert_eq!(allocate(USER_BASE + 5, PAGE), Err(KernReturn::NoSpace), "not aligned");
+        assert_eq!(allocate(USER_BASE, 0), Err(KernReturn::InvalidArgument));
+        assert_eq!(allocate(USER_BASE, u64::MAX), Err(KernReturn::InvalidArgument));
+        assert_eq!(user.trap(Trap::VmAllocate, &[0, PAGE, 2]), Err(KernReturn::InvalidArgument));
+        let huge = user.trap(Trap::VmAllocate, &[0, USER_END, flag::ANYWHERE]);
+        assert_eq!(huge, Err(KernReturn::NoSpace));
+        user.store(USER_BASE + PAGE - 3, b"across");
+        assert_eq!(user.load(USER_BASE + PAGE - 4, 8), b"\0across\0");
+        // The middle goes.
+        assert_eq!(user.trap(Trap::VmDeallocate, &[USER_BASE + PAGE, 1]), Ok(0));
+        assert_eq!(user.load(USER_BASE + PAGE - 3, 3), b"acr");
+        let print = |address: u64, bytes: u64| user.trap(Trap::Print, &[address, bytes]);
+        assert_eq!(print(USER_BASE + PAGE - 3, 4), Err(KernReturn::InvalidAddress));
+        assert_eq!(print(USER_BASE + 2 * PAGE, 4), Ok(0));
+        assert_eq!(print(USER_BASE, 257), Err(KernReturn::InvalidArgument));
+        assert_eq!(user.trap(Trap::VmDeallocate, &[1, u64::MAX]), Err(KernReturn::InvalidArgument));
+    });
+}
+
+#[test]
+fn vm2_protection_is_by_page_and_holds_for_the_kernel_too() {
+    alone(|user| {
+        let memory = user.memory(3 * PAGE);
+        user.store(memory + PAGE, b"fixed");
+        let protect = |address: u64, bytes: u64, how: u64| user.trap(Trap::VmProtect, &[address, bytes, how]);
+        assert_eq!(protect(memory + PAGE, 1, protection::READ), Ok(0));
+        assert_eq!(user.load(memory + PAGE, 5), b"fixed");
+        let port = user.port();
+        user.send(&Mail::to(port, Disposition::CopySend, 1)).unwrap();
+        let receive = abi::message::option::RECEIVE;
+        let into = user.raw(Trap::Message as u64, &[memory + PAGE, receive, 0, 64, port.into(), 0]);
+        assert_eq!(into, (KernReturn::ReceiveInvalidData, 0));
+        assert_eq!(protect(memory, 3 * PAGE, protection::NONE), Ok(0));
+        assert_eq!(user.trap(Trap::Print, &[memory, 1]), Err(KernReturn::ProtectionFailure));
+        // Who may write may read: processors cannot tell.
+        assert_eq!(protect(memory, PAGE, protection::WRITE), Ok(0));
+        assert_eq!(user.trap(Trap::Print, &[memory, 1]), Ok(0));
+        assert_eq!(protect(memory, PAGE, 8), Err(KernReturn::InvalidArgument));
+        assert_eq!(protect(memory - PAGE, 2 * PAGE, protection::READ), Err(KernReturn::InvalidAddress));
+    });
+}
+
+#[test]
+fn vm3_a_copy_shares_pages_until_somebody_writes() {
+    for_seeds(3, 0..60, |kernel| {
+        let meeting = Meeting::new(kernel);
+        let receiver = task(kernel, "receiver", |user| {
+            let port = user.port();
+            user.put(0, right(port, Disposition::CopySend));
+            let mail = user.receive(port).unwrap();
+            let Descriptor::OutOfLine { address, size, .. } = mail.items[0] else { panic!("{mail:?}") };
+            assert_eq!((address % PAGE, size), (10, 3 * PAGE as u32));
+            let before = pages(user.thread.kernel());
+            let all = user.load(address, size as usize);
+            assert!(
+                all[..5] == *b"begin" && all[5..].iter().all(|&byte| byte == 0),
+                "as it was when it was sent"
+            );
+            assert_eq!(pages(user.thread.kernel()), before, "reading makes no page");
+            user.store(address, b"mine.");
+            assert_eq!(user.load(address, 5), b"mine.");
+            user.send(&Mail::to(mail.header.remote, Disposition::MoveSendOnce, 0)).unwrap();
+        });
+        run(kernel, |user| {
+            let port = user.get(0).unwrap();
+            let memory = user.memory(4 * PAGE);
+            user.store(memory + 10, b"begin");
+            let item =
+                Descriptor::OutOfLine { address: memory + 10, size: 3 * PAGE as u32, deallocate: false };
+            let answers = user.port();
+            let mail = Mail::to(port, Disposition::CopySend, 1).with(item);
+            user.send(&mail.reply_to(answers, Disposition::MakeSendOnce)).unwrap();
+            user.store(memory + 10, b"other");
+            user.receive(answers).unwrap();
+            assert_eq!(user.load(memory + 10, 5), b"other");
+        });
+        join(kernel, receiver);
+        meeting.clear();
+        assert_nothing_left(kernel, 1);
+    });
+}
+
+#[test]
+fn vm3_the_last_one_to_have_a_page_writes_to_it_in_place() {
+    alone(|user| {
+        let kernel = user.thread.kernel();
+        let (port, memory) = (user.port(), user.memory(PAGE));
+        user.store(memory, b"one");
+        let item = Descriptor::OutOfLine { address: memory, size: PAGE as u32, deallocate: true };
+        user.send(&Mail::to(port, Disposition::CopySend, 1).with(item)).unwrap();
+        assert_eq!(user.trap(Trap::Print, &[memory, 1]), Err(KernReturn::InvalidAddress), "it went");
+        let before = pages(kernel);
+        let mail = user.poll(port).unwrap();
+        let Descriptor::OutOfLine { address, .. } = mail.items[0] else { panic!("{mail:?}") };
+        user.store(address + 1, b"w");
+        assert_eq!((user.load(address, 3), pages(kernel)), (b"owe".to_vec(), before));
+        // A copy within the task, then a write on either side.
+        let other = user.memory(PAGE);
+        assert_eq!(user.trap(Trap::VmCopy, &[address, PAGE, other]), Ok(0));
+        assert_eq!(pages(kernel), before);
+        user.store(other, b"t");
+        assert_eq!((user.load(address, 3), user.load(other, 3)), (b"owe".to_vec(), b"twe".to_vec()));
+        assert_eq!(pages(kernel), before + 1);
+        user.store(address, b"O");
+        assert_eq!(pages(kernel), before + 1);
+        assert_eq!(user.trap(Trap::VmCopy, &[address + 1, PAGE, other]), Err(KernReturn::InvalidArgument));
+        assert_eq!(user.trap(Trap::VmCopy, &[address, PAGE, other + PAGE]), Err(KernReturn::InvalidAddress));
+    });
+}
+
+#[test]
+fn vm4_regions_and_pages_have_an_end() {
+    for_seeds(1, 0..2, |kernel| {
+        run(kernel, |user| {
+            let memory = user.memory(1 << 30);
+            let touch = |n: u64| user.trap(Trap::VmCopy, &[memory, PAGE, memory + n * PAGE]);
+            user.store(memory, b"x");
+            let full = (1..).find_map(|n| touch(n).err().map(|why| (why, n))).unwrap();
+            assert_eq!(full, (KernReturn::ResourceShortage, mach::vm::PAGES_MAX as u64));
+            let hole = |n: u64| user.trap(Trap::VmDeallocate, &[memory + (2 * n + 1) * PAGE, 1]);
+            let why = (0..).find_map(|n| hole(n).err()).unwrap();
+            assert_eq!(why, KernReturn::NoSpace);
+            assert_eq!(user.trap(Trap::VmDeallocate, &[memory, 1 << 30]), Ok(0));
+            user.memory(PAGE);
+        });
+        assert_nothing_left(kernel, 0);
+    });
+}
+
+#[test]
+fn vm5_memory_that_the_kernel_shares_is_the_same_for_both_and_a_copy_of_it_is_not() {
+    for_seeds(2, 0..40, |kernel| {
+        let shared = SharedMemory::new(kernel, 1000).unwrap();
+        let theirs = shared.clone();
+        run(kernel, move |user| {
+            let kernel = user.thread.kernel();
+            let address = user.thread.task().map().map_shared(kernel, &theirs).unwrap();
+            let word = theirs.word(600).unwrap();
+            word.store(0x1122, std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(user.load(address + 4800, 2), [0x22, 0x11]);
+            let other = user.memory(PAGE);
+            assert_eq!(user.trap(Trap::VmCopy, &[address + PAGE, PAGE, other]), Ok(0));
+            user.store(address + 4800, &[1]);
+            assert_eq!(word.load(std::sync::atomic::Ordering::SeqCst), 0x1101);
+            assert_eq!(user.load(other + 4800 - PAGE, 2), [0x22, 0x11]);
+        });
+        assert!(shared.word(1024).is_none());
+        drop(shared);
+        assert_nothing_left(kernel, 0);
+        assert_eq!(SharedMemory::new(kernel, 0).unwrap_err(), KernReturn::InvalidArgument);
+        assert_eq!(SharedMemory::new(kernel, usize::MAX).unwrap_err(), KernReturn::InvalidArgument);
+    });
+}

@@ -1,0 +1,207 @@
+//! Keeps what a fuzzer finds: as it was found at once, then made small.
+
+use super::bug::{self, Bug};
+use super::live::Live;
+use crate::exit::Failure;
+use devices::fault::plan::Plan;
+use explore::shrink::Failing;
+use explore::{Capsule, Cause, Schedule, execute};
+use fuzzing::engine::{Found, Listener, Summary, minimize};
+use fuzzing::{Target, Trouble};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Runs and time that making an input small may take.
+const MINIMIZE_RUNS: u64 = 5_000;
+const MINIMIZE_TIME: Duration = Duration::from_secs(20);
+
+/// Listens to a campaign.
+pub struct Keeper<'a> {
+    /// The target.
+    pub target: Arc<dyn Target>,
+    /// Where findings go.
+    pub out: &'a Path,
+    /// Where inputs go that reach something new.
+    pub corpus: Option<&'a Path>,
+    /// Bugs are kept as they were found.
+    pub as_found: bool,
+    /// Nothing is printed on the way.
+    pub quiet: bool,
+    /// The campaign ends at the first bug.
+    pub first_only: bool,
+    /// When the campaign has to end.
+    pub deadline: Option<Instant>,
+    /// Set by Ctrl-C.
+    pub stop: &'a AtomicBool,
+    /// Tells the campaign to end.
+    pub over: &'a AtomicBool,
+    /// The display.
+    pub live: Live,
+    /// What was found.
+    pub bugs: BTreeMap<Cause, Bug>,
+    /// Why something could not be kept.
+    pub failure: Option<Failure>,
+}
+
+impl Listener for Keeper<'_> {
+    fn progress(&mut self, summary: &Summary) {
+        let due = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let enough = self.first_only && !self.bugs.is_empty();
+        if due || enough || self.stop.load(Ordering::Relaxed) || self.failure.is_some() {
+            self.over.store(true, Ordering::Relaxed);
+        }
+        self.live.tell(summary.runs, || {
+            let Summary { features, corpus, findings, .. } = summary;
+            format!("{features} features, {corpus} inputs kept, {} findings", findings.len())
+        });
+    }
+
+    fn kept(&mut self, input: &[u8]) {
+        let Some(folder) = self.corpus else { return };
+        let written = bug::write_whole(&folder.join(format!("{:016x}", xxh3_64(input))), input);
+        self.hold(written);
+    }
+
+    fn found(&mut self, found: &Found) {
+        let kept = self.keep(found);
+        self.hold(kept);
+    }
+}
+
+impl Keeper<'_> {
+    /// A failure ends the campaign; the first one is told.
+    fn hold(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.failure.get_or_insert(failure);
+        }
+    }
+
+    fn keep(&mut self, found: &Found) -> Result<(), Failure> {
+        std::fs::create_dir_all(self.out).map_err(|error| {
+            Failure::request(format_args!("cannot write into {}: {error}", self.out.display()))
+        })?;
+        let Trouble { cause, told } = &found.trouble;
+        // A plan is a finding only if the simulator breaks the same rule: a hang of the host or a bug of the image alone is kept as bytes.
+        let breaks = |(plan, schedule): &(Plan, Schedule)| {
+            execute::run(plan, schedule, &mut |_| {}).is_ok_and(|run| run.cause.as_ref() == Some(cause))
+        };
+        let task = (cause.rule != "hang").then(|| self.target.plan(&found.input)).flatten().filter(breaks);
+        match task {
+            Some((plan, schedule)) => {
+                let failing = Failing { plan, schedule, cause: cause.clone() };
+                self.keep_plan(found.number, &failing)?;
+            }
+            None => self.keep_input(found)?,
+        }
+        if !self.quiet {
+            let bug = &self.bugs[cause];
+            self.live.line(&format!("FOUND {} in run {}", bug.rule, bug.first));
+            crate::output::print(&text(bug, told))?;
+        }
+        Ok(())
+    }
+
+    /// A bug that a plan shows: as it was found, then as small as it gets.
+    fn keep_plan(&mut self, number: u64, failing: &Failing) -> Result<(), Failure> {
+        let found = bug::as_found(failing).map_err(Failure::host)?;
+        let path = self.out.join(bug::file_name(&failing.cause));
+        self.write_plan(&path, &found, &failing.cause)?;
+        let told = Bug {
+            capsule: Some(path.clone()),
+            target: Some(self.target.name().to_owned()),
+            ..Bug::new(&failing.cause, (number, 1), &failing.plan)
+        };
+        self.list(&failing.cause, told.clone())?;
+        if self.as_found || self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Ok(small) = bug::small(failing, self.stop) {
+            self.write_plan(&path, &small.capsule, &failing.cause)?;
+            self.list(&failing.cause, told.shrunk(&small))?;
+        }
+        Ok(())
+    }
+
+    fn write_plan(&self, path: &Path, capsule: &Capsule, cause: &Cause) -> Result<(), Failure> {
+        bug::write_whole(path, &capsule.to_string())?;
+        let name = self.target.name();
+        let text = format!("# breaks {cause}; found by workgate fuzz {name}\n{}", capsule.plan);
+        bug::write_whole(&path.with_extension("plan"), &text)
+    }
+
+    /// A bug that only the bytes show.
+    fn keep_input(&mut self, found: &Found) -> Result<(), Failure> {
+        let cause = &found.trouble.cause;
+        let path = self.out.join(bug::input_name(self.target.name(), cause));
+        bug::write_whole(&path, &found.input)?;
+        self.list(cause, self.of_input(&path, found.number, cause, &found.input))?;
+        if self.as_found || cause.rule == "hang" {
+            return Ok(());
+        }
+        let (begin, mut left) = (Instant::now(), MINIMIZE_RUNS);
+        let mut more = || {
+            left = left.saturating_sub(1);
+            left > 0 && begin.elapsed() < MINIMIZE_TIME && !self.stop.load(Ordering::Relaxed)
+        };
+        let small = minimize::minimize(&*self.target, &found.input, cause, &mut more);
+        bug::write_whole(&path, &small)?;
+        self.list(cause, self.of_input(&path, found.number, cause, &small))
+    }
+
+    fn of_input(&self, path: &Path, number: u64, cause: &Cause, input: &[u8]) -> Bug {
+        Bug {
+            rule: cause.rule.clone(),
+            target: Some(self.target.name().to_owned()),
+            first: number,
+            runs: 1,
+            capsule: None,
+            input: Some(path.to_owned()),
+            statements: 0,
+            deviations: 0,
+            preemptions: 0,
+            verified: 0,
+            plan: self.target.describe(input),
+        }
+    }
+
+    /// Files the bug and writes the list anew.
+    fn list(&mut self, cause: &Cause, bug: Bug) -> Result<(), Failure> {
+        self.bugs.insert(cause.clone(), bug);
+        self.write_list()
+    }
+
+    /// Writes the list of what was found, if anything was.
+    pub fn write_list(&self) -> Result<(), Failure> {
+        if self.bugs.is_empty() {
+            return Ok(());
+        }
+        bug::write_list(self.out, &self.bugs.values().cloned().collect::<Vec<_>>())
+    }
+}
+
+/// What a person reads about a bug.
+fn text(bug: &Bug, told: &str) -> String {
+    let mut out = format!("FOUND {} in run {}", bug.rule, bug.first);
+    if bug.verified > 0 {
+        let Bug { statements, deviations, verified, .. } = bug;
+        out += &format!(
+            "; made small: {statements} statements, {deviations} deviations of the schedule; {verified} of 100 runs again the same"
+        );
+    }
+    out.push('\n');
+    out.extend(bug.plan.lines().map(|line| format!("    {line}\n")));
+    let again = |path: &PathBuf| format!("  again: workgate replay {}\n", path.display());
+    match (&bug.capsule, &bug.input, &bug.target) {
+        (Some(capsule), ..) => out += &again(capsule),
+        (None, Some(input), Some(target)) => {
+            out.extend(told.lines().map(|line| format!("  | {line}\n")));
+            out += &format!("  again: workgate fuzz {target} --input {}\n", input.display());
+        }
+        _ => {}
+    }
+    out
+}

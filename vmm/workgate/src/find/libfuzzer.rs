@@ -1,0 +1,119 @@
+//! `--engine libfuzzer`: cargo-fuzz looks for inputs, this program files them.
+
+use super::{fuzz, keeper::Keeper};
+use crate::cli::FuzzArgs;
+use crate::exit::Failure;
+use fuzzing::Target;
+use fuzzing::engine::Summary;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Exit statuses of libFuzzer that say that an input broke something: a crash, a leak, a timeout.
+const BROKE: [i32; 3] = [1, 70, 77];
+
+/// Runs cargo-fuzz and files what it found.
+pub fn run(
+    args: &FuzzArgs,
+    target: &Arc<dyn Target>,
+    end: Option<Duration>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Summary, Failure> {
+    if args.plan.is_some() || !args.driver.is_empty() || args.shard != (0, 1) {
+        return Err(Failure::request("--plan, --driver and --shard go with `--engine own`"));
+    }
+    let folder = folder()?;
+    let nightly = tools(&folder)?;
+    let found = std::env::temp_dir().join(format!("workgate-fuzz-{}", std::process::id()));
+    let failed =
+        |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", found.display()));
+    std::fs::create_dir_all(&found).map_err(failed)?;
+    let status = command(args, end, &folder, &nightly, &found)
+        .status()
+        .map_err(|error| Failure::host(format_args!("cannot run cargo: {error}")))?;
+    let mut summary = Summary::default();
+    for (number, entry) in std::fs::read_dir(&found).map_err(failed)?.enumerate() {
+        let input = crate::load::bytes("input", &entry.map_err(failed)?.path())?;
+        summary.runs += 1;
+        fuzz::foreign(&**target, number as u64, input, &mut summary, keeper);
+    }
+    // What is worth keeping is in the folder of findings by now.
+    let _ = std::fs::remove_dir_all(&found);
+    let broke = status.code().is_some_and(|code| BROKE.contains(&code));
+    if !status.success() && !broke && summary.findings.is_empty() {
+        return Err(Failure::host(format_args!("cargo fuzz ended with {status}; its own message is above")));
+    }
+    Ok(summary)
+}
+
+/// The `fuzz` folder of the source tree that this is run in.
+fn folder() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::host(format_args!("cannot tell the current folder: {error}")))?;
+    let found = here.ancestors().map(|folder| folder.join("fuzz")).find(|folder| {
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml"));
+        manifest.is_ok_and(|text| text.contains("workgate-fuzz"))
+    });
+    found.ok_or_else(|| {
+        Failure::host(format_args!(
+            "--engine libfuzzer needs Workgate's source tree, and there is none at {} or above it; `--engine own` needs nothing",
+            here.display()
+        ))
+    })
+}
+
+/// Looks for what cargo-fuzz needs: the name of the nightly toolchain, or what is missing.
+fn tools(folder: &Path) -> Result<String, Failure> {
+    let output = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let output = command.args(arguments).current_dir(folder).stderr(Stdio::null()).output();
+        output.ok().filter(|output| output.status.success())
+    };
+    let toolchains = output("rustup", &["toolchain", "list"]);
+    let toolchains = toolchains.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let nightly =
+        toolchains.as_deref().unwrap_or_default().split_whitespace().find(|word| word.starts_with("nightly"));
+    let mut missing = Vec::new();
+    if nightly.is_none() {
+        missing.push("a nightly toolchain (rustup toolchain install nightly --profile minimal)");
+    }
+    if output("cargo", &["fuzz", "--version"]).is_none() {
+        missing.push("cargo-fuzz (cargo install cargo-fuzz --locked)");
+    }
+    if output("c++", &["--version"]).is_none() {
+        missing.push("a C++ compiler");
+    }
+    match (nightly, missing.is_empty()) {
+        (Some(nightly), true) => Ok(nightly.to_owned()),
+        _ => Err(Failure::host(format_args!(
+            "--engine libfuzzer: missing {}; `--engine own` needs nothing",
+            missing.join("; ")
+        ))),
+    }
+}
+
+fn command(args: &FuzzArgs, end: Option<Duration>, folder: &Path, nightly: &str, found: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(folder).env_remove("RUSTUP_TOOLCHAIN");
+    command.arg(format!("+{nightly}")).args(["fuzz", "run", "--sanitizer", "none", &args.target]);
+    if let Some(corpus) = args.corpus.as_deref().and_then(|path| std::path::absolute(path).ok()) {
+        command.arg(corpus);
+    }
+    command.arg("--").arg(format!("-artifact_prefix={}/", found.display()));
+    command.arg(format!("-timeout={}", args.patience.as_secs()));
+    command.arg(format!("-fork={}", args.jobs())).arg("-ignore_crashes=1");
+    if let Some(runs) = args.runs {
+        command.arg(format!("-runs={runs}"));
+    }
+    if let Some(end) = end {
+        command.arg(format!("-max_total_time={}", end.as_secs()));
+    }
+    if args.target == "plan_text" {
+        command.arg("-dict=plan.dict");
+    }
+    if args.json {
+        command.stdout(Stdio::null());
+    }
+    command
+}
