@@ -30,6 +30,7 @@ mod ending;
 mod faults;
 mod fibre;
 pub mod harness;
+pub mod hostile;
 mod hub;
 mod interrupts;
 mod kernel;

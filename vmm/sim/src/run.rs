@@ -83,7 +83,7 @@ pub fn run_on<'p>(sim: Sim<'p>, plan: &'p Plan, sink: &mut dyn FnMut(&Event)) ->
     run_machine(sim, plan, |_| {}, sink)
 }
 
-fn run_machine<'p>(
+pub(crate) fn run_machine<'p>(
     sim: Sim<'p>,
     plan: &'p Plan,
     drivers: impl FnOnce(&IoKit) + Send + 'static,

@@ -71,3 +71,47 @@ fn ten_thousand_deaths_leave_nothing() {
     assert_eq!(outcome.ended, Ended::Done, "{outcome:#?}");
     assert_eq!(outcome.kernel_references, 0);
 }
+
+/// Cards under hostile tasks, which are killed and started again while cards come and go.
+const CARDS: &str = "machine cpus=2 memory=32M
+plug edu0 edu slot=1
+plug disk0 virtio-blk slot=2 size=1M
+plug daq0 daq slot=3 period=100us
+at 4ms unplug edu0
+at 6ms replug edu0
+at 7ms unplug disk0
+at 9ms unplug daq0
+expect quiet within=1s
+expect no-leaks
+run for=14ms
+";
+
+/// Tasks that mean no good open every service and call it with anything. Drivers, IOKit and kernel bear it: no oracle finds anything, nothing is left.
+#[test]
+fn drivers_bear_hostile_tasks() {
+    let plan = devices::fault::plan::Plan::parse("hostile.plan", CARDS).expect("a plan");
+    for seed in 1..=20 {
+        let mut verifier = verdict::Verifier::new(&plan);
+        let outcome =
+            sim::run_with(&plan, seed, move |kit| harass(kit, seed), &mut |event| verifier.event(event));
+        let outcome = outcome.expect("a machine");
+        assert_eq!(outcome.ended, Ended::Done, "seed {seed}: {outcome:#?}");
+        let verdict = verifier.finish(verdict::Ended::Done);
+        assert!(verdict.passed, "seed {seed}\n{}", verdict::render(&verdict));
+    }
+}
+
+/// A thread that starts hostile tasks and kills them, until the last card has gone.
+fn harass(kit: &iokit::IoKit, seed: u64) {
+    kit.open_to_tasks();
+    let body = move |kernel: &KernelRef| {
+        while kernel.now() < 12_000_000 {
+            let tasks = [0, 1, 2].map(|n| hostile(kernel, seed * 1000 + kernel.now() + n, 40));
+            kernel.delay(1_500_000);
+            tasks.iter().for_each(|task| _ = task.terminate(kernel));
+            tasks.iter().for_each(|task| _ = task.wait_gone(kernel));
+        }
+    };
+    let policy = mach::Policy::Fixed;
+    kit.kernel().spawn("harasser", mach::band::KERNEL, policy, body).expect("memory for a thread");
+}

@@ -65,3 +65,25 @@ fn both_machines_tear_down_in_the_same_order() {
     assert!(orders.0[0].len() > 10, "{orders:?}");
     assert_eq!(orders.0, orders.1);
 }
+
+/// Tasks in ring 3 with address spaces of their own there, native programs here: the same plan, and both bear it. On KVM a request that comes back
+/// has gone through traps, ports, copy-on-write memory and the driver.
+#[test]
+fn user_tasks_do_their_work_on_both_machines() {
+    for (scenario, device) in
+        [("tasks-block.plan", "disk0"), ("tasks-daq.plan", "daq0"), ("tasks-kill.plan", "disk0")]
+    {
+        for machine in ["kvm", "sim"] {
+            let Some((status, document)) = run(scenario, machine) else { continue };
+            assert_eq!(status, Some(0), "{scenario} on {machine}: {document:#}");
+            assert_eq!(document["machine"], machine);
+            let counts = &document["verdict"]["io"][device];
+            // A reader of a shared queue makes no call that would be counted.
+            let expected = if device == "disk0" { 1 } else { 0 };
+            assert!(
+                counts["completed"].as_u64().unwrap_or(0) >= expected,
+                "{scenario} on {machine}: {counts}"
+            );
+        }
+    }
+}

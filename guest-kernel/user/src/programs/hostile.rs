@@ -3,8 +3,11 @@
 //!
 //! What it does follows from its seed. It cannot tell anybody how it went: what counts is that the kernel and everybody else are as before.
 
+use crate::io::{Arguments, Connection, Service};
 use crate::memory::Memory;
-use crate::os::{Crash, Os};
+use crate::message::Mailbox;
+use crate::os::{Crash, Os, Result};
+use crate::port::Port;
 use crate::random::Random;
 use crate::start::{info, told};
 use crate::thread;
@@ -60,6 +63,7 @@ impl Villain<'_> {
         match self.random.below(16) {
             0..=5 => self.trap(),
             6..=9 => self.message(),
+            10 if self.random.below(2) == 0 => _ = self.service(),
             10 => self.circle(),
             11 => self.memory(),
             12 => self.helper(),
@@ -193,6 +197,54 @@ impl Villain<'_> {
             let options = option::SEND | option::SEND_TIMEOUT;
             self.call(Trap::Message, [self.scratch.address(), options, HEADER_BYTES as u64 + 16, 0, 0, 0]);
         }
+    }
+
+    /// A service, if the kernel has some: opened, called with whatever there is, closed or forgotten.
+    fn service(&mut self) -> Result<()> {
+        let mail = Mailbox::new(self.os)?;
+        let class = self.random.of(&["IOService", "IOMedia", "EduDriver", "DaqDriver", "", "no such class"]);
+        let index = self.random.below(8) as u32;
+        let service = Service::find(&mail, class, index)?;
+        let connection = service.open(&mail, self.random.of(&[0, 0, 0, 1, u32::MAX]))?;
+        self.known[self.random.below(16) as usize] = u64::from(connection.0.0);
+        self.known[self.random.below(16) as usize] = u64::from(service.0.0);
+        for _ in 0..self.random.below(6) {
+            // Whatever it answers, the next one comes.
+            _ = self.method(&mail, connection);
+        }
+        match self.random.below(4) {
+            0 => connection.close(&mail)?,
+            1 => connection.0.release(self.os)?,
+            _ => {}
+        }
+        if self.random.below(2) == 0 { mail.free() } else { Ok(()) }
+    }
+
+    /// A call of a connection, most of them wrong.
+    fn method(&mut self, mail: &Mailbox<'_>, connection: Connection) -> Result<()> {
+        let kind = self.random.below(3) as u32;
+        match self.random.below(8) {
+            0 => return connection.map(mail, kind).map(|_| ()),
+            1 => {
+                let told = Port(self.name() as u32);
+                return connection.tell(mail, kind, told);
+            }
+            _ => {}
+        }
+        let selector = if self.random.below(8) == 0 { self.random.next() as u32 } else { kind };
+        let scalars = [self.number(), self.random.below(64)];
+        let (mut numbers, mut bytes) = ([0; 4], [0; 600]);
+        let [in_count, out_count] = [(); 2].map(|()| self.random.below(3) as usize);
+        let lengths = [0, 0, 1, 16, 20, 96, 512, 600];
+        let [in_bytes, out_bytes] = [(); 2].map(|()| self.random.of(&lengths));
+        let data = [0x5a; 600];
+        let mut arguments = Arguments {
+            scalar_input: &scalars[..in_count],
+            struct_input: &data[..in_bytes],
+            scalar_output: &mut numbers[..out_count],
+            struct_output: &mut bytes[..out_bytes],
+        };
+        connection.call(mail, selector, &mut arguments).map(|_| ())
     }
 
     /// Memory comes, is written to, protected, copied onto itself, and goes, in part.

@@ -16,6 +16,7 @@ mod threads;
 mod vm;
 mod waiting;
 
+#[allow(dead_code, reason = "each crate of tests uses what it needs")]
 #[path = "../user/mod.rs"]
 mod user;
 

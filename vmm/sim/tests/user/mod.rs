@@ -188,7 +188,7 @@ impl<'a> User<'a> {
     /// Sends, and receives the answer at a port of its own.
     pub fn call(&self, mail: Mail) -> Result<Mail, KernReturn> {
         if self.answers.get() == 0 {
-            self.answers.set(self.allocate(Right::Receive));
+            self.answers.set(self.trap(Trap::PortAllocate, &[Right::Receive as u64])? as u32);
         }
         let answers = self.answers.get();
         self.send(&mail.reply_to(answers, Disposition::MakeSendOnce))?;
