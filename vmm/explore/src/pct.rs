@@ -52,15 +52,12 @@ impl Pct {
         Self { rng, ranks, lowest: 0, changes, late: 0, elapse: false }
     }
 
-    /// The chooser of `seed` whose running CPU falls to the lowest rank at `changes` of the `places`, times of a run, ns: as in PCT, but only where
-    /// it may matter.
-    pub fn at(seed: u64, changes: u32, places: &[u64]) -> Self {
+    /// The chooser with the ranks of `seed` whose running CPU falls to the lowest rank at each of `times`, ns of machine time: as in PCT, but where
+    /// the caller knows that it may matter.
+    pub fn demoting(seed: u64, times: &[u64]) -> Self {
         let mut pct = Self::new(seed, 0, 0);
-        let places = |rng: &mut Rng| places.get(rng.below(places.len() as u32) as usize).copied();
-        let chosen = (0..changes).filter_map(|_| Some((places(&mut pct.rng)?, Change::Demote)));
-        let mut chosen: Vec<_> = chosen.collect();
-        chosen.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-        pct.changes = chosen;
+        pct.changes = times.iter().map(|time| (*time, Change::Demote)).collect();
+        pct.changes.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
         pct
     }
 
@@ -164,14 +161,13 @@ mod tests {
 
     #[test]
     fn it_changes_its_mind_where_asked() {
-        let pct = Pct::at(7, 3, &[100, 200]);
-        assert_eq!(pct.changes.len(), 3);
-        assert!(
-            pct.changes
-                .iter()
-                .all(|(time, change)| { [100, 200].contains(time) && matches!(change, Change::Demote) })
-        );
-        assert!(Pct::at(7, 3, &[]).changes.is_empty());
+        let mut pct = Pct::demoting(7, &[100, 300, 200]);
+        let ranks = pct.ranks;
+        assert_eq!(ranks, Pct::new(7, 0, 0).ranks);
+        let times: Vec<u64> = pct.changes.iter().map(|(time, _)| *time).collect();
+        assert_eq!(times, [300, 200, 100], "the next one last");
+        pct.pass(150, 2);
+        assert!(pct.ranks[2] < *ranks.iter().min().expect("some") && pct.changes.len() == 2);
     }
 
     #[test]

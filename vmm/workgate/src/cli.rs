@@ -205,11 +205,6 @@ impl FindArgs {
     }
 }
 
-fn jobs(asked: Option<u64>) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    asked.map_or_else(cores, |jobs| jobs as usize)
-}
-
 /// Who decides what a plan leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ChooserChoice {

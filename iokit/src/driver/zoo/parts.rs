@@ -210,7 +210,8 @@ impl Zoo {
         let (now, patience) = (self.kernel.now(), self.habits.patience());
         let late = |since: u64| now.saturating_sub(since) >= patience;
         if self.queue.with(|q| q.running.as_ref().is_some_and(|r| late(r.since))) && !self.settle() {
-            self.finish(Err(IOReturn::Timeout));
+            // A card that has gone is not late, and nobody may have said yet that it has.
+            self.finish(Err(if self.card.answers() { IOReturn::Timeout } else { IOReturn::Offline }));
         }
         self.pump_and_watch();
     }

@@ -140,27 +140,47 @@ pub fn random(bug: Bug, seed: u64, most: usize, watch: Watch) -> (bool, u64) {
 
 /// PCT schedules: changes of mind at any time of a run.
 pub fn pct(bug: Bug, depth: u32, seed: u64, most: usize) -> (bool, u64) {
-    let horizon = reference(bug).0;
+    let horizon = reference(bug);
     executions(bug, most, Watch::Failures, |n| Box::new(Pct::new(seed.wrapping_add(n), depth, horizon)))
 }
 
-/// PCT schedules whose changes of mind fall where a gate opens: between two of these, a thread does nothing that another could see.
+/// PCT schedules whose changes of mind fall where a gate opens: between two of these, a thread does nothing that another could see. Each execution
+/// tells where gates open after the last change; one of these places is the next change, up to `depth` executions with the same ranks.
 pub fn sites(bug: Bug, depth: u32, seed: u64, most: usize, watch: Watch) -> (bool, u64) {
-    let (_, places) = reference(bug);
-    let changes = depth.saturating_sub(1);
-    let (found, executions) =
-        executions(bug, most, watch, |n| Box::new(Pct::at(seed.wrapping_add(n), changes, &places)));
-    // The reference run is an execution, too.
-    (found, executions + 1)
+    let mut executions = 0;
+    for ranks in seed.. {
+        let (mut rng, mut changes) = (sim::Rng::new(ranks), Vec::new());
+        for _ in 0..depth {
+            if executions >= most as u64 {
+                return (false, executions);
+            }
+            let (found, places) = at_places(bug, ranks, &changes, watch);
+            executions += 1;
+            if found {
+                return (true, executions);
+            }
+            match places.len() {
+                0 => break,
+                some => changes.push(places[rng.below(some as u32) as usize]),
+            }
+        }
+    }
+    (false, executions)
 }
 
-/// How long a run takes, and when gates open in it.
-fn reference(bug: Bug) -> (u64, Vec<u64>) {
-    let mut places = Vec::new();
-    let outcome = once(bug, Box::new(sim::chooser::Plain), true, &mut |event| {
-        if event.kind == Kind::GateOpen {
-            places.push(event.time);
-        }
+/// One of them: whether it fails, and where gates open after the last change.
+fn at_places(bug: Bug, ranks: u64, changes: &[u64], watch: Watch) -> (bool, Vec<u64>) {
+    let last = changes.last().copied().unwrap_or(0);
+    let (mut places, mut circle) = (Vec::new(), false);
+    let outcome = once(bug, Box::new(Pct::demoting(ranks, changes)), true, &mut |event| match event.kind {
+        Kind::GateOpen if event.time > last => places.push(event.time),
+        Kind::Violation => circle |= CIRCLES.contains(&event.text_str()),
+        _ => {}
     });
-    (outcome.virtual_time, places)
+    (outcome.ended != Ended::Done || (circle && watch == Watch::Oracles), places)
+}
+
+/// How long a run takes.
+fn reference(bug: Bug) -> u64 {
+    once(bug, Box::new(sim::chooser::Plain), false, &mut |_| {}).virtual_time
 }
