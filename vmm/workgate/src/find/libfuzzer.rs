@@ -30,8 +30,7 @@ pub fn run(
     let nightly = tools(&folder)?;
     let own = std::env::temp_dir().join(format!("workgate-libfuzzer-{}", std::process::id()));
     let (found, seeds) = (own.join("found"), own.join("seeds"));
-    let failed =
-        |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", own.display()));
+    let failed = |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", own.display()));
     std::fs::create_dir_all(&found).map_err(failed)?;
     std::fs::create_dir_all(&seeds).map_err(failed)?;
     for (number, seed) in target.seeds().iter().enumerate() {
