@@ -27,7 +27,7 @@ use x86::leap::Leap;
 use x86::memory::LowMemory;
 use x86::pci::ConfigSpace;
 use x86::stack::Stack;
-use x86::time::Timer;
+use x86::time::{Timer, Zero};
 use x86::{
     apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, ring3, serial,
     smp, time,
@@ -123,7 +123,8 @@ extern "C" fn start_kernel(early: usize) -> ! {
     percpu::prepare(0, apic::id());
     ioapic::init(madt.io_apics());
     let bench = option(line, "bench").and_then(Bench::new);
-    let timer = Timer::new(clock, if bench.is_some() { 0 } else { early.began });
+    let zero = bench.as_ref().map_or(Zero::At(early.began), |bench| Zero::Shared(bench.zero()));
+    let timer = Timer::new(clock, zero);
     let cpus = smp::start(madt.apic_ids(), &early.map, &timer);
     if bench.is_none() {
         let (hz, bytes) = (clock.hz(), memory::free_bytes());

@@ -45,6 +45,11 @@ impl Clock {
         Ok(Self { tsc, offset: guest.wrapping_sub(host), slow_down })
     }
 
+    /// The same clock, for which machine time zero is when the guest's counter was at `ticks`.
+    pub fn since(self, ticks: u64) -> Self {
+        Self { offset: self.offset.wrapping_sub(ticks), ..self }
+    }
+
     /// Machine time, ns.
     pub fn now(&self) -> u64 {
         self.tsc.nanoseconds(host_tsc().wrapping_add(self.offset))

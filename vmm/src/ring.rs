@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use trace::ring::{
     ARMED, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW, SCARCE_STATE,
-    SEQUENCE, TAIL,
+    SEQUENCE, TAIL, ZERO,
 };
 use trace::{EVENT_BYTES, Event};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory};
@@ -45,6 +45,11 @@ impl Ring {
     /// Sets the command word.
     pub fn command(&self, command: Command) {
         let _ = self.memory.store(command.word(), self.at(COMMAND), Ordering::Release);
+    }
+
+    /// Says what the guest's time-stamp counter was at machine time zero.
+    pub fn set_zero(&self, ticks: u64) {
+        let _ = self.memory.store(ticks, self.at(ZERO), Ordering::Release);
     }
 
     /// Orders the death of a client of each of these slots' devices (bit n = slot n), beside those that the guest has not looked at yet.

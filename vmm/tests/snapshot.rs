@@ -31,13 +31,15 @@ fn boot(plan: &Plan) -> Option<Result<Snapshot, VmmError>> {
 /// What a run showed.
 struct Shown {
     kinds: Vec<Kind>,
+    /// Machine time of the first event behind `boot.ready`.
+    first: u64,
     ready_at: u64,
     boot: Vec<Event>,
 }
 
 fn run(snapshot: &mut Snapshot, plan: &Plan) -> Shown {
     let mut flying = BTreeSet::new();
-    let mut shown = Shown { kinds: Vec::new(), ready_at: 0, boot: Vec::new() };
+    let mut shown = Shown { kinds: Vec::new(), first: 0, ready_at: 0, boot: Vec::new() };
     let outcome = snapshot.run(plan, 0, &mut |event| {
         match event.kind {
             Kind::IoIssue => assert!(flying.insert(event.arg), "request {:#x} issued twice", event.arg),
@@ -51,6 +53,9 @@ fn run(snapshot: &mut Snapshot, plan: &Plan) -> Shown {
             shown.boot.push(*event);
         } else {
             assert!(event.time >= shown.ready_at, "machine time goes on from boot.ready: {event:?}");
+            if event.kind != Kind::Ready && shown.first == 0 {
+                shown.first = event.time;
+            }
         }
         shown.kinds.push(event.kind);
     });
@@ -76,6 +81,8 @@ fn runs_begin_where_the_boot_ended_and_share_nothing() {
     assert_eq!((count(&again, Kind::Fault), count(&again, Kind::Gone)), (0, 0));
     for shown in [&plain, &removed, &again] {
         assert_eq!((shown.ready_at, &shown.boot), (plain.ready_at, &plain.boot));
+        // Whatever a run took, the next one begins where the first one did, and not when it was over.
+        assert!(shown.first < plain.ready_at + 8_000_000, "{} after {}", shown.first, plain.ready_at);
         assert!(count(shown, Kind::IoDone) > 0 && count(shown, Kind::Done) == 1);
     }
     snapshot.go_back().expect("it goes back");

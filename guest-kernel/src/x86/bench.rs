@@ -9,7 +9,7 @@ use guest_kernel::boot_info::number;
 use guest_kernel::record::{LAST_WORD, words};
 use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
-    SCARCE_STATE, TAIL,
+    SCARCE_STATE, TAIL, ZERO,
 };
 use trace::{EVENT_BYTES, Event, Scarcity};
 
@@ -71,6 +71,13 @@ impl Bench {
     pub fn has_memory(&self) -> bool {
         let (after, below) = (self.half(SCARCE_AFTER), self.half(SCARCE_BELOW));
         Scarcity { after, below, state: self.word(SCARCE_STATE) }.allows()
+    }
+
+    /// The counter's value at machine time zero, as the host has it now.
+    pub fn zero(&self) -> &'static AtomicU64 {
+        // SAFETY: the header is memory of the bench page, which is mapped for good; the offset is 8-aligned; the host writes it at any
+        // time, so atomically.
+        unsafe { &*((self.base + ZERO as u64) as *const AtomicU64) }
     }
 
     fn half(&self, offset: usize) -> &AtomicU32 {

@@ -2,7 +2,9 @@
 //!
 //! Machine time is the TSC, scaled ([`TscClock`]). Its frequency comes from the command line (`tsc_hz=`, slow-down included), else from
 //! CPUID, else it is measured against the ACPI timer or the PIT. With a bench, whose host uses the same clock, machine time zero
-//! is TSC zero; else it is the kernel's first instruction.
+//! is where the bench page says (TSC zero in a fresh machine); else it is the kernel's first instruction.
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use guest_kernel::acpi::PmTimer;
 use trace::TscClock;
@@ -23,12 +25,29 @@ const STUCK: u32 = 1000;
 /// What is assumed if nothing tells.
 const FALLBACK_HZ: u64 = 1_000_000_000;
 
+/// The TSC's value at machine time zero.
+#[derive(Clone, Copy, Debug)]
+pub enum Zero {
+    /// This.
+    At(u64),
+    /// What a host that shares this clock says.
+    Shared(&'static AtomicU64),
+}
+
+impl Zero {
+    fn get(self) -> u64 {
+        match self {
+            Self::At(value) => value,
+            Self::Shared(word) => word.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// How this machine measures time.
 #[derive(Clone, Copy, Debug)]
 pub struct Timer {
     clock: TscClock,
-    /// The TSC's value at machine time zero.
-    zero: u64,
+    zero: Zero,
     /// APIC timer ticks a nanosecond, times 2^32; `None` = TSC deadline.
     apic_ratio: Option<u64>,
 }
@@ -71,15 +90,14 @@ pub fn has_tsc_deadline() -> bool {
 
 impl Timer {
     /// Measures the APIC timer if it is needed; the calling CPU's APIC is enabled and idle.
-    /// `zero` is the TSC's value at machine time zero: 0 if a host shares this clock.
-    pub fn new(clock: TscClock, zero: u64) -> Self {
+    pub fn new(clock: TscClock, zero: Zero) -> Self {
         let apic_ratio = (!has_tsc_deadline()).then(|| measure_apic(&clock));
         Self { clock, zero, apic_ratio }
     }
 
     /// Machine time in nanoseconds.
     pub fn now(&self) -> u64 {
-        self.clock.nanoseconds(cpu::tsc().saturating_sub(self.zero))
+        self.clock.nanoseconds(cpu::tsc().saturating_sub(self.zero.get()))
     }
 
     /// Arms the calling CPU's timer for machine time `deadline`, or disarms it.
@@ -87,7 +105,9 @@ impl Timer {
         match (self.apic_ratio, deadline) {
             (None, None) => apic::set_deadline(0),
             // A deadline in the past fires at once; 0 would disarm.
-            (None, Some(at)) => apic::set_deadline(self.clock.ticks(at).saturating_add(self.zero).max(1)),
+            (None, Some(at)) => {
+                apic::set_deadline(self.clock.ticks(at).saturating_add(self.zero.get()).max(1))
+            }
             (Some(_), None) => apic::set_count(0),
             (Some(ratio), Some(at)) => {
                 let ns = at.saturating_sub(self.now());

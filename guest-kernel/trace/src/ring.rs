@@ -32,6 +32,9 @@ pub const SCARCE_AFTER: usize = 200;
 pub const SCARCE_BELOW: usize = 204;
 /// Offset of the u64 state of the random numbers for it.
 pub const SCARCE_STATE: usize = 208;
+/// Offset of the u64 value that the time-stamp counter had at machine time zero. Zero in a fresh machine; a host that takes the machine back to an
+/// earlier moment, while the counter goes on, writes how far it went on.
+pub const ZERO: usize = 216;
 /// Offset of the first record.
 pub const RECORDS: usize = 4096;
 /// Bytes of the header page and the ring.

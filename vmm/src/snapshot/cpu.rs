@@ -14,9 +14,6 @@ const TSC: u32 = 0x10;
 const TSC_DEADLINE: u32 = 0x6e0;
 /// Entries of a processor into the guest that end what an exit began.
 const MAX_SETTLE: u32 = 64;
-/// Far from every value that the counter has: more than the second within which KVM takes a write for an attempt to synchronise two
-/// processors, and keeps its own idea.
-const FAR: u64 = 1 << 50;
 
 /// Everything that a processor remembers.
 pub struct CpuState {
@@ -90,11 +87,12 @@ impl CpuState {
         })
     }
 
-    /// Puts the state back. The time-stamp counter goes on from where it was; so it comes before what counts with it.
+    /// Puts the state back, but for the time-stamp counter: not every KVM lets it go back. The answer is how far it has gone on; so much later
+    /// the timer is due that was armed.
     ///
     /// # Errors
     /// KVM refuses.
-    pub fn restore(&self, vcpu: &VcpuFd) -> Result<(), VmmError> {
+    pub fn restore(&self, vcpu: &VcpuFd) -> Result<u64, VmmError> {
         let failed = VmmError::system;
         vcpu.set_mp_state(self.mp).map_err(failed("cannot set the processor's state"))?;
         vcpu.set_sregs(&self.sregs).map_err(failed("cannot set registers"))?;
@@ -111,14 +109,15 @@ impl CpuState {
         .map_err(failed("cannot set the FPU"))?;
         vcpu.set_debug_regs(&self.debug).map_err(failed("cannot set debug registers"))?;
         write(vcpu, &self.msrs)?;
-        for value in [self.tsc ^ FAR, self.tsc] {
-            write(vcpu, &[entry(TSC, value)])?;
-        }
         vcpu.set_lapic(&self.lapic).map_err(failed("cannot set the local APIC"))?;
-        if let Some(deadline) = self.deadline {
-            write(vcpu, &[entry(TSC_DEADLINE, deadline)])?;
+        vcpu.set_vcpu_events(&self.events).map_err(failed("cannot set pending events"))?;
+        let now = read(vcpu, TSC).ok_or(VmmError::Missing("the TSC register"))?;
+        let gone_on = now.wrapping_sub(self.tsc);
+        // Zero is a timer that is not armed.
+        if let Some(deadline) = self.deadline.filter(|deadline| *deadline != 0) {
+            write(vcpu, &[entry(TSC_DEADLINE, deadline.wrapping_add(gone_on))])?;
         }
-        vcpu.set_vcpu_events(&self.events).map_err(failed("cannot set pending events"))
+        Ok(gone_on)
     }
 }
 

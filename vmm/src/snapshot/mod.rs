@@ -2,7 +2,8 @@
 //!
 //! Until `boot.ready` the guest has reached no device: their state is what firmware left. So the snapshot holds the guest alone (memory,
 //! processor, interrupt controllers, timers, serial port), and for each run the devices are built anew from the run's plan, with its faults, and firmware
-//! does its work again. What the guest sees is what it saw the first time; what then happens is the plan's.
+//! does its work again. What the guest sees is what it saw the first time; what then happens is the plan's. Machine time goes back, too, although the
+//! processor's counter goes on: the bench page says what the counter was at machine time zero ([`trace::ring::ZERO`]).
 
 mod chips;
 mod cpu;
@@ -136,11 +137,14 @@ impl Snapshot {
         self.begin.memory.restore()?;
         parts.interrupts.silence();
         self.begin.chips.restore(&parts.vm)?;
-        self.begin.cpu.restore(&vcpu)?;
+        let gone_on = self.begin.cpu.restore(&vcpu)?;
         let serial = self.serial(&parts)?;
         let memory = &parts.memory;
         let ring = memory.bench.map(|base| Ring::resume(memory.mmap.clone(), base, self.begin.tail));
-        let clock = Clock::new(&vcpu, self.options.slow_down.max(1))?;
+        if let Some(ring) = &ring {
+            ring.set_zero(gone_on);
+        }
+        let clock = Clock::new(&vcpu, self.options.slow_down.max(1))?.since(gone_on);
         let machine = Machine::new(Parts { clock, platform, serial, trace: TraceQueue::new(ring), ..parts });
         machine.ready_at.store(self.begin.ready_at, Ordering::Release);
         machine.pm1_enable.store(self.begin.pm1_enable, Ordering::Relaxed);

@@ -176,6 +176,54 @@ fn wrong_requests_say_what_was_expected() {
     }
 }
 
+#[test]
+fn a_campaign_that_is_interrupted_keeps_what_it_found() {
+    let folder = Folder::new("interrupt");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios/close-early.plan");
+    let (plan, findings) = (root.display().to_string(), folder.file("findings"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_workgate"))
+        .args(["fuzz", "schedules", "--plan", &plan, "--time", "1h", "--no-shrink", "--out", &findings])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    // It finds something sooner or later, and ends only when it is told to.
+    let list = Path::new(&findings).join("findings.jsonl");
+    while !list.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    assert!(folder.lines("findings/findings.jsonl").iter().any(|line| line["rule"] == "close-before-return"));
+    assert!(folder.read("findings/summary.json").contains("\"runs\""));
+    let names = std::fs::read_dir(&findings).expect("it is there").map(|entry| entry.expect("a file").path());
+    let half: Vec<_> = names.filter(|path| path.extension().is_some_and(|e| e == "part")).collect();
+    assert!(half.is_empty(), "half-written: {half:?}");
+}
+
+#[test]
+fn shards_of_an_exploration_are_merged_too() {
+    let folder = Folder::new("explored");
+    let plan = folder.write("p.plan", "plug edu0 edu slot=1\nload edu0 clients=1 depth=1\nrun for=200us\n");
+    let shards = ["0/2", "1/2"].map(|shard| {
+        let out = folder.file(&shard[..1]);
+        let output = workgate(&["explore", &plan, "--schedules", "6", "--shard", shard, "--out", &out]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out
+    });
+    let merge = |folders: &[&String]| {
+        let mut arguments = vec!["merge"];
+        arguments.extend(folders.iter().map(|folder| folder.as_str()));
+        let merged = folder.file("merged");
+        arguments.extend(["--out", &merged]);
+        workgate(&arguments)
+    };
+    let output = merge(&[&shards[0], &shards[1]]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains("2 folders, 12 runs"), "{}", out(&output));
+}
+
 /// Two shards of one campaign that find the same bug.
 fn shards(folder: &Folder) -> [String; 2] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios/close-early.plan");

@@ -1,3 +1,5 @@
+//! Campaigns on small targets whose answers are known, and on whole kernels.
+
 use super::*;
 use crate::target::Features;
 use crate::targets::{self, Setting};

@@ -23,7 +23,7 @@ pub struct Act {
     pub site: u8,
     /// Microseconds, which occurrence, or how probable.
     pub count: u16,
-    /// Modulo [`ACTIONS`]: what happens, in the order of [`Act::action`]. The rest, modulo the devices: to which device.
+    /// Modulo [`ACTIONS`]: what happens, in the order of the function of that name. The rest, modulo the devices: to which device.
     pub action: u8,
     /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte.
     pub measure: u16,

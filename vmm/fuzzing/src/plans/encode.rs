@@ -94,7 +94,7 @@ fn act_like(plan: &Plan, trigger: &Trigger, action: &Action, scale: &Scale) -> A
     act
 }
 
-/// The number of the action in [`Act::action`], and how much of it.
+/// The number of the action in `Act::action`, and how much of it.
 fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
     let both = |small: u64, time: Nanos| {
         let tens = (u64::from(scale.micros(time)) / 10).clamp(1, 256) - 1;

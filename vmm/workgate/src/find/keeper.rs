@@ -98,9 +98,8 @@ impl Keeper<'_> {
             None => self.keep_input(found)?,
         }
         if !self.quiet {
-            let bug = &self.bugs[cause];
-            self.live.line(&format!("FOUND {} in run {}", bug.rule, bug.first));
-            crate::output::print(&text(bug, told))?;
+            let text = text(&self.bugs[cause], told);
+            self.live.aside(|| crate::output::print(&text))?;
         }
         Ok(())
     }

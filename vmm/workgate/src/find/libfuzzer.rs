@@ -23,13 +23,25 @@ pub fn run(
     if args.plan.is_some() || !args.driver.is_empty() || args.shard != (0, 1) {
         return Err(Failure::request("--plan, --driver and --shard go with `--engine own`"));
     }
+    if fuzzing::targets::names().all(|name| name != args.target) {
+        return Err(Failure::request(format_args!("`{}` goes with `--engine own`", args.target)));
+    }
     let folder = folder()?;
     let nightly = tools(&folder)?;
-    let found = std::env::temp_dir().join(format!("workgate-fuzz-{}", std::process::id()));
-    let failed =
-        |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", found.display()));
+    let own = std::env::temp_dir().join(format!("workgate-libfuzzer-{}", std::process::id()));
+    let (found, seeds) = (own.join("found"), own.join("seeds"));
+    let failed = |error: std::io::Error| Failure::host(format_args!("cannot use {}: {error}", own.display()));
     std::fs::create_dir_all(&found).map_err(failed)?;
-    let status = command(args, end, &folder, &nightly, &found)
+    std::fs::create_dir_all(&seeds).map_err(failed)?;
+    for (number, seed) in target.seeds().iter().enumerate() {
+        std::fs::write(seeds.join(format!("seed-{number:03}")), seed).map_err(failed)?;
+    }
+    let corpus = args.corpus.clone().unwrap_or_else(|| folder.join("corpus").join(&args.target));
+    let corpus = std::path::absolute(corpus).map_err(failed)?;
+    std::fs::create_dir_all(&corpus).map_err(failed)?;
+    let status = command(args, end, &nightly, &found)
+        .current_dir(&folder)
+        .args([&corpus, &seeds])
         .status()
         .map_err(|error| Failure::host(format_args!("cannot run cargo: {error}")))?;
     let mut summary = Summary::default();
@@ -39,7 +51,7 @@ pub fn run(
         fuzz::foreign(&**target, number as u64, input, &mut summary, keeper);
     }
     // What is worth keeping is in the folder of findings by now.
-    let _ = std::fs::remove_dir_all(&found);
+    let _ = std::fs::remove_dir_all(&own);
     let broke = status.code().is_some_and(|code| BROKE.contains(&code));
     if !status.success() && !broke && summary.findings.is_empty() {
         return Err(Failure::host(format_args!("cargo fuzz ended with {status}; its own message is above")));
@@ -93,13 +105,11 @@ fn tools(folder: &Path) -> Result<String, Failure> {
     }
 }
 
-fn command(args: &FuzzArgs, end: Option<Duration>, folder: &Path, nightly: &str, found: &Path) -> Command {
+/// The command but for the folders of inputs.
+fn command(args: &FuzzArgs, end: Option<Duration>, nightly: &str, found: &Path) -> Command {
     let mut command = Command::new("cargo");
-    command.current_dir(folder).env_remove("RUSTUP_TOOLCHAIN");
+    command.env_remove("RUSTUP_TOOLCHAIN");
     command.arg(format!("+{nightly}")).args(["fuzz", "run", "--sanitizer", "none", &args.target]);
-    if let Some(corpus) = args.corpus.as_deref().and_then(|path| std::path::absolute(path).ok()) {
-        command.arg(corpus);
-    }
     command.arg("--").arg(format!("-artifact_prefix={}/", found.display()));
     command.arg(format!("-timeout={}", args.patience.as_secs()));
     command.arg(format!("-fork={}", args.jobs())).arg("-ignore_crashes=1");

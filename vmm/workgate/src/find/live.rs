@@ -45,9 +45,9 @@ impl Live {
         }
     }
 
-    /// A line above the display.
-    pub fn line(&self, text: &str) {
-        self.bar.println(text);
+    /// Does something that prints, with the display out of the way.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.bar.suspend(print)
     }
 
     /// Runs a second.
