@@ -154,8 +154,13 @@ impl Snapshot {
     fn serial(&self, parts: &Parts) -> Result<Serial<SerialInterrupt, NoEvents, Console>, VmmError> {
         let event = parts.interrupts.serial().try_clone();
         let event = event.map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
-        Serial::from_state(&self.begin.serial, SerialInterrupt(event), NoEvents, Console::new(false))
-            .map_err(|error| VmmError::Snapshot(format!("the serial port cannot be set: {error:?}")))
+        Serial::from_state(
+            &self.begin.serial,
+            SerialInterrupt(event),
+            NoEvents,
+            Console::new(false, self.options.console_lines),
+        )
+        .map_err(|error| VmmError::Snapshot(format!("the serial port cannot be set: {error:?}")))
     }
 
     /// Goes back to `boot.ready` and does nothing there: for measuring.

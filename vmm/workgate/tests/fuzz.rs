@@ -114,7 +114,16 @@ fn schedules_of_a_plan_are_fuzzed_and_duplicates_are_filed_under_one_cause() {
 
 #[test]
 fn the_same_seed_is_the_same_campaign_and_correct_drivers_bear_it() {
-    for target in ["teardown", "schedules", "user_client", "mach_messages", "plan_text", "pci", "pci_config", "virtqueues"] {
+    for target in [
+        "teardown",
+        "schedules",
+        "user_client",
+        "mach_messages",
+        "plan_text",
+        "pci",
+        "pci_config",
+        "virtqueues",
+    ] {
         let folder = Folder::new(target);
         let findings = folder.file("findings");
         let document = |jobs| {
