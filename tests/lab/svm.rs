@@ -23,7 +23,7 @@ const SLOW_DOWN: &str = "80";
 const LINUX: &str = "linux";
 
 /// Scenarios and the exit status that each must end with.
-const SCENARIOS: [(&str, i32); 10] = [
+const SCENARIOS: [(&str, i32); 18] = [
     ("smallest", 0),
     ("surprise-removal", 0),
     ("storm", 0),
@@ -34,6 +34,14 @@ const SCENARIOS: [(&str, i32); 10] = [
     ("removal-in-teardown", 0),
     ("intx-shared", 0),
     ("close-early", 1),
+    ("daq-removal", 0),
+    ("raid", 0),
+    ("tasks-block", 0),
+    ("tasks-daq", 0),
+    ("tasks-kill", 0),
+    ("priority-inversion", 0),
+    ("priority-inversion-no-push", 1),
+    ("runaway-real-time", 0),
 ];
 
 /// Boots the machine, runs the scenarios in it, and checks how each ended.

@@ -152,8 +152,9 @@ fn the_page_about_the_zoo_has_every_specimen_and_its_rule() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/zoo.md");
     let page = std::fs::read_to_string(path).expect("docs/zoo.md");
     for Specimen { name, rule, .. } in SPECIMENS {
-        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
-        assert!(row.is_some_and(|row| row.contains(&format!("| `{rule}` |"))), "{name}: {row:?}");
+        // Other tables begin with the same name.
+        let mut rows = page.lines().filter(|line| line.starts_with(&format!("| `{name}` |")));
+        assert!(rows.any(|row| row.contains(&format!("| `{rule}` |"))), "{name}: no row with {rule}");
         assert!(page.contains(&format!("\n### {name}\n")), "{name} has no story");
     }
     for example in page.split("```plan\n").skip(1) {

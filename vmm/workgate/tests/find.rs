@@ -109,8 +109,10 @@ fn a_replay_stops_at_an_event() {
     let output = workgate(&["replay", &plan, "--stop-at", "io.issue#2"]);
     let text = out(&output);
     assert_eq!(output.status.code(), Some(0), "{text}{}", err(&output));
-    assert!(text.lines().rev().nth(1).is_some_and(|line| line.contains("io.issue")), "{text}");
+    let last = text.lines().rfind(|line| line.contains(" ns  cpu"));
+    assert!(last.is_some_and(|line| line.contains("io.issue")), "{text}");
     assert!(text.contains("edu0: in flight, 1 requests in flight"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("client#") && line.contains("runs on cpu")), "{text}");
     let output = workgate(&["replay", &plan, "--stop-at", "willTerminate#99"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("the run has no such event"), "{}", err(&output));
