@@ -182,6 +182,10 @@ fn judge(text: &str) -> Result<(), LabError> {
                 return Err(LabError::Failed(format!("{}: {fault}: {counts:?}", unit.name)));
             }
         }
+        // The first one may go before it has done anything: it is taken out as soon as the guest has begun.
+        if ended[1].done == 0 {
+            return Err(LabError::Failed(format!("{}: nothing was done after it came back", unit.name)));
+        }
     }
     Ok(())
 }
@@ -194,5 +198,5 @@ fn fault(counts: &Counts) -> Option<&'static str> {
     if counts.wrong != 0 {
         return Some("requests came back wrong");
     }
-    (counts.done == 0).then_some("nothing was done")
+    None
 }

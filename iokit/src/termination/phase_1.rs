@@ -84,7 +84,8 @@ impl Service {
         for client in self.clients() {
             let yes = client.driver().request_terminate(&client, self, options);
             client.trace(Kind::RequestTerminate, Some(self), u64::from(yes));
-            if yes && !make_inactive.contains(&client) {
+            // Only a client of several providers can have been found already; to look for the others costs their number each time.
+            if yes && (client.is_only_provider(self) || !make_inactive.contains(&client)) {
                 make_inactive.push_back(client);
             }
         }
