@@ -273,6 +273,10 @@ mod tests {
         only(&format!("{edu}at 10ms unplug edu0\nrun for=10ms\n"), "the plan ends at 10ms");
         only(&format!("{edu}on edu0.doorbell unplug edu0\n"), "`edu` has no `doorbell`");
         only(&format!("{edu}on edu0.boot.ready unplug edu0\n"), "does not belong to a device");
+        // Threads of the plan belong to nobody, even where they use a driver's gate.
+        for site in ["thread.turn", "thread.inversion"] {
+            only(&format!("{edu}on edu0.{site} unplug edu0\n"), "does not belong to a device");
+        }
         only(&format!("{edu}at 1ms replug edu0\n"), "no rule takes `edu0` out before");
         only(&format!("{edu}at 2ms unplug edu0\nat 1ms replug edu0\n"), "out before");
         only(&format!("{absent}at 1ms unplug edu0\n"), "never plugged in");

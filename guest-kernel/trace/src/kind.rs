@@ -72,6 +72,10 @@ kinds! {
     Interrupt = 20, "irq.enter";
     /// The handler of vector `arg` returned.
     InterruptEnd = 21, "irq.exit";
+    /// Thread `object` waited `arg` ns for a lock of thread `other`, which was ready, while a less important thread named `text` ran (S7).
+    Inversion = 22, "thread.inversion";
+    /// Thread `object` of the plan, named `text`, has done its turn `arg` ns after it was due.
+    Turn = 23, "thread.turn";
 
     /// Task `object` was made with name `text`.
     TaskStart = 24, "task.start";
@@ -109,11 +113,6 @@ kinds! {
 
     /// An action of `object` took `arg` ns, longer than it may (OV1); `text` = what it was: action, timer, filter, gated action.
     Overstay = 48, "overstay";
-
-    /// Thread `object` waited `arg` ns for a lock of thread `other`, which was ready, while a less important thread named `text` ran (S7).
-    Inversion = 49, "thread.inversion";
-    /// Thread `object` of the plan, named `text`, has done its turn `arg` ns after it was due.
-    Turn = 50, "thread.turn";
 
     /// `object` (client) attached to `other` (provider).
     Attach = 64, "attach";

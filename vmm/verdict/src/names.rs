@@ -92,6 +92,11 @@ impl Names {
             Kind::Dispatch | Kind::Wake | Kind::ThreadStart | Kind::ThreadEnd => {
                 format!("{} {}", event.kind.word(), self.thread(event.object))
             }
+            Kind::Inversion => format!("{}: {}", event.kind.word(), self.inversion(event)),
+            Kind::Turn => {
+                let (thread, late) = (self.thread(event.object), crate::expect::time(event.arg));
+                format!("{} {thread}, done {late} after it was due", event.kind.word())
+            }
             Kind::GateWait => {
                 format!("{} {}, which {} holds", event.kind.word(), object(), self.thread(event.other))
             }
@@ -123,5 +128,29 @@ fn retire(names: &mut HashMap<u32, String>, gone: &mut VecDeque<u32>, id: u32) {
         && let Some(oldest) = gone.pop_front()
     {
         names.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads and registry entries are numbered apart: what is told of a thread must not name the entry of the same number.
+    #[test]
+    fn events_about_threads_name_threads() {
+        let mut names = Names::default();
+        for event in [
+            Event::new(Kind::Name).object(3).text("EduDriver"),
+            Event::new(Kind::ThreadStart).object(3).text("high"),
+            Event::new(Kind::ThreadStart).object(4).text("low"),
+        ] {
+            names.event(&event);
+        }
+        let inversion = Event::new(Kind::Inversion).object(3).other(4).arg(1_500_000).text("middle");
+        let told =
+            "thread.inversion: high#3 waited 1.5ms for a lock of low#4, which was ready, while middle ran";
+        assert_eq!(names.line(&inversion), told);
+        let turn = Event::new(Kind::Turn).object(3).arg(2_000).text("high");
+        assert_eq!(names.line(&turn), "thread.turn high#3, done 2us after it was due");
     }
 }
