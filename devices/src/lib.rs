@@ -25,6 +25,8 @@ pub mod device;
 pub mod edu;
 pub mod env;
 pub mod fault;
+pub mod firewire;
+pub mod ohci;
 pub mod pci;
 pub mod platform;
 pub mod spec;

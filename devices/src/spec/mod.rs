@@ -2,6 +2,9 @@
 
 pub mod daq;
 pub mod edu;
+pub mod ieee1394;
+pub mod ohci;
 pub mod pci;
 pub mod pcie;
+pub mod sbp2;
 pub mod virtio;

@@ -1,0 +1,4 @@
+//! The controller with a small driver.
+
+mod asynchronous;
+mod bus;
