@@ -30,4 +30,6 @@ pub mod ohci;
 pub mod pci;
 pub mod platform;
 pub mod spec;
+pub mod usb;
 pub mod virtio;
+pub mod xhci;

@@ -7,4 +7,7 @@ pub mod ohci;
 pub mod pci;
 pub mod pcie;
 pub mod sbp2;
+pub mod scsi;
+pub mod usb;
 pub mod virtio;
+pub mod xhci;
