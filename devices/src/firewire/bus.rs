@@ -31,8 +31,8 @@ pub enum AttachError {
 struct Home {
     parent: usize,
     port: u8,
-    /// In at power-on.
-    at_start: bool,
+    /// The cable is in, whether the bus has taken notice or not.
+    cabled: bool,
     /// Which pull or plug was the last.
     serial: u64,
 }
@@ -122,7 +122,7 @@ impl Bus {
         let station = Station::new(node);
         self.phys.push(Phy::new(station.facts.phy));
         self.stations.push(station);
-        self.homes.push(Home { parent, port, at_start: !absent, serial: 0 });
+        self.homes.push(Home { parent, port, cabled: !absent, serial: 0 });
         let index = self.phys.len() - 1;
         if !absent {
             self.connect(index);
@@ -131,7 +131,7 @@ impl Bus {
         Ok(index)
     }
 
-    /// Everything back to power-on, cables as they were then.
+    /// Everything back to power-on; cables stay as they are.
     pub fn power_on(&mut self) {
         self.queue.clear();
         self.phys.iter_mut().for_each(Phy::power_on);
@@ -139,7 +139,7 @@ impl Bus {
         self.stations.iter_mut().for_each(Station::power_on);
         for node in 1..self.phys.len() {
             self.homes[node - 1].serial += 1;
-            if self.homes[node - 1].at_start {
+            if self.homes[node - 1].cabled {
                 self.connect(node);
             }
         }
@@ -173,6 +173,7 @@ impl Bus {
     pub fn plug(&mut self, node: usize, now: u64) {
         let Some(home) = self.home(node) else { return };
         home.serial += 1;
+        home.cabled = true;
         let serial = home.serial;
         self.queue.push(now.saturating_add(self.debounce.max(1)), Happening::Connect { node, serial });
     }
@@ -181,6 +182,7 @@ impl Bus {
     pub fn pull(&mut self, node: usize, now: u64) {
         let Some(home) = self.home(node) else { return };
         home.serial += 1;
+        home.cabled = false;
         let (parent, port) = (home.parent, usize::from(home.port));
         let joined = self.phys[node].ports[0].peer.is_some();
         self.phys[node].ports[0].peer = None;

@@ -10,6 +10,7 @@
 //! [`Output::Reset`]; some time later the tree is known again and [`Output::SelfId`] has its self-ID packets. In between, no packet goes.
 
 mod bus;
+pub mod camera;
 pub mod csr;
 pub mod node;
 pub mod packet;
@@ -17,6 +18,7 @@ pub mod phy;
 pub mod plain;
 mod queue;
 pub mod rom;
+pub mod sbp2;
 pub mod station;
 #[cfg(test)]
 mod tests;

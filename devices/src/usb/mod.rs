@@ -24,5 +24,5 @@ pub use gadget::{Gadget, Reply, Setup, Speed, Stalled};
 pub use hid::{Hid, Kind as HidKind};
 pub use hub::{Hub, Ports};
 pub use serial::Serial;
-pub use storage::Storage;
+pub use storage::{Storage, scsi};
 pub use tree::{Plugged, Tree};

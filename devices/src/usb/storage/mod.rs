@@ -7,7 +7,7 @@
 //!
 //! A command block that is not valid halts both endpoints until the host does a reset recovery (5.3.4, 6.6.1).
 
-mod scsi;
+pub mod scsi;
 
 use super::descriptor::{Configuration, Descriptors};
 use super::gadget::{Gadget, Reply, Setup, Speed, Stalled};

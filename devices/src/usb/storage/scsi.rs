@@ -16,9 +16,19 @@ pub enum Work {
     /// An answer for the host.
     Send(Vec<u8>),
     /// Bytes of the disk for the host.
-    Read { offset: u64, bytes: u64 },
+    Read {
+        /// Where they begin.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
     /// Bytes of the host for the disk.
-    Write { offset: u64, bytes: u64 },
+    Write {
+        /// Where they begin.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
 }
 
 /// Sense key, additional code and qualifier.
@@ -36,6 +46,7 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// A disk after power-on; `name` is its serial number.
     pub fn new(store: Box<dyn BlockStore>, name: &str) -> Self {
         let sense = (spec::NO_SENSE, [0, 0]);
         Self { store, name: name.into(), sense, attention: true, stopped: false, locked: false }
