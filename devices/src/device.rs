@@ -71,6 +71,13 @@ pub enum News {
         /// Too much.
         over: bool,
     },
+    /// A unit, or the controller itself (`None`), resets its bus; `root`: to be its root.
+    BusReset {
+        /// Who.
+        unit: Option<usize>,
+        /// To be root.
+        root: bool,
+    },
 }
 
 /// A device model: hardware as registers, time as tokens.

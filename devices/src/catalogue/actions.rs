@@ -43,6 +43,10 @@ pub const ACTIONS: &[ActionSpec] = &[
     action("nak", "nak NAME for=TIME", "the USB device is not ready"),
     action("disconnect-port", "disconnect-port NAME port=N [for=TIME]", "a USB port loses contact"),
     action("overcurrent", "overcurrent NAME port=N [for=TIME]", "a USB port takes too much current"),
+    action("bus-reset", "bus-reset NAME", "a FireWire node or controller resets the bus"),
+    action("cable-pull", "cable-pull NAME [for=TIME]", "the cable to a FireWire node comes out"),
+    action("lost-ack", "lost-ack NAME [count=N]", "a FireWire packet arrives, but its acknowledge does not"),
+    action("new-root", "new-root NAME", "a FireWire node or controller makes itself root of the bus"),
     action(
         "race",
         "race NAME timer=before|after",

@@ -260,7 +260,7 @@ mod tests {
         only(
             "plug edu0 eud slot=1\n",
             "no model `eud`; expected edu or virtio-blk or daq or xhci or usb-storage or usb-keyboard or usb-mouse or \
-             usb-serial or usb-hub; did you mean `edu`?",
+             usb-serial or usb-hub or ohci or firewire-disk or firewire-node or firewire-camera; did you mean `edu`?",
         );
         only("plug edu0 edu slot=1 irk=msi\n", "no option `irk`");
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");

@@ -2,6 +2,7 @@
 
 mod actions;
 mod check;
+mod firewire;
 mod mirror;
 #[cfg(test)]
 mod properties;
@@ -18,6 +19,8 @@ use crate::device::Device;
 use crate::edu;
 use crate::fault::plan::{ON, PORT, Plug};
 use crate::fault::plane::{Site, guest_word};
+use crate::firewire::Cabled;
+use crate::firewire::node::Node;
 use crate::usb::{Gadget, Plugged};
 use crate::virtio::VirtioPci;
 use crate::virtio::block::Block;
@@ -52,6 +55,9 @@ pub enum ModelError {
     /// The device does not go where the plan has it.
     #[error("`{0}` is {1}")]
     Place(String, &'static str),
+    /// The nodes of a FireWire bus do not go together.
+    #[error("its FireWire bus: {0}")]
+    Bus(String),
     /// The storage could not be had.
     #[error("{0}")]
     Storage(String),
@@ -116,6 +122,10 @@ enum Build {
     Controller(fn(&Settings<'_>, Vec<Plugged>) -> Box<dyn Device>),
     /// A USB device, perhaps with storage.
     Usb(fn(&Settings<'_>, Store) -> Box<dyn Gadget>),
+    /// A FireWire controller, with the nodes on its bus.
+    FireWire(fn(&Settings<'_>, Vec<Cabled>) -> Result<Box<dyn Device>, ModelError>),
+    /// A FireWire node, perhaps with storage.
+    Node(fn(&Settings<'_>, Store) -> Box<dyn Node>),
 }
 
 /// A model that a plan can plug in.
@@ -142,9 +152,24 @@ impl Model {
         matches!(self.build, Build::Usb(_))
     }
 
-    /// The option that says how many ports it has for USB devices; `None`: it has none.
+    /// It goes into a port of a FireWire controller or of another node, not into a slot.
+    pub fn is_firewire(&self) -> bool {
+        matches!(self.build, Build::Node(_))
+    }
+
+    /// It goes into a port of something else, not into a slot.
+    pub fn is_behind(&self) -> bool {
+        self.is_usb() || self.is_firewire()
+    }
+
+    /// It has ports for FireWire nodes.
+    pub fn has_firewire(&self) -> bool {
+        matches!(self.build, Build::FireWire(_) | Build::Node(_))
+    }
+
+    /// The option that says how many ports it has for devices; `None`: it has none.
     pub fn ports(&self) -> Option<&'static OptionSpec> {
-        let has = self.word == usb::HUB || matches!(self.build, Build::Controller(_));
+        let has = self.word == usb::HUB || matches!(self.build, Build::Controller(_)) || self.has_firewire();
         has.then(|| self.option(usb::PORTS)).flatten()
     }
 
@@ -331,6 +356,10 @@ pub fn catalogue() -> &'static [Model] {
         usb::MOUSE,
         usb::SERIAL,
         usb::HUB_MODEL,
+        firewire::CONTROLLER,
+        firewire::DISK,
+        firewire::NODE,
+        firewire::CAMERA,
     ];
     MODELS
 }
@@ -377,7 +406,11 @@ pub fn build(plug: &Plug, store: Store, plugged: Vec<Plugged>) -> Result<Box<dyn
         }
         Build::Card(build) => Ok(build(&settings, store)),
         Build::Controller(build) => Ok(build(&settings, plugged)),
-        Build::Usb(_) => {
+        Build::FireWire(_) if !plugged.is_empty() => {
+            Err(ModelError::Place(plug.model.clone(), "no USB controller"))
+        }
+        Build::FireWire(build) => build(&settings, Vec::new()),
+        Build::Usb(_) | Build::Node(_) => {
             Err(ModelError::Place(plug.model.clone(), "no card: it has no slot, but `on=` and `port=`"))
         }
     }
@@ -392,5 +425,29 @@ pub fn build_usb(plug: &Plug, store: Store) -> Result<Box<dyn Gadget>, ModelErro
     match model.build {
         Build::Usb(build) => Ok(build(&Settings::new(model, plug), store)),
         _ => Err(ModelError::Place(plug.model.clone(), "no USB device")),
+    }
+}
+
+/// Makes the FireWire controller of a `plug` statement, with the nodes on its bus.
+///
+/// # Errors
+/// Model, option or value do not exist, the model is no FireWire controller, or a node does not go where the plan has it.
+pub fn build_firewire(plug: &Plug, cabled: Vec<Cabled>) -> Result<Box<dyn Device>, ModelError> {
+    let model = checked(plug)?;
+    match model.build {
+        Build::FireWire(build) => build(&Settings::new(model, plug), cabled),
+        _ => Err(ModelError::Place(plug.model.clone(), "no FireWire controller")),
+    }
+}
+
+/// Makes the FireWire node of a `plug` statement.
+///
+/// # Errors
+/// Model, option or value do not exist, or the model is no FireWire node.
+pub fn build_node(plug: &Plug, store: Store) -> Result<Box<dyn Node>, ModelError> {
+    let model = checked(plug)?;
+    match model.build {
+        Build::Node(build) => Ok(build(&Settings::new(model, plug), store)),
+        _ => Err(ModelError::Place(plug.model.clone(), "no FireWire node")),
     }
 }

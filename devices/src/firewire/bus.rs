@@ -59,6 +59,18 @@ pub struct Delivery {
     pub tries: u8,
 }
 
+/// A node with its place.
+pub struct Cabled {
+    /// The node that its cable leads to, by its place in the list; `None` = the controller.
+    pub parent: Option<usize>,
+    /// The port there, from 1. (A node's own cable is on a port that does not count.)
+    pub port: u8,
+    /// The cable is in.
+    pub attached: bool,
+    /// The node.
+    pub node: Box<dyn Node>,
+}
+
 /// The bus.
 pub struct Bus {
     pub(super) phys: Vec<Phy>,
@@ -93,6 +105,37 @@ impl Bus {
         bus.phys[HOST].powered = false;
         bus.identify();
         bus
+    }
+
+    /// A bus with these nodes; node n of the list is number n + 1 here.
+    ///
+    /// # Errors
+    /// A place does not exist, is taken, or there are too many nodes.
+    pub fn with_nodes(host: PhyFacts, debounce: u64, nodes: Vec<Cabled>) -> Result<Self, AttachError> {
+        if nodes.len() >= spec::NODES {
+            return Err(AttachError::Full);
+        }
+        let mut bus = Self::new(host, debounce);
+        for Cabled { parent, port, attached, node } in nodes {
+            // The controller's ports count from zero, and of a node port zero is that of its own cable.
+            let parent = parent.map_or(HOST, |parent| parent + 1);
+            let port = if parent == HOST { port.wrapping_sub(1) } else { port };
+            if bus.homes.iter().any(|home| (home.parent, home.port) == (parent, port)) {
+                return Err(AttachError::NoPort);
+            }
+            let station = Station::new(node);
+            bus.phys.push(Phy::new(station.facts.phy));
+            bus.stations.push(station);
+            bus.homes.push(Home { parent, port, cabled: attached, serial: 0 });
+        }
+        for home in &bus.homes {
+            let ports = bus.phys.get(home.parent).ok_or(AttachError::NoNode)?.ports.len();
+            if usize::from(home.port) >= ports {
+                return Err(AttachError::NoPort);
+            }
+        }
+        bus.power_on();
+        Ok(bus)
     }
 
     /// Puts a node on the bus, with a cable from its first free port to `port` of node `parent` (none: the first that is free). Before the
@@ -225,15 +268,27 @@ impl Bus {
         self.queue.push(now.saturating_add(wait), Happening::Reset { kind, by });
     }
 
-    /// Makes a node root: of two or more nodes, one that is not root now. `None`: the next one.
-    pub fn new_root(&mut self, node: Option<usize>, now: u64) {
-        let root = self.order.last().copied();
-        let other = self.order.iter().copied().filter(|&other| Some(other) != root).next_back();
-        let Some(chosen) = node.filter(|&node| self.id(node).is_some()).or(other) else { return };
-        for (index, phy) in self.phys.iter_mut().enumerate() {
-            phy.hold_off = index == chosen;
+    /// A node resets the bus, `root`: to be its root. Nothing happens if the controller does not see it.
+    pub fn reset_by(&mut self, node: usize, root: bool, now: u64) {
+        if !topology::reachable(&self.phys, HOST).contains(&node) {
+            return;
         }
-        self.reset(Reset::Short, vec![chosen], now);
+        if root {
+            for (index, phy) in self.phys.iter_mut().enumerate() {
+                phy.hold_off = index == node;
+            }
+        }
+        self.reset(Reset::Short, vec![node], now);
+    }
+
+    /// The node that has a physical ID now.
+    pub fn node_at(&self, id: u8) -> Option<usize> {
+        self.order.get(usize::from(id)).copied()
+    }
+
+    /// The nodes that the controller sees, by physical ID.
+    pub fn seen(&self) -> &[usize] {
+        &self.order
     }
 
     /// The next `count` acknowledges are lost on their way back.

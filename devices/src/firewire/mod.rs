@@ -25,7 +25,7 @@ mod tests;
 pub mod topology;
 mod traffic;
 
-pub use bus::{AttachError, Bus, Delivery, HOST, Output};
+pub use bus::{AttachError, Bus, Cabled, Delivery, HOST, Output};
 
 use crate::spec::ieee1394::{CYCLES_PER_SECOND, TICKS_PER_CYCLE};
 

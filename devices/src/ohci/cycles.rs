@@ -150,9 +150,12 @@ impl Ohci {
             (_, true, _) => self.clock.next_cycle(now),
             (_, false, true) => self.clock.next_half(now),
         };
-        if self.cycle_due.is_none() && next.is_some() {
-            self.cycle_seen = self.clock.cycle(now);
+        let every = every && next.is_some();
+        if every && !self.every_cycle {
+            // What was before this moment is nobody's.
+            self.note_cycle(self.clock.cycle(now), env);
         }
+        self.every_cycle = every;
         self.cycle_due = match (self.cycle_due, next) {
             (Some(due), Some(next)) => Some(due.min(next)),
             (_, next) => next,
@@ -161,7 +164,7 @@ impl Ohci {
 
     /// Sets the events of cycles that began since they were looked at.
     pub(super) fn note_cycles(&mut self, env: &mut dyn Env) {
-        if self.cycle_due.is_none() {
+        if !self.every_cycle {
             let cycle = self.clock.cycle(env.now());
             self.note_cycle(cycle, env);
         }
@@ -181,6 +184,11 @@ impl Ohci {
     pub(super) fn run_cycles(&mut self, env: &mut dyn Env) {
         self.cycle_due = None;
         let now = self.clock.cycle(env.now());
+        if !self.every_cycle {
+            self.note_cycle(now, env);
+            self.watch_cycles(env);
+            return;
+        }
         let wrap = 128 * bus::CYCLES_PER_SECOND;
         let behind = (now + wrap - self.cycle_seen) % wrap;
         for ago in (0..behind.min(CATCH_UP)).rev() {

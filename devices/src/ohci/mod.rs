@@ -25,7 +25,7 @@ mod testing;
 mod tests;
 mod transmit;
 
-use crate::device::{BarSpec, Device, Identity};
+use crate::device::{BarSpec, Device, Identity, News};
 use crate::env::{DmaError, Env};
 use crate::firewire::csr::Resources;
 use crate::firewire::phy::PhyFacts;
@@ -105,6 +105,8 @@ pub struct Ohci {
     cycle_due: Option<u64>,
     /// The cycle that was looked at last.
     cycle_seen: u64,
+    /// Every cycle matters now, not only when the seconds change.
+    every_cycle: bool,
     /// When the tick that was asked for comes.
     armed: Option<u64>,
 }
@@ -135,6 +137,7 @@ impl Ohci {
             iso_receive: Default::default(),
             cycle_due: None,
             cycle_seen: 0,
+            every_cycle: false,
             armed: None,
         }
     }
@@ -246,6 +249,18 @@ impl Device for Ohci {
             self.write_register(offset, u32::from_le_bytes(quadlet), env);
             self.arm(env);
         }
+    }
+
+    fn news(&mut self, news: News, env: &mut dyn Env) {
+        let now = env.now();
+        let node = |unit: usize| unit + 1;
+        match news {
+            News::Attach(unit) => self.bus.plug(node(unit), now),
+            News::Detach(unit) => self.bus.pull(node(unit), now),
+            News::BusReset { unit, root } => self.bus.reset_by(unit.map_or(HOST, node), root, now),
+            News::Current { .. } => {}
+        }
+        self.arm(env);
     }
 
     fn tick(&mut self, _token: u64, env: &mut dyn Env) {

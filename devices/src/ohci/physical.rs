@@ -2,7 +2,8 @@
 
 use super::receive::encode;
 use super::{Ohci, mapped};
-use crate::env::{DmaError, Env};
+use crate::env::{DmaError, Env, Mishap};
+use crate::fault::plane::Site;
 use crate::firewire::packet::{Ack, Packet};
 use crate::firewire::{Delivery, csr::Resources, station::compare_swap};
 use crate::spec::ieee1394::{self as bus, csr};
@@ -18,6 +19,12 @@ const PHYSICAL_DEFAULT: u64 = 1 << 32;
 impl Ohci {
     /// A packet came.
     pub(super) fn receive_packet(&mut self, delivery: Delivery, env: &mut dyn Env) {
+        // From here on the sender can be gone, or not hear the acknowledge.
+        match env.pass(delivery.from.saturating_sub(1), Site::FireSend) {
+            Mishap::Gone => return,
+            Mishap::Error => self.bus.lose_acks(1),
+            _ => {}
+        }
         let ack = self.judge(&delivery.packet, env);
         self.bus.acknowledge(delivery, ack, env.now());
     }

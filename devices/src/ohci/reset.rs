@@ -3,8 +3,9 @@
 use super::Ohci;
 use super::receive::{phy_packet, reset_packet};
 use crate::env::Env;
-use crate::firewire::Output;
+use crate::fault::plane::Site;
 use crate::firewire::csr::Resources;
+use crate::firewire::{HOST, Output};
 use crate::spec::ieee1394 as bus;
 use crate::spec::ohci::{self as spec, code, event};
 
@@ -16,7 +17,14 @@ impl Ohci {
     pub(super) fn heard(&mut self, output: Output, env: &mut dyn Env) {
         match output {
             Output::Reset => self.reset_began(env),
-            Output::SelfId(packets) => self.identified(&packets, env),
+            Output::SelfId(packets) => {
+                for node in self.bus.seen().to_vec() {
+                    if node != HOST {
+                        env.pass(node - 1, Site::FireReset);
+                    }
+                }
+                self.identified(&packets, env);
+            }
             Output::Packet(delivery) => self.receive_packet(delivery, env),
         }
     }

@@ -2,3 +2,8 @@
 
 mod asynchronous;
 mod bus;
+mod isochronous;
+mod physical;
+mod platform;
+mod property;
+mod sbp2;

@@ -2,7 +2,9 @@
 
 use super::Ohci;
 use super::context::{Block, Context, Stop};
-use crate::env::Env;
+use crate::env::{Env, Mishap};
+use crate::fault::plane::Site;
+use crate::firewire::HOST;
 use crate::firewire::packet::{Ack, Packet, Stream, wire_ns};
 use crate::spec::ieee1394 as bus;
 use crate::spec::ohci::{self as spec, code, command, event};
@@ -195,7 +197,7 @@ impl Ohci {
             Wire::Stream(_) => code::ACK | u32::from(bus::ACK_COMPLETE),
             Wire::Packet(packet) => {
                 let packet = packet.clone();
-                let ack = self.bus.send(&packet, now);
+                let ack = self.send_packet(&packet, env);
                 let limit = self.registers.at_retries >> (4 * which) & 0xf;
                 if ack == Ack::Busy && sending.tries < limit {
                     sending.tries += 1;
@@ -208,6 +210,18 @@ impl Ohci {
         };
         self.complete_transmit(which, &sending, code, env);
         self.start_transmit(which, env);
+    }
+
+    /// Sends a packet past what the plan does to its receiver.
+    fn send_packet(&mut self, packet: &Packet, env: &mut dyn Env) -> Ack {
+        let receiver = self.bus.node_at(packet.to()).filter(|&node| node != HOST);
+        let mishap = receiver.map_or(Mishap::None, |node| env.pass(node - 1, Site::FireReceive));
+        match mishap {
+            Mishap::Gone => return Ack::Missing,
+            Mishap::Error => self.bus.lose_acks(1),
+            _ => {}
+        }
+        self.bus.send(packet, env.now())
     }
 
     /// Writes the status of a packet and goes on.

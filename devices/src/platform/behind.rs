@@ -1,4 +1,4 @@
-//! What is plugged in behind controllers: USB devices on their hubs.
+//! What is plugged in behind controllers: USB devices on their hubs, FireWire nodes on each other.
 //!
 //! A model owns its devices; whether they are plugged in, and what the plan does to them, is kept here. The model hears of changes
 //! ([`crate::device::Device::news`]) as soon as it is not running, and asks at each of a device's sites what happens there
@@ -68,6 +68,7 @@ impl Leaf {
             }
         };
         match site {
+            Site::FireReceive | Site::FireSend if take(|f| &mut f.error) => (Mishap::Error, "lost-ack"),
             Site::UsbSetup | Site::UsbIn | Site::UsbOut if take(|f| &mut f.error) => {
                 (Mishap::Error, "usb-error")
             }
@@ -151,7 +152,9 @@ impl Core {
         }
         match fault {
             DeviceFault::UsbStall { count } => mishaps.stall = mishaps.stall.saturating_add(count),
-            DeviceFault::UsbError { count } => mishaps.error = mishaps.error.saturating_add(count),
+            DeviceFault::UsbError { count } | DeviceFault::LostAck { count } => {
+                mishaps.error = mishaps.error.saturating_add(count)
+            }
             DeviceFault::Babble { count } => mishaps.babble = mishaps.babble.saturating_add(count),
             DeviceFault::Nak { duration } => {
                 mishaps.nak_until = mishaps.nak_until.max(now.saturating_add(duration));
@@ -164,6 +167,18 @@ impl Core {
             DeviceFault::Overcurrent { port, duration } => {
                 host.fault(number, fault.word());
                 self.current(card, hub, port, duration, host);
+            }
+            DeviceFault::BusReset | DeviceFault::NewRoot => {
+                host.fault(number, fault.word());
+                let unit = self.leaves[leaf].unit;
+                self.reset_bus(card, Some(unit), fault == DeviceFault::NewRoot, host);
+            }
+            DeviceFault::CablePull { duration } => {
+                host.fault(number, fault.word());
+                self.detach(leaf, host);
+                if let Some(time) = duration {
+                    self.timers.push(now.saturating_add(time), Due::Reattach(leaf));
+                }
             }
             _ => {}
         }
@@ -214,6 +229,12 @@ impl Core {
     ) {
         let hub = hub.map(|hub| self.leaves[hub].unit);
         self.slots[card].news.push_back(News::Current { hub, port, over });
+        self.deliver_news(card, host);
+    }
+
+    /// The controller hears that one of its units, or itself, resets the bus.
+    pub fn reset_bus(&mut self, card: usize, unit: Option<usize>, root: bool, host: &mut dyn Host) {
+        self.slots[card].news.push_back(News::BusReset { unit, root });
         self.deliver_news(card, host);
     }
 

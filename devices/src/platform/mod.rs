@@ -28,6 +28,7 @@ use self::slot::Slot;
 use crate::catalogue::{self, ModelError};
 use crate::fault::plan::{Plan, Plug};
 use crate::fault::plane::{Plane, SITES, Site};
+use crate::firewire::Cabled;
 use crate::pci::host_bridge;
 use crate::usb::Plugged;
 use crate::virtio::store::BlockStore;
@@ -206,9 +207,16 @@ impl Platform {
 
 /// Builds the card of a `plug` statement and its slot, with what is behind the card.
 fn make_slot(plan: &Plan, plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformError> {
-    let plugged = make_plugged(plan, plug, stores)?;
-    let store = make_store(plug, stores)?;
-    let model = catalogue::build(plug, store, plugged).map_err(|error| fail(plug, error))?;
+    let is_firewire = catalogue::model(&plug.model).is_some_and(|model| model.has_firewire());
+    let model = if is_firewire {
+        let cabled = make_cabled(plan, plug, stores)?;
+        catalogue::build_firewire(plug, cabled)
+    } else {
+        let plugged = make_plugged(plan, plug, stores)?;
+        let store = make_store(plug, stores)?;
+        catalogue::build(plug, store, plugged)
+    };
+    let model = model.map_err(|error| fail(plug, error))?;
     let mut slot = Slot::new(plug.slot, model);
     if !plug.absent() {
         slot.occupied = true;
@@ -231,14 +239,32 @@ fn make_store(
     }
 }
 
-/// Builds the devices behind a card, in the order of the plan.
+/// The devices behind a card, in the order of the plan.
+fn behind_card<'a>(plan: &'a Plan, card: &Plug) -> Vec<&'a Plug> {
+    let is_behind = |plug: &&Plug| plan.path(plug).is_some_and(|(slot, _)| slot == card.slot);
+    plan.behind().filter(is_behind).collect()
+}
+
+/// Builds the FireWire nodes behind a controller.
+fn make_cabled(plan: &Plan, card: &Plug, stores: &mut StoreMaker<'_>) -> Result<Vec<Cabled>, PlatformError> {
+    let behind = behind_card(plan, card);
+    let mut cabled = Vec::with_capacity(behind.len());
+    for plug in &behind {
+        let store = make_store(plug, stores)?;
+        let node = catalogue::build_node(plug, store).map_err(|error| fail(plug, error))?;
+        let parent = plug.on().and_then(|on| behind.iter().position(|other| other.name == on));
+        cabled.push(Cabled { parent, port: plug.port(), attached: !plug.absent(), node });
+    }
+    Ok(cabled)
+}
+
+/// Builds the USB devices behind a card.
 fn make_plugged(
     plan: &Plan,
     card: &Plug,
     stores: &mut StoreMaker<'_>,
 ) -> Result<Vec<Plugged>, PlatformError> {
-    let is_behind = |plug: &&Plug| plan.path(plug).is_some_and(|(slot, _)| slot == card.slot);
-    let behind: Vec<&Plug> = plan.behind().filter(is_behind).collect();
+    let behind = behind_card(plan, card);
     let mut plugged = Vec::with_capacity(behind.len());
     for plug in &behind {
         let store = make_store(plug, stores)?;

@@ -302,7 +302,7 @@ impl Device for Xhci {
                 self.tree.current(hub, port, over);
                 Ok(())
             }
-            News::Attach(_) | News::Detach(_) => Ok(()),
+            News::Attach(_) | News::Detach(_) | News::BusReset { .. } => Ok(()),
         };
         // A hub may have something to say now, and who waits for a device that has gone must hear of it.
         self.kick_all(env.now());

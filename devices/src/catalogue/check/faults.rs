@@ -41,14 +41,23 @@ fn misplaced(model: &Model, plug: &Plug, fault: DeviceFault) -> Option<(String, 
             (format!("`{}` is no USB device: `{word}` is not for it", plug.name), "a USB device".into())
         }),
         DeviceFault::DisconnectPort { .. } | DeviceFault::Overcurrent { .. } => {
-            model.ports().is_none().then(|| {
+            (model.ports().is_none() || model.has_firewire()).then(|| {
                 (
                     format!("`{}` has no USB ports: `{word}` is not for it", plug.name),
                     "an `xhci` or `usb-hub`".into(),
                 )
             })
         }
-        _ => model.is_usb().then(|| {
+        DeviceFault::BusReset | DeviceFault::NewRoot => (!model.has_firewire()).then(|| {
+            (
+                format!("`{}` has no FireWire: `{word}` is not for it", plug.name),
+                "an `ohci` or a FireWire node".into(),
+            )
+        }),
+        DeviceFault::CablePull { .. } | DeviceFault::LostAck { .. } => (!model.is_firewire()).then(|| {
+            (format!("`{}` is no FireWire node: `{word}` is not for it", plug.name), "a FireWire node".into())
+        }),
+        _ => model.is_behind().then(|| {
             let message = format!("`{}` has no interrupt, DMA or link: `{word}` is not for it", plug.name);
             (message, "a card, such as the controller that it is plugged into".into())
         }),
@@ -83,7 +92,7 @@ fn check_fault(plan: &Plan, plug: &Plug, fault: DeviceFault, rule: &Rule, errors
         return;
     }
     check_port(plan, plug, fault, rule, errors);
-    if model.is_usb() {
+    if model.is_behind() {
         return;
     }
     let default = model.option("irq").map_or("", |option| option.default);

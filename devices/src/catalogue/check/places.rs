@@ -1,28 +1,31 @@
-//! Where devices are: cards in slots, USB devices on the ports of controllers and hubs.
+//! Where devices are: cards in slots, USB devices on the ports of controllers and hubs, FireWire nodes on those of controllers and other nodes.
 
-use crate::catalogue::model;
+use crate::catalogue::{Model, model};
 use crate::fault::plan::{Action, ON, PORT, Plan, PlanError, Plug, Rule};
 
 /// Files what is wrong with the place of a device.
 pub(super) fn check(plan: &Plan, plug: &Plug, errors: &mut Vec<PlanError>) {
     let Some(model) = model(&plug.model) else { return };
     let Some(on) = plug.on() else {
-        if model.is_usb() {
-            let message = format!("`{}` is a USB device and goes into no slot", plug.model);
-            let expected = "`on=NAME port=N`: a port of an `xhci` or a `usb-hub`";
+        if model.is_behind() {
+            let message = format!("`{}` is a {} and goes into no slot", plug.model, kind(model));
+            let expected = format!("`on=NAME port=N`: a port of {}", above_of(model));
             errors.push(PlanError::new(plug.span_of("slot"), message).expected(expected));
         }
         return;
     };
-    if !model.is_usb() {
+    if !model.is_behind() {
         let message = format!("`{}` is a card and goes into no port", plug.model);
         errors.push(PlanError::new(plug.span_of(ON), message).expected("`slot=N`"));
         return;
     }
     let Some(above) = plan.plug_named(on) else { return };
-    let Some(most) = ports(above) else {
-        let message = format!("`{on}` has no USB ports");
-        errors.push(PlanError::new(plug.span_of(ON), message).expected("an `xhci` or a `usb-hub`"));
+    let carries = crate::catalogue::model(&above.model)
+        .is_some_and(|above| above.has_firewire() == model.is_firewire());
+    let Some(most) = ports(above).filter(|_| carries) else {
+        let wire = if model.is_firewire() { "FireWire" } else { "USB" };
+        let message = format!("`{on}` has no {wire} ports");
+        errors.push(PlanError::new(plug.span_of(ON), message).expected(above_of(model)));
         return;
     };
     if plug.port() > most {
@@ -31,15 +34,24 @@ pub(super) fn check(plan: &Plan, plug: &Plug, errors: &mut Vec<PlanError>) {
     }
 }
 
-/// How many USB ports a device has; `None`: it is neither a controller nor a hub.
+fn kind(model: &Model) -> &'static str {
+    if model.is_firewire() { "FireWire node" } else { "USB device" }
+}
+
+/// What a device is plugged into.
+fn above_of(model: &Model) -> &'static str {
+    if model.is_firewire() { "an `ohci` or another FireWire node" } else { "an `xhci` or a `usb-hub`" }
+}
+
+/// How many ports a device has for others; `None`: it is neither a controller, nor a hub, nor a node.
 pub(super) fn ports(plug: &Plug) -> Option<u8> {
     let option = model(&plug.model)?.ports()?;
     plug.options.get(option.name).map_or(option.default, String::as_str).parse().ok()
 }
 
-/// Files an action that a USB device cannot be the object of.
+/// Files an action that a device behind a controller cannot be the object of.
 pub(super) fn check_action(plug: &Plug, rule: &Rule, errors: &mut Vec<PlanError>) {
-    if !model(&plug.model).is_some_and(|model| model.is_usb()) {
+    if !model(&plug.model).is_some_and(|model| model.is_behind()) {
         return;
     }
     let (what, expected) = match &rule.action {

@@ -124,6 +124,20 @@ pub enum DeviceFault {
         /// How long, ns; `None` = for good.
         duration: Option<Nanos>,
     },
+    /// `bus-reset`: a FireWire node resets the bus.
+    BusReset,
+    /// `cable-pull`: the cable between a FireWire node and the controller's side is out.
+    CablePull {
+        /// How long, ns; `None` = until it is plugged in again.
+        duration: Option<Nanos>,
+    },
+    /// `lost-ack`: the acknowledges of the next packets to or from a FireWire node are lost.
+    LostAck {
+        /// How many.
+        count: u64,
+    },
+    /// `new-root`: a FireWire node makes itself root, by a bus reset.
+    NewRoot,
 }
 
 impl DeviceFault {
@@ -147,6 +161,10 @@ impl DeviceFault {
             Self::Nak { .. } => "nak",
             Self::DisconnectPort { .. } => "disconnect-port",
             Self::Overcurrent { .. } => "overcurrent",
+            Self::BusReset => "bus-reset",
+            Self::CablePull { .. } => "cable-pull",
+            Self::LostAck { .. } => "lost-ack",
+            Self::NewRoot => "new-root",
         }
     }
 }
@@ -173,13 +191,14 @@ impl Display for For {
 impl Display for DeviceFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Spurious => Ok(()),
+            Self::Spurious | Self::BusReset | Self::NewRoot => Ok(()),
             Self::Drop { count }
             | Self::Corrupt { count }
             | Self::ShortDma { count }
             | Self::UsbStall { count }
             | Self::UsbError { count }
-            | Self::Babble { count } => Count(count).fmt(f),
+            | Self::Babble { count }
+            | Self::LostAck { count } => Count(count).fmt(f),
             Self::DisconnectPort { port, duration } | Self::Overcurrent { port, duration } => {
                 write!(f, " port={port}{}", For(duration))
             }
@@ -198,7 +217,9 @@ impl Display for DeviceFault {
             Self::Stick { duration } | Self::Mute { duration } | Self::Nak { duration } => {
                 For(Some(duration)).fmt(f)
             }
-            Self::Freeze { duration } | Self::LinkDown { duration } => For(duration).fmt(f),
+            Self::Freeze { duration } | Self::LinkDown { duration } | Self::CablePull { duration } => {
+                For(duration).fmt(f)
+            }
             Self::LateDma { by, count } => write!(f, " by={}{}", TIME.show(by), Count(count)),
         }
     }

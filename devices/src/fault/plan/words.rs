@@ -26,6 +26,10 @@ pub const ACTIONS: &[&str] = &[
     "nak",
     "disconnect-port",
     "overcurrent",
+    "bus-reset",
+    "cable-pull",
+    "lost-ack",
+    "new-root",
     "race",
     "kill",
     "stall",
@@ -43,4 +47,4 @@ pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
 pub const PREEMPTIONS: &[&str] = &["tasks", "strict", "full"];
 
 /// Actions that the language has, but this version does not carry out.
-pub const LATER_ACTIONS: &[&str] = &["bus-reset", "cable-pull", "lost-ack", "new-root"];
+pub const LATER_ACTIONS: &[&str] = &[];

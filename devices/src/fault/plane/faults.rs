@@ -131,7 +131,11 @@ impl Faults {
             | DeviceFault::Babble { .. }
             | DeviceFault::Nak { .. }
             | DeviceFault::DisconnectPort { .. }
-            | DeviceFault::Overcurrent { .. } => return false,
+            | DeviceFault::Overcurrent { .. }
+            | DeviceFault::BusReset
+            | DeviceFault::CablePull { .. }
+            | DeviceFault::LostAck { .. }
+            | DeviceFault::NewRoot => return false,
         }
         true
     }

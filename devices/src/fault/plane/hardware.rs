@@ -25,6 +25,10 @@ impl Core {
                 host.fault(self.slots[slot].number, fault.word());
                 return self.current(slot, None, port, duration, host);
             }
+            DeviceFault::BusReset | DeviceFault::NewRoot if self.slots[slot].live => {
+                host.fault(self.slots[slot].number, fault.word());
+                return self.reset_bus(slot, None, fault == DeviceFault::NewRoot, host);
+            }
             _ => {}
         }
         if !self.slots[slot].live || self.slots[slot].faults.arm(fault) {

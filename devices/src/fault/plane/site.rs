@@ -36,10 +36,16 @@ pub enum Site {
     UsbIn,
     /// A USB device is sent a packet.
     UsbOut,
+    /// A FireWire node sees a bus reset.
+    FireReset,
+    /// A FireWire node gets a packet from the controller.
+    FireReceive,
+    /// A FireWire node sends a packet to the controller.
+    FireSend,
 }
 
 /// Number of sites.
-pub const SITES: usize = 14;
+pub const SITES: usize = 17;
 
 impl Site {
     /// Every site.
@@ -58,6 +64,9 @@ impl Site {
         Site::UsbSetup,
         Site::UsbIn,
         Site::UsbOut,
+        Site::FireReset,
+        Site::FireReceive,
+        Site::FireSend,
     ];
 
     /// Those of a card.
@@ -76,6 +85,9 @@ impl Site {
     /// Those of a USB device.
     pub const USB: &[Site] = &[Site::UsbConnect, Site::UsbReset, Site::UsbSetup, Site::UsbIn, Site::UsbOut];
 
+    /// Those of a FireWire node.
+    pub const FIREWIRE: &[Site] = &[Site::FireReset, Site::FireReceive, Site::FireSend];
+
     /// The word in plans.
     pub const fn word(self) -> &'static str {
         match self {
@@ -93,6 +105,9 @@ impl Site {
             Site::UsbSetup => "usb.setup",
             Site::UsbIn => "usb.in",
             Site::UsbOut => "usb.out",
+            Site::FireReset => "fire.reset",
+            Site::FireReceive => "fire.receive",
+            Site::FireSend => "fire.send",
         }
     }
 

@@ -5,8 +5,8 @@ use super::{Tag, Target};
 use crate::firewire::node::{Failure, Link, Origin, Refusal};
 use crate::firewire::packet::payload_limit;
 use crate::spec::ieee1394::S400;
-use crate::spec::scsi::{REQUEST_SENSE, SENSE_BYTES};
 use crate::spec::sbp2::{self as spec, status};
+use crate::spec::scsi::{REQUEST_SENSE, SENSE_BYTES};
 use crate::usb::scsi::{Refused, Work};
 
 /// Elements that a page table has at the most: the data size field has 16 bits, and a command no more than this.
@@ -130,7 +130,13 @@ impl Target {
     }
 
     /// ORB_POINTER was written.
-    pub(super) fn append(&mut self, which: usize, at: u64, origin: Origin, link: &mut Link<'_>) -> Result<(), Refusal> {
+    pub(super) fn append(
+        &mut self,
+        which: usize,
+        at: u64,
+        origin: Origin,
+        link: &mut Link<'_>,
+    ) -> Result<(), Refusal> {
         let Some(login) = &mut self.logins[which] else { return Err(Refusal::Address) };
         if !matches!(login.agent.state, State::Reset | State::Suspended) {
             return Err(Refusal::Conflict);
@@ -181,7 +187,8 @@ impl Target {
         result: Result<Vec<u8>, Failure>,
         link: &mut Link<'_>,
     ) {
-        let Some(agent) = self.logins.get_mut(which).and_then(Option::as_mut).map(|login| &mut login.agent) else {
+        let Some(agent) = self.logins.get_mut(which).and_then(Option::as_mut).map(|login| &mut login.agent)
+        else {
             return;
         };
         if agent.serial != serial {

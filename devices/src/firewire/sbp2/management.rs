@@ -142,7 +142,8 @@ impl Target {
             return;
         }
         let (guid, source) = (self.management.guid, self.management.source);
-        let mine = |login: &&mut Login| login.id == flags as u16 && login.guid == guid && login.node.is_none();
+        let mine =
+            |login: &&mut Login| login.id == flags as u16 && login.guid == guid && login.node.is_none();
         let found = self.logins.iter_mut().flatten().find(mine).map(|login| login.node = Some(source));
         self.conclude(found.map_or(Status::refused(status::LOGIN_ID), |()| Status::GOOD), link);
     }

@@ -160,7 +160,13 @@ impl Node for Target {
         rom::build(rom::options(options, 2048, self.settings.phy.speed), self.settings.guid, &root)
     }
 
-    fn read(&mut self, offset: u64, into: &mut [u8], origin: Origin, _: &mut Link<'_>) -> Result<(), Refusal> {
+    fn read(
+        &mut self,
+        offset: u64,
+        into: &mut [u8],
+        origin: Origin,
+        _: &mut Link<'_>,
+    ) -> Result<(), Refusal> {
         if (MANAGEMENT..MANAGEMENT + 8).contains(&offset) {
             into.fill(0);
             return Ok(());
@@ -179,7 +185,13 @@ impl Node for Target {
         Ok(())
     }
 
-    fn write(&mut self, offset: u64, from: &[u8], origin: Origin, link: &mut Link<'_>) -> Result<(), Refusal> {
+    fn write(
+        &mut self,
+        offset: u64,
+        from: &[u8],
+        origin: Origin,
+        link: &mut Link<'_>,
+    ) -> Result<(), Refusal> {
         if offset == MANAGEMENT {
             let address = Self::pointer(from)?;
             return self.manage(address, origin, link);

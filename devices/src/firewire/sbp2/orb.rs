@@ -27,7 +27,8 @@ pub struct Status {
 
 impl Status {
     /// It went well.
-    pub const GOOD: Self = Self { response: spec::STATUS_COMPLETE, dead: false, code: spec::status::NONE, sense: None };
+    pub const GOOD: Self =
+        Self { response: spec::STATUS_COMPLETE, dead: false, code: spec::status::NONE, sense: None };
 
     /// It was done, but with this code.
     pub fn refused(code: u8) -> Self {

@@ -43,6 +43,10 @@ impl Arguments<'_> {
                 DeviceFault::DisconnectPort { port: self.port()?, duration: self.maybe_for()? }
             }
             "overcurrent" => DeviceFault::Overcurrent { port: self.port()?, duration: self.maybe_for()? },
+            "bus-reset" => DeviceFault::BusReset,
+            "cable-pull" => DeviceFault::CablePull { duration: self.maybe_for()? },
+            "lost-ack" => DeviceFault::LostAck { count: self.count()? },
+            "new-root" => DeviceFault::NewRoot,
             _ => DeviceFault::Spurious,
         })
     }
