@@ -114,6 +114,9 @@ impl Accepts {
 /// The storage that the machine provides.
 type Store = Option<Box<dyn BlockStore>>;
 
+/// Makes a FireWire controller with the nodes on its bus.
+type MakeBus = fn(&Settings<'_>, Vec<Cabled>) -> Result<Box<dyn Device>, ModelError>;
+
 /// Makes a model from checked settings.
 enum Build {
     /// A card, perhaps with storage.
@@ -123,7 +126,7 @@ enum Build {
     /// A USB device, perhaps with storage.
     Usb(fn(&Settings<'_>, Store) -> Box<dyn Gadget>),
     /// A FireWire controller, with the nodes on its bus.
-    FireWire(fn(&Settings<'_>, Vec<Cabled>) -> Result<Box<dyn Device>, ModelError>),
+    FireWire(MakeBus),
     /// A FireWire node, perhaps with storage.
     Node(fn(&Settings<'_>, Store) -> Box<dyn Node>),
 }

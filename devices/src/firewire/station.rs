@@ -183,7 +183,7 @@ impl Station {
             }
             csr::NODE_IDS => u32::from(spec::LOCAL_BUS) << 22 | u32::from(link.id().unwrap_or(0x3f)) << 16,
             csr::SPLIT_TIMEOUT_HI => self.split_timeout / 8000,
-            csr::SPLIT_TIMEOUT_LO => self.split_timeout % 8000 << 19,
+            csr::SPLIT_TIMEOUT_LO => (self.split_timeout % 8000) << 19,
             csr::CYCLE_TIME => super::cycle_time(link.now()),
             csr::BUSY_TIMEOUT => self.busy_timeout,
             _ => return None,

@@ -83,5 +83,5 @@ impl Clock {
 
 /// The stamp of cycle `cycle` (see [`Clock::cycle`]).
 pub fn stamp_of(cycle: u64) -> u16 {
-    ((cycle / CYCLES_PER_SECOND & 7) << 13 | cycle % CYCLES_PER_SECOND) as u16
+    (((cycle / CYCLES_PER_SECOND) & 7) << 13 | (cycle % CYCLES_PER_SECOND)) as u16
 }

@@ -174,7 +174,7 @@ impl Ohci {
         if cycle == self.cycle_seen {
             return;
         }
-        let half = |cycle: u64| cycle / bus::CYCLES_PER_SECOND & 0x40;
+        let half = |cycle: u64| (cycle / bus::CYCLES_PER_SECOND) & 0x40;
         let wrapped = half(cycle) != half(self.cycle_seen);
         self.cycle_seen = cycle;
         self.interrupts.set(event::CYCLE_SYNCH | if wrapped { event::CYCLE_64_SECONDS } else { 0 }, env);

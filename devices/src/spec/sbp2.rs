@@ -24,8 +24,10 @@ pub const KEY_FIRMWARE: u8 = 0x3c;
 /// Key: reconnect timeout.
 pub const KEY_RECONNECT: u8 = 0x3d;
 
-/// Bytes of every ORB of this project's targets (5.1).
-pub const ORB_BYTES: u16 = 32;
+/// Bytes of a management ORB (5.1.4).
+pub const MANAGEMENT_ORB_BYTES: u16 = 32;
+/// Bytes of a command ORB of this project's targets: with room for a command of 16 bytes (5.1.3).
+pub const COMMAND_ORB_BYTES: u16 = 36;
 /// A pointer that points nowhere has this bit in its upper quadlet (5.1).
 pub const NULL: u32 = 1 << 31;
 

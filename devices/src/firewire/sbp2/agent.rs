@@ -165,7 +165,7 @@ impl Target {
         self.with_agent(which, |agent, node| {
             agent.stage = Stage::Orb;
             let tag = Tag::Agent(which, agent.serial).pack();
-            link.read(tag, node, agent.pointer, spec::ORB_BYTES, agent.speed);
+            link.read(tag, node, agent.pointer, spec::COMMAND_ORB_BYTES, agent.speed);
         });
     }
 
@@ -281,8 +281,8 @@ impl Target {
             return;
         }
         let mut block = [0; 16];
-        if let Some(command) = agent.orb.get(20..32) {
-            block[..12].copy_from_slice(command);
+        if let Some(command) = agent.orb.get(20..36) {
+            block.copy_from_slice(command);
         }
         let to_initiator = agent.flags() & spec::DIRECTION != 0;
         let (data, bytes, outward) = match self.disk.execute(&block, 0) {

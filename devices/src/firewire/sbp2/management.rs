@@ -47,7 +47,7 @@ impl Target {
         }
         let (source, speed) = (origin.node, origin.speed);
         self.management = Management { stage: Stage::Orb, source, speed, at, ..Management::default() };
-        link.read(Tag::Management.pack(), source, at, spec::ORB_BYTES, speed);
+        link.read(Tag::Management.pack(), source, at, spec::MANAGEMENT_ORB_BYTES, speed);
         Ok(())
     }
 

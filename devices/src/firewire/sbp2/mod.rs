@@ -138,7 +138,7 @@ impl Node for Target {
     }
 
     fn rom(&self) -> Vec<u8> {
-        let orb_quadlets = u32::from(spec::ORB_BYTES / 4);
+        let orb_quadlets = u32::from(spec::COMMAND_ORB_BYTES / 4);
         let unit = Directory::new()
             .value(key::SPECIFIER, spec::SPECIFIER)
             .value(key::VERSION, spec::VERSION)

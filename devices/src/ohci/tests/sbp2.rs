@@ -79,7 +79,7 @@ impl Initiator {
     fn orb(&mut self, at: u32, next: Option<u32>, data: (u32, u32), to_host: bool, command: &[u8]) {
         let next = next.map_or([1 << 31, 0], |next| [0, next]);
         let flags = 1 << 31 | 2 << 24 | 9 << 20 | u32::from(to_host) << 27 | data.1;
-        self.put_be(at, &[next[0], next[1], 0xffc1_0000, data.0, flags, 0, 0, 0]);
+        self.put_be(at, &[next[0], next[1], 0xffc1_0000, data.0, flags, 0, 0, 0, 0]);
         self.rig.put(at + 20, command);
     }
 
@@ -114,6 +114,10 @@ fn login_inquiry_write_read() {
     assert_eq!(it.run((BUFFER, 4096), false, &[0x2a, 0, 0, 0, 0, 3, 0, 0, 8]), (0, 0, vec![]));
     assert_eq!(it.run((BUFFER + 8192, 4096), true, &[0x28, 0, 0, 0, 0, 3, 0, 0, 8]), (0, 0, vec![]));
     assert_eq!(it.rig.get(BUFFER + 8192, 4096), data[..4096]);
+    // Commands of 16 bytes have room, too: READ CAPACITY (16).
+    let command = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+    assert_eq!(it.run((BUFFER, 32), true, &command), (0, 0, vec![]));
+    assert_eq!(it.rig.get(BUFFER, 12), [0, 0, 0, 0, 0, 0, 7, 0xff, 0, 0, 2, 0]);
 }
 
 #[test]
@@ -157,25 +161,25 @@ fn lists_and_the_doorbell() {
     it.log_in(false);
     it.settle();
     let read = [0x28, 0, 0, 0, 0, 0, 0, 0, 1];
-    it.orb(ORB, Some(ORB + 32), (BUFFER, 512), true, &read);
-    it.orb(ORB + 32, None, (BUFFER + 512, 512), true, &read);
+    it.orb(ORB, Some(ORB + 128), (BUFFER, 512), true, &read);
+    it.orb(ORB + 128, None, (BUFFER + 512, 512), true, &read);
     let agent = it.agent;
     it.point(agent + WRITE_POINTER, ORB);
     let status = it.status();
     let orbs: Vec<u32> =
         status.iter().map(|packet| u32::from_be_bytes(packet.data[4..8].try_into().unwrap())).collect();
-    assert_eq!(orbs, [ORB, ORB + 32]);
+    assert_eq!(orbs, [ORB, ORB + 128]);
     assert_eq!((status[0].data[0] >> 6, status[1].data[0] >> 6), (0, 1));
     assert_eq!(it.rig.read_quadlet(0, agent), Ok(2), "suspended");
     // One more behind the last, and the bell.
-    it.orb(ORB + 64, None, (BUFFER, 512), true, &read);
-    it.put_be(ORB + 32, &[0, ORB + 64]);
+    it.orb(ORB + 256, None, (BUFFER, 512), true, &read);
+    it.put_be(ORB + 128, &[0, ORB + 256]);
     it.rig.request((0, 2, 0), 0, agent + DOORBELL, Some(0), &[]);
     it.rig.run(100_000);
     it.rig.received(1);
     let status = it.status();
     assert_eq!(status.len(), 1);
-    assert_eq!(status[0].data[4..8], (ORB + 64).to_be_bytes());
+    assert_eq!(status[0].data[4..8], (ORB + 256).to_be_bytes());
 }
 
 #[test]
