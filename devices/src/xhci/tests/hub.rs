@@ -107,6 +107,7 @@ fn a_reset_a_loss_of_power_and_a_suspend_reach_the_device() {
         assert_eq!(driver.command(spec::SET_DEQUEUE, ring, 0, pipe).0, spec::SUCCESS);
     };
     clear(&mut driver, top, 3, 2);
+    clear(&mut driver, top, 3, 18);
     recover(&mut driver);
     assert_eq!(driver.control(stick, configuration, &[]), (spec::SUCCESS, vec![1]));
     clear(&mut driver, top, 3, 8);
