@@ -1,13 +1,14 @@
 //! A small driver for the controller: rings in memory, requests, what came back.
 
+mod world;
+
 use super::{Ohci, Settings};
 use crate::device::Device;
-use crate::env::{DmaError, Env};
 use crate::firewire::node::Node;
 use crate::firewire::phy::PhyFacts;
 use crate::firewire::plain::{self, Plain};
 use crate::spec::ohci::{self as spec, event};
-use vm_memory::GuestMemoryMmap;
+pub use world::World;
 
 /// Bytes of memory.
 pub const MEMORY: usize = 1 << 20;
@@ -27,49 +28,6 @@ pub const BUFFER: u32 = 1024;
 pub const TRANSMIT: [u32; 2] = [0x5000, 0x7000];
 /// Data of requests.
 pub const DATA: u32 = 0x3_0000;
-
-/// Memory, a clock, and what was asked.
-pub struct World {
-    pub now: u64,
-    pub memory: Vec<u8>,
-    pub failure: Option<DmaError>,
-    pub raised: u32,
-    pub line: bool,
-    pub wanted: Vec<(u64, u64)>,
-}
-
-impl Env for World {
-    fn now(&self) -> u64 {
-        self.now
-    }
-    fn dma_read(&mut self, address: u64, into: &mut [u8]) -> Result<(), DmaError> {
-        self.failure.map_or(Ok(()), Err)?;
-        let start = usize::try_from(address).map_err(|_| DmaError::NoMemory(address))?;
-        let from = self.memory.get(start..).and_then(|rest| rest.get(..into.len()));
-        into.copy_from_slice(from.ok_or(DmaError::NoMemory(address))?);
-        Ok(())
-    }
-    fn dma_write(&mut self, address: u64, from: &[u8]) -> Result<(), DmaError> {
-        self.failure.map_or(Ok(()), Err)?;
-        let start = usize::try_from(address).map_err(|_| DmaError::NoMemory(address))?;
-        let into = self.memory.get_mut(start..).and_then(|rest| rest.get_mut(..from.len()));
-        into.ok_or(DmaError::NoMemory(address))?.copy_from_slice(from);
-        Ok(())
-    }
-    fn memory(&self) -> Result<GuestMemoryMmap, DmaError> {
-        Err(DmaError::Removed)
-    }
-    fn raise(&mut self, _index: u16) {
-        self.raised += 1;
-        self.line = true;
-    }
-    fn lower(&mut self) {
-        self.line = false;
-    }
-    fn at(&mut self, time: u64, token: u64) {
-        self.wanted.push((time, token));
-    }
-}
 
 /// A packet as it was received: header quadlets and data, as in memory; event code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +165,7 @@ impl Rig {
         self.write(spec::AT_RETRIES, 0xfff);
         self.write(spec::CONFIG_ROM_MAP, ROM);
         self.write(spec::ASYNC_FILTER_HI, 1 << 31);
-        self.write(spec::INT_MASK, u32::MAX & !event::CYCLE_SYNCH & !event::CYCLE_LOST);
+        self.write(spec::INT_MASK, !(event::CYCLE_SYNCH | event::CYCLE_LOST));
         self.write(spec::HC_CONTROL, spec::HC_LINK_ENABLE | spec::HC_ROM_VALID);
         for which in 0..2 {
             self.start_receive(which);
@@ -363,7 +321,7 @@ impl Rig {
         let index = self.heads[which] / BUFFER % RING;
         let value = self.get32(BUFFERS[which] + self.heads[which] % (BUFFER * RING));
         self.heads[which] += 4;
-        if self.heads[which] % BUFFER == 0 {
+        if self.heads[which].is_multiple_of(BUFFER) {
             // The buffer is empty: it goes to the end of the ring.
             let before = RECEIVE[which] + (index + RING - 1) % RING * 16;
             let at = RECEIVE[which] + index * 16;

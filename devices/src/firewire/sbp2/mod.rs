@@ -10,6 +10,7 @@
 //! reconnect.
 
 mod agent;
+mod data;
 mod management;
 mod orb;
 

@@ -123,11 +123,13 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
             // Cases have cards only: what comes nearest is a card that makes an error, is late, or goes.
             DeviceFault::UsbStall { count }
             | DeviceFault::UsbError { count }
-            | DeviceFault::Babble { count } => (14, both(count, 0)),
+            | DeviceFault::Babble { count }
+            | DeviceFault::LostAck { count } => (14, both(count, 0)),
+            DeviceFault::BusReset | DeviceFault::NewRoot => (5, 0),
             DeviceFault::Nak { duration } => (8, both(1, duration)),
-            DeviceFault::DisconnectPort { duration, .. } | DeviceFault::Overcurrent { duration, .. } => {
-                (16, forever(duration))
-            }
+            DeviceFault::DisconnectPort { duration, .. }
+            | DeviceFault::Overcurrent { duration, .. }
+            | DeviceFault::CablePull { duration } => (16, forever(duration)),
         },
         Action::Race { timer_first, .. } => (17, u16::from(*timer_first)),
         Action::Kill(_) => (18, 0),
