@@ -86,6 +86,7 @@ impl Rig {
             raised: 0,
             line: false,
             wanted: Vec::new(),
+            mishap: None,
         };
         Self { ohci, world, sent: [0; 2], heads: [0; 2], started: [false; 2] }
     }

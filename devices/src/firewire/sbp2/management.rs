@@ -151,7 +151,12 @@ impl Target {
     fn log_in(&mut self, flags: u32) -> Result<Vec<u8>, u8> {
         let exclusive = flags & spec::LOGIN_EXCLUSIVE != 0;
         let guid = self.management.guid;
-        // A login that the same initiator has is in its way too (8.2).
+        // What the same initiator had before a bus reset gives way: it has begun anew.
+        let stale = |login: &Login| login.guid == guid && login.node.is_none();
+        for login in &mut self.logins {
+            login.take_if(|login| stale(login));
+        }
+        // A login that it has is in its way, as those of others are (8.2).
         let mut others = self.logins.iter().flatten();
         if others.any(|login| login.exclusive || exclusive || login.guid == guid) {
             return Err(status::ACCESS_DENIED);

@@ -1,6 +1,7 @@
 //! The world of the controller in tests.
 
-use crate::env::{DmaError, Env};
+use crate::env::{DmaError, Env, Mishap};
+use crate::fault::plane::Site;
 use vm_memory::GuestMemoryMmap;
 
 /// Memory, a clock, and what was asked.
@@ -11,6 +12,8 @@ pub struct World {
     pub raised: u32,
     pub line: bool,
     pub wanted: Vec<(u64, u64)>,
+    /// What happens to the next packet at a site.
+    pub mishap: Option<(Site, Mishap)>,
 }
 
 impl Env for World {
@@ -40,6 +43,10 @@ impl Env for World {
     }
     fn lower(&mut self) {
         self.line = false;
+    }
+    fn pass(&mut self, _unit: usize, site: Site) -> Mishap {
+        let meant = self.mishap.take_if(|(at, _)| *at == site);
+        meant.map_or(Mishap::None, |(_, mishap)| mishap)
     }
     fn at(&mut self, time: u64, token: u64) {
         self.wanted.push((time, token));

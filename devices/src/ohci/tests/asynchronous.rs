@@ -1,6 +1,8 @@
 //! Requests and responses, in both directions.
 
 use super::super::testing::{BUFFER, RING, Rig, TRANSMIT, plain};
+use crate::env::Mishap;
+use crate::fault::plane::Site;
 use crate::firewire::plain::MEMORY;
 use crate::firewire::rom;
 use crate::spec::ieee1394::REGISTERS;
@@ -195,4 +197,23 @@ fn a_lost_acknowledge_is_a_packet_that_arrived() {
     assert_eq!(rig.code(0, number), code::MISSING_ACK);
     assert_eq!(rig.received(1).len(), 1, "the answer comes all the same");
     assert_eq!(rig.read_quadlet(0, MEMORY), Ok(0x1234_5678));
+}
+
+#[test]
+fn what_a_plan_does_to_a_packet() {
+    let mut rig = Rig::ready(vec![(plain(1, 1), 0)]);
+    let write = |rig: &mut Rig, mishap, value: u32| {
+        rig.world.mishap = Some(mishap);
+        let number = rig.request((0, 0, 0), 0, MEMORY, Some(value.swap_bytes()), &[]);
+        rig.run(100_000);
+        let answers = rig.received(1).len();
+        assert_eq!(rig.world.mishap, None);
+        (rig.code(0, number), answers, rig.read_quadlet(0, MEMORY))
+    };
+    let lost = write(&mut rig, (Site::FireReceive, Mishap::Error), 5);
+    assert_eq!(lost, (code::MISSING_ACK, 1, Ok(5)), "it arrived");
+    let gone = write(&mut rig, (Site::FireReceive, Mishap::Gone), 6);
+    assert_eq!(gone, (code::MISSING_ACK, 0, Ok(5)), "it did not");
+    let answer = write(&mut rig, (Site::FireSend, Mishap::Gone), 7);
+    assert_eq!(answer, (0x12, 0, Ok(7)), "the answer never came");
 }

@@ -216,6 +216,12 @@ fn a_bus_reset_must_be_followed_by_a_reconnect() {
     it.rig.run(4_100_000_000);
     assert_eq!(it.manage(3 << 16 | login), 8);
     it.log_in(true);
+    // Or it begins anew, without a reconnect: then the old login is no more.
+    let login = it.login;
+    it.rig.bus_reset();
+    it.rig.write(spec::PHYSICAL_FILTER_LO, 1);
+    it.log_in(true);
+    assert_eq!(it.manage(3 << 16 | login), 8);
 }
 
 #[test]
