@@ -18,6 +18,7 @@ mod process;
 mod qemu;
 mod qmp;
 mod report;
+mod scenarios;
 mod svm;
 
 use error::LabError;

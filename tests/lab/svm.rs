@@ -8,6 +8,7 @@ use crate::kernel;
 use crate::linux;
 use crate::process::{self, Running};
 use crate::report::{self, MARK, Reports};
+use crate::scenarios::{self, Scenario};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -22,28 +23,6 @@ const SLOW_DOWN: &str = "80";
 /// The name of the case that boots a Linux in our machine.
 const LINUX: &str = "linux";
 
-/// Scenarios and the exit status that each must end with.
-const SCENARIOS: [(&str, i32); 18] = [
-    ("smallest", 0),
-    ("surprise-removal", 0),
-    ("storm", 0),
-    ("eject", 0),
-    ("replug", 0),
-    ("late-plug", 0),
-    ("removal-during-start", 0),
-    ("removal-in-teardown", 0),
-    ("intx-shared", 0),
-    ("close-early", 1),
-    ("daq-removal", 0),
-    ("raid", 0),
-    ("tasks-block", 0),
-    ("tasks-daq", 0),
-    ("tasks-kill", 0),
-    ("priority-inversion", 0),
-    ("priority-inversion-no-push", 1),
-    ("runaway-real-time", 0),
-];
-
 /// Boots the machine, runs the scenarios in it, and checks how each ended.
 ///
 /// # Errors
@@ -53,12 +32,13 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let busybox = process::find("busybox", "busybox-static")?;
     let folder = process::folder()?;
     let kernel = kernel::unpacked(&folder)?;
-    let cases = cases(request)?;
+    let scenarios = scenarios::all()?;
+    let cases = cases(request, &scenarios)?;
     let workgate = if request.boot_only { None } else { Some(workgate(request)?) };
     let initrd = folder.join("initrd");
     let mut campaign = Campaign::new(cases);
     loop {
-        let archive = archive(&kernel, &busybox, workgate.as_deref(), &campaign.pending())?;
+        let archive = archive(&kernel, &busybox, workgate.as_deref(), &scenarios, &campaign.pending())?;
         std::fs::write(&initrd, archive).map_err(LabError::io(initrd.display().to_string()))?;
         let reports = boot(&qemu, &kernel.image, &initrd, &folder)?;
         campaign.judge(&reports).iter().for_each(|line| println!("lab svm: {line}"));
@@ -70,18 +50,18 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
 }
 
-fn cases(request: &Request) -> Result<Vec<Case>, LabError> {
+fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabError> {
     if request.boot_only {
         return Ok(Vec::new());
     }
     let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0 };
     let linux = Case { name: LINUX.into(), arguments: linux::arguments(), status: 0 };
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
-    let scenarios = SCENARIOS.iter().filter(|(name, _)| wanted(name)).map(|(name, status)| Case {
-        name: (*name).into(),
+    let cases = scenarios.iter().filter(|scenario| wanted(&scenario.name)).map(|scenario| Case {
+        name: scenario.name.clone(),
         arguments: [
             "run",
-            &format!("/scenarios/{name}.plan"),
+            &format!("/scenarios/{}.plan", scenario.name),
             "--machine",
             "kvm",
             "--slow-down",
@@ -90,14 +70,14 @@ fn cases(request: &Request) -> Result<Vec<Case>, LabError> {
         ]
         .map(Into::into)
         .into(),
-        status: *status,
+        status: scenario.status,
     });
-    let scenarios: Vec<Case> = scenarios.chain(wanted(LINUX).then_some(linux)).collect();
-    if scenarios.is_empty() {
-        let names = SCENARIOS.map(|(name, _)| name).join(", ");
+    let cases: Vec<Case> = cases.chain(wanted(LINUX).then_some(linux)).collect();
+    if cases.is_empty() {
+        let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(LabError::Failed(format!("there is no such scenario; there are {names}, {LINUX}")));
     }
-    Ok(std::iter::once(doctor).chain(scenarios).collect())
+    Ok(std::iter::once(doctor).chain(cases).collect())
 }
 
 /// The binary that is to run inside: the one asked for, or a release build.
@@ -123,6 +103,7 @@ fn archive(
     kernel: &kernel::Kernel,
     busybox: &Path,
     workgate: Option<&Path>,
+    scenarios: &[Scenario],
     cases: &[Case],
 ) -> Result<Vec<u8>, LabError> {
     let mut archive = Initramfs::new();
@@ -141,9 +122,8 @@ fn archive(
         for library in libraries(workgate)? {
             archive.file(&library.to_string_lossy(), true, &read(&library)?);
         }
-        for (name, _) in SCENARIOS {
-            let file = process::root().join("tests/scenarios").join(format!("{name}.plan"));
-            archive.file(&format!("/scenarios/{name}.plan"), false, &read(&file)?);
+        for scenario in scenarios {
+            archive.file(&format!("/scenarios/{}.plan", scenario.name), false, scenario.text.as_bytes());
         }
     }
     archive.file("/init", true, init_script(cases).as_bytes());

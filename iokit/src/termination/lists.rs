@@ -1,10 +1,11 @@
 //! What the termination thread has to do.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::collections::VecDeque;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use mach::{KernelRef, SpinLock, WaitEvent, WaitMode, WaitResult, seam::ThreadId};
 
+use super::stop_list::StopList;
 use crate::{IoKit, service::ServiceRef};
 
 /// The lists of the termination thread, and who plays its part just now.
@@ -29,8 +30,7 @@ pub(super) struct Jobs {
     thread: Option<ThreadId>,
     pub(super) phase_2: VecDeque<ServiceRef>,
     pub(super) finalize: VecDeque<ServiceRef>,
-    /// (client, provider)
-    pub(super) stop: Vec<(ServiceRef, ServiceRef)>,
+    pub(super) stop: StopList,
 }
 
 impl Terminator {

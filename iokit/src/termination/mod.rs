@@ -9,6 +9,7 @@ mod defaults;
 mod lists;
 mod phase_1;
 mod schedule;
+mod stop_list;
 mod worker;
 
 pub(crate) use lists::Terminator;

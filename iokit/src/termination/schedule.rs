@@ -37,8 +37,8 @@ impl Service {
 
     /// Queues `stop(provider)` of this service.
     pub(crate) fn schedule_stop(self: &ServiceRef, provider: &ServiceRef) {
-        let entry = (self.clone(), provider.clone());
-        self.kit().terminator().schedule(self.kernel(), |jobs| jobs.stop.push(entry));
+        let (client, provider) = (self.clone(), provider.clone());
+        self.kit().terminator().schedule(self.kernel(), |jobs| jobs.stop.push(client, provider));
     }
 
     /// Queues phase 2; with SYNCHRONOUS, off the termination thread, does its work and waits until this service is quiet.

@@ -67,27 +67,35 @@ impl IoKit {
         }
     }
 
-    /// Scans the stop list, first in first out.
+    /// The first on the stop list that need not wait.
     fn next_stop(&self) -> Stop {
-        for index in 0.. {
-            let Some((client, provider)) = self.jobs(|jobs| jobs.stop.get(index).cloned()) else { break };
-            if !client.is_client_of(&provider) {
-                // It may have been queued more than once.
-                self.remove_stop(index);
-                return Stop::Nothing(client, provider);
-            }
-            if !client.waits_to_stop() {
-                self.remove_stop(index);
-                return Stop::Ready(client, provider);
-            }
-        }
-        Stop::End
+        // Who was detached while it waited is seen when there is nothing else to do.
+        self.scan_stops()
+            .or_else(|| {
+                self.jobs(|jobs| jobs.stop.again());
+                self.scan_stops()
+            })
+            .unwrap_or(Stop::End)
     }
 
-    /// Only the worker removes, and others append: the index still stands.
-    fn remove_stop(&self, index: usize) {
-        let removed = self.jobs(|jobs| jobs.stop.remove(index));
-        drop(removed);
+    /// Only the worker removes, and others append: what is first stays it.
+    fn scan_stops(&self) -> Option<Stop> {
+        while let Some((number, (client, provider))) = self.jobs(|jobs| jobs.stop.first()) {
+            let attached = client.is_client_of(&provider);
+            if attached && client.waits_to_stop() {
+                self.jobs(|jobs| jobs.stop.waits(number));
+                continue;
+            }
+            let removed = self.jobs(|jobs| jobs.stop.remove(number));
+            drop(removed);
+            // It may have been queued more than once.
+            return Some(if attached {
+                Stop::Ready(client, provider)
+            } else {
+                Stop::Nothing(client, provider)
+            });
+        }
+        None
     }
 }
 
@@ -188,6 +196,8 @@ impl Service {
             !self.change(State::FINALIZED, State::empty()).contains(State::FINALIZED)
         };
         if first {
+            let id = self.id();
+            self.kit().terminator().with(self.kernel(), |jobs| jobs.stop.finalized(id));
             self.in_gate(|| {
                 self.trace(Kind::Finalize, None, 0);
                 self.driver().finalize(self, options);

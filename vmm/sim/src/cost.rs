@@ -5,7 +5,23 @@ pub(crate) const POINT: u64 = 50;
 /// A turn of a spin loop.
 pub(crate) const RELAX: u64 = 50;
 /// A turn of a spin loop while every CPU that runs is spinning.
-pub(crate) const RELAX_ALL: u64 = 1_000;
+const RELAX_ALL: u64 = 1_000;
+/// The same, when that has gone on for a while: nobody is about to stop by himself soon.
+const RELAX_LONG: u64 = 10_000;
+/// Turns before a CPU is taken to spin at all, and for long.
+pub(crate) const SPINS: u32 = 8;
+const LONG: u32 = 100;
+
+/// The turn of a spin after `spins` others; `busy` if some CPU does something else. Never beyond what is due next: the caller sees to that.
+pub(crate) fn relax(spins: u32, busy: bool) -> u64 {
+    match spins {
+        _ if busy => RELAX,
+        0..SPINS => RELAX,
+        SPINS..LONG => RELAX_ALL,
+        _ => RELAX_LONG,
+    }
+}
+
 /// A context switch.
 pub(crate) const SWITCH: u64 = 200;
 /// A device register or configuration space read: a round trip on the bus.

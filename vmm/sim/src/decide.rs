@@ -160,10 +160,10 @@ impl Cold {
         }
         let others = self.runnable(h) & !h.bit();
         let busy = (0..self.cpus).any(|other| others >> other & 1 != 0 && !h.is_spinning(other));
-        let price = if busy || spins < 8 { cost::RELAX } else { cost::RELAX_ALL };
+        let price = cost::relax(spins, busy);
         let until_due = self.due.saturating_sub(h.now.get());
         // Whoever spins for a CPU that is stalled spins until the stall is over.
-        let stalled = !busy && spins >= 8 && self.faults.stalled() != 0;
+        let stalled = !busy && spins >= cost::SPINS && self.faults.stalled() != 0;
         let price = if stalled { until_due } else { price.min(until_due) }.max(cost::RELAX);
         h.now.set(h.now.get() + price);
         if others == 0 || !self.choose_cpu(h, others) { Step::Run } else { Step::Yield }

@@ -130,7 +130,7 @@ impl Hot {
     /// Whether `cpu` has done nothing but spin for a while.
     pub fn is_spinning(&self, cpu: usize) -> bool {
         let points_since = self.points[cpu].get().wrapping_sub(self.relaxed[cpu].get());
-        self.spins[cpu].get() >= 8 && points_since <= 1
+        self.spins[cpu].get() >= crate::cost::SPINS && points_since <= 1
     }
 
     /// Makes the next point at or after `time` a slow one, if the run still goes on.
