@@ -4,7 +4,9 @@ mod common;
 pub mod daq;
 pub mod edu;
 pub mod raid;
+pub mod usb_storage;
 pub mod virtio_blk;
+pub mod xhci;
 pub mod zoo;
 
 use crate::IoKit;
@@ -15,6 +17,8 @@ pub fn register(kit: &IoKit) {
     virtio_blk::register(kit);
     daq::register(kit);
     raid::register(kit);
+    xhci::register(kit);
+    usb_storage::register(kit);
     zoo::register(kit);
     crate::family::storage::register(kit);
 }
