@@ -4,6 +4,7 @@ mod common;
 pub mod daq;
 pub mod edu;
 pub mod raid;
+pub mod usb_hub;
 pub mod usb_storage;
 pub mod virtio_blk;
 pub mod xhci;
@@ -18,6 +19,7 @@ pub fn register(kit: &IoKit) {
     daq::register(kit);
     raid::register(kit);
     xhci::register(kit);
+    usb_hub::register(kit);
     usb_storage::register(kit);
     zoo::register(kit);
     crate::family::storage::register(kit);

@@ -160,6 +160,11 @@ impl Parts {
         for _ in 0..TRIES {
             match self.attempt(command, &mut moves) {
                 Ok(()) => return Ok(()),
+                Err(Failure::Given(IOReturn::Timeout)) => {
+                    // The next command must find a device that listens.
+                    self.recover()?;
+                    return Err(IOReturn::Timeout);
+                }
                 Err(Failure::Given(why)) => return Err(why),
                 Err(Failure::Sense) => match self.sense()? {
                     Some(why) => return Err(why),
