@@ -51,6 +51,26 @@ pub struct Doorbell {
     pub width: u8,
     /// The value written, if it matters.
     pub value: Option<u64>,
+    /// The machine may serve it without an exit. Else it only counts as a doorbell.
+    pub collect: bool,
+}
+
+/// Something happened to what is plugged in behind a controller. Units are numbered in the order of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A unit comes to its port.
+    Attach(usize),
+    /// A unit leaves its port.
+    Detach(usize),
+    /// A port takes too much current, or does so no longer.
+    Current {
+        /// The hub; `None` = the controller itself.
+        hub: Option<usize>,
+        /// From 1.
+        port: u8,
+        /// Too much.
+        over: bool,
+    },
 }
 
 /// A device model: hardware as registers, time as tokens.
@@ -69,6 +89,8 @@ pub trait Device: Send {
     fn doorbells(&self) -> Vec<Doorbell> {
         Vec::new()
     }
+    /// Something happened to what is plugged in behind this controller. What is plugged in survives [`Device::reset`].
+    fn news(&mut self, _news: News, _env: &mut dyn Env) {}
     /// Configuration space outside the standard header and the capabilities the wrapper knows was written (vendor-specific capability bodies).
     fn config_written(&mut self, _capability: usize, _offset: u8, _from: &[u8], _env: &mut dyn Env) {}
     /// A vendor-specific capability body is about to be read; the model may answer instead of the stored bytes.

@@ -1,5 +1,6 @@
 //! What a device model may ask of the world: DMA, an interrupt, a later tick.
 
+use crate::fault::plane::Site;
 use thiserror::Error;
 use vm_memory::GuestMemoryMmap;
 
@@ -15,6 +16,23 @@ pub enum DmaError {
     /// Nothing there: address or length outside memory.
     #[error("no memory at {0:#x}")]
     NoMemory(u64),
+}
+
+/// What becomes of an access of something behind a controller (a packet to a USB device, its reset).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It takes place.
+    None,
+    /// The device answers with a halt.
+    Stall,
+    /// The device sends more than it was asked for.
+    Babble,
+    /// The packet is spoilt on the way, each time that it is sent.
+    Error,
+    /// The device is not ready until this machine time.
+    Nak(u64),
+    /// The device has gone.
+    Gone,
 }
 
 /// The world as a device model sees it. The fault plane wraps it.
@@ -33,6 +51,14 @@ pub trait Env {
     fn raise(&mut self, index: u16);
     /// Drops INTx. No effect on message-signalled interrupts.
     fn lower(&mut self);
+    /// True if interrupts are messages now (MSI or MSI-X is enabled).
+    fn messages(&self) -> bool {
+        false
+    }
+    /// Something behind this controller, the `unit`-th in the order of the plan, comes to the point `site`: what happens to it there.
+    fn pass(&mut self, _unit: usize, _site: Site) -> Mishap {
+        Mishap::None
+    }
     /// Asks for [`crate::device::Device::tick`] with `token` at machine time `time` (past = at once).
     fn at(&mut self, time: u64, token: u64);
 }

@@ -28,4 +28,6 @@ pub mod fault;
 pub mod pci;
 pub mod platform;
 pub mod spec;
+pub mod usb;
 pub mod virtio;
+pub mod xhci;

@@ -37,6 +37,12 @@ pub const ACTIONS: &[ActionSpec] = &[
     action("short-dma", "short-dma NAME [count=N]", "the next DMA write stops half-way"),
     action("late-dma", "late-dma NAME by=TIME [count=N]", "the next DMA write arrives later"),
     action("link-down", "link-down NAME [for=TIME]", "the link to the slot goes down"),
+    action("usb-stall", "usb-stall NAME [count=N]", "the USB device answers the next packet with a halt"),
+    action("usb-error", "usb-error NAME [count=N]", "the USB device's next packet is spoilt on the way"),
+    action("babble", "babble NAME [count=N]", "the USB device sends more than it was asked for"),
+    action("nak", "nak NAME for=TIME", "the USB device is not ready"),
+    action("disconnect-port", "disconnect-port NAME port=N [for=TIME]", "a USB port loses contact"),
+    action("overcurrent", "overcurrent NAME port=N [for=TIME]", "a USB port takes too much current"),
     action(
         "race",
         "race NAME timer=before|after",

@@ -1,6 +1,7 @@
 //! What a plan says, held against what the models have.
 
 mod faults;
+mod places;
 
 use super::{Accepts, Model, catalogue, guest_sites, model};
 use crate::fault::plan::units::TIME;
@@ -18,6 +19,7 @@ pub fn check(plan: &Plan) -> Vec<PlanError> {
     let mut slots = BTreeMap::new();
     for plug in &plan.plugs {
         check_plug(plug, &mut errors);
+        places::check(plan, plug, &mut errors);
         if let Some(other) = slots.insert(plug.slot, &plug.name) {
             let message = format!("slot {} is taken by `{other}`", plug.slot);
             let error = PlanError::new(plug.span_of("slot"), message);
@@ -45,7 +47,7 @@ fn check_plug(plug: &Plug, errors: &mut Vec<PlanError>) {
         errors.push(error.expected(expected).nearest(&plug.model, words()));
         return;
     };
-    for (name, value) in &plug.options {
+    for (name, value) in plug.options.iter().filter(|(name, _)| !super::is_place(plug, name)) {
         check_option(plug, model, name, value, errors);
     }
 }
@@ -130,7 +132,7 @@ fn check_site(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
         errors.push(absent(device, span));
         return;
     }
-    let own = model(&plug.model).map_or(&Site::ALL[..], |model| model.sites);
+    let own = model(&plug.model).map_or(Site::CARD, |model| model.sites);
     if let Some(known) = Site::from_word(site) {
         if !own.contains(&known) {
             let message = format!("this never happens: `{}` has no `{site}`", plug.model);
@@ -156,6 +158,9 @@ fn check_action(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
     let Some(name) = rule.action.device() else { return };
     if plan.plug_named(name).is_none() {
         return;
+    }
+    if let Some(plug) = plan.plug_named(name) {
+        places::check_action(plug, rule, errors);
     }
     let span = rule.span_of("action");
     if never_plugged(plan, name) {
@@ -254,7 +259,8 @@ mod tests {
     fn words_that_do_not_exist() {
         only(
             "plug edu0 eud slot=1\n",
-            "no model `eud`; expected edu or virtio-blk or daq; did you mean `edu`?",
+            "no model `eud`; expected edu or virtio-blk or daq or xhci or usb-storage or usb-keyboard or usb-mouse or \
+             usb-serial or usb-hub; did you mean `edu`?",
         );
         only("plug edu0 edu slot=1 irk=msi\n", "no option `irk`");
         only("plug edu0 edu slot=1 irq=smoke\n", "expected msi or intx or msix");

@@ -6,6 +6,7 @@ mod mirror;
 #[cfg(test)]
 mod properties;
 mod settings;
+mod usb;
 mod zoo;
 
 pub use actions::{ACTIONS, ActionSpec};
@@ -15,8 +16,9 @@ pub use settings::{Settings, parse_size, parse_time};
 use crate::daq;
 use crate::device::Device;
 use crate::edu;
-use crate::fault::plan::Plug;
+use crate::fault::plan::{ON, PORT, Plug};
 use crate::fault::plane::{Site, guest_word};
+use crate::usb::{Gadget, Plugged};
 use crate::virtio::VirtioPci;
 use crate::virtio::block::Block;
 use crate::virtio::store::{BlockStore, MemoryStore};
@@ -47,6 +49,9 @@ pub enum ModelError {
         /// What it takes.
         expected: String,
     },
+    /// The device does not go where the plan has it.
+    #[error("`{0}` is {1}")]
+    Place(String, &'static str),
     /// The storage could not be had.
     #[error("{0}")]
     Storage(String),
@@ -100,8 +105,18 @@ impl Accepts {
     }
 }
 
-/// Makes a model from checked settings, with the storage that the machine provides.
-type Build = fn(&Settings<'_>, Option<Box<dyn BlockStore>>) -> Box<dyn Device>;
+/// The storage that the machine provides.
+type Store = Option<Box<dyn BlockStore>>;
+
+/// Makes a model from checked settings.
+enum Build {
+    /// A card, perhaps with storage.
+    Card(fn(&Settings<'_>, Store) -> Box<dyn Device>),
+    /// A USB controller, with what is plugged in behind it.
+    Controller(fn(&Settings<'_>, Vec<Plugged>) -> Box<dyn Device>),
+    /// A USB device, perhaps with storage.
+    Usb(fn(&Settings<'_>, Store) -> Box<dyn Gadget>),
+}
 
 /// A model that a plan can plug in.
 pub struct Model {
@@ -120,6 +135,17 @@ impl Model {
     /// Every option that the model takes.
     pub fn all_options(&self) -> impl Iterator<Item = &'static OptionSpec> {
         self.options.iter().chain(COMMON_OPTIONS)
+    }
+
+    /// It goes into a port of a USB controller or hub, not into a slot.
+    pub fn is_usb(&self) -> bool {
+        matches!(self.build, Build::Usb(_))
+    }
+
+    /// The option that says how many ports it has for USB devices; `None`: it has none.
+    pub fn ports(&self) -> Option<&'static OptionSpec> {
+        let has = self.word == usb::HUB || matches!(self.build, Build::Controller(_));
+        has.then(|| self.option(usb::PORTS)).flatten()
     }
 
     /// The option called `name`.
@@ -185,7 +211,7 @@ const EDU: Model = Model {
         },
     ],
     sites: CARD_SITES,
-    build: |settings, _| Box::new(edu::Edu::new(edu_settings(settings))),
+    build: Build::Card(|settings, _| Box::new(edu::Edu::new(edu_settings(settings)))),
 };
 
 fn edu_settings(settings: &Settings<'_>) -> edu::Settings {
@@ -236,12 +262,12 @@ const VIRTIO_BLK: Model = Model {
             description: "the disk is one of a mirror, whose load is that of the disk in the higher slot",
         },
     ],
-    sites: &Site::ALL,
-    build: |settings, store| {
+    sites: Site::CARD,
+    build: Build::Card(|settings, store| {
         let store = store.unwrap_or_else(|| Box::new(MemoryStore::new(settings.size("size"))));
         let block = Block::new(store, settings.time("latency"), settings.name());
         Box::new(VirtioPci::new(block, settings.word("irq") != "intx"))
-    },
+    }),
 };
 
 /// Entries that the ring of a [`DAQ`] can have at the most: one of these.
@@ -272,7 +298,7 @@ const DAQ: Model = Model {
         },
     ],
     sites: CARD_SITES,
-    build: |settings, _| Box::new(daq::Daq::new(daq_settings(settings))),
+    build: Build::Card(|settings, _| Box::new(daq::Daq::new(daq_settings(settings)))),
 };
 
 fn daq_settings(settings: &Settings<'_>) -> daq::Settings {
@@ -295,7 +321,17 @@ pub fn guest_sites() -> impl Iterator<Item = &'static str> {
 
 /// Every model.
 pub fn catalogue() -> &'static [Model] {
-    const MODELS: &[Model] = &[EDU, VIRTIO_BLK, DAQ];
+    const MODELS: &[Model] = &[
+        EDU,
+        VIRTIO_BLK,
+        DAQ,
+        usb::CONTROLLER,
+        usb::STORAGE,
+        usb::KEYBOARD,
+        usb::MOUSE,
+        usb::SERIAL,
+        usb::HUB_MODEL,
+    ];
     MODELS
 }
 
@@ -304,13 +340,10 @@ pub fn model(word: &str) -> Option<&'static Model> {
     catalogue().iter().find(|model| model.word == word)
 }
 
-/// Makes the device of a `plug` statement. `store`: its storage, if it has any and the machine provides it.
-///
-/// # Errors
-/// Model, option or value do not exist.
-pub fn build(plug: &Plug, store: Option<Box<dyn BlockStore>>) -> Result<Box<dyn Device>, ModelError> {
+/// The model of a `plug` statement, whose options exist and have values that it takes.
+fn checked(plug: &Plug) -> Result<&'static Model, ModelError> {
     let model = model(&plug.model).ok_or_else(|| ModelError::UnknownModel(plug.model.clone()))?;
-    for (name, value) in &plug.options {
+    for (name, value) in plug.options.iter().filter(|(name, _)| !is_place(plug, name)) {
         let option = model
             .option(name)
             .ok_or_else(|| ModelError::UnknownOption { model: plug.model.clone(), option: name.clone() })?;
@@ -322,5 +355,42 @@ pub fn build(plug: &Plug, store: Option<Box<dyn BlockStore>>) -> Result<Box<dyn 
             });
         }
     }
-    Ok((model.build)(&Settings::new(model, plug), store))
+    Ok(model)
+}
+
+/// True for the words of a `plug` statement that say where the device is.
+pub(crate) fn is_place(plug: &Plug, option: &str) -> bool {
+    plug.on().is_some() && matches!(option, ON | PORT)
+}
+
+/// Makes the card of a `plug` statement. `store`: its storage, if it has any and the machine provides it; `plugged`: what is behind it, if
+/// it is a controller.
+///
+/// # Errors
+/// Model, option or value do not exist, or the model is no card.
+pub fn build(plug: &Plug, store: Store, plugged: Vec<Plugged>) -> Result<Box<dyn Device>, ModelError> {
+    let model = checked(plug)?;
+    let settings = Settings::new(model, plug);
+    match model.build {
+        Build::Card(_) if !plugged.is_empty() => {
+            Err(ModelError::Place(plug.model.clone(), "no USB controller"))
+        }
+        Build::Card(build) => Ok(build(&settings, store)),
+        Build::Controller(build) => Ok(build(&settings, plugged)),
+        Build::Usb(_) => {
+            Err(ModelError::Place(plug.model.clone(), "no card: it has no slot, but `on=` and `port=`"))
+        }
+    }
+}
+
+/// Makes the USB device of a `plug` statement.
+///
+/// # Errors
+/// Model, option or value do not exist, or the model is no USB device.
+pub fn build_usb(plug: &Plug, store: Store) -> Result<Box<dyn Gadget>, ModelError> {
+    let model = checked(plug)?;
+    match model.build {
+        Build::Usb(build) => Ok(build(&Settings::new(model, plug), store)),
+        _ => Err(ModelError::Place(plug.model.clone(), "no USB device")),
+    }
 }

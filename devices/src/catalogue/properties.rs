@@ -88,8 +88,8 @@ proptest! {
 
     #[test]
     fn models_are_total(steps in prop::collection::vec(step(), 1..200)) {
-        for model in catalogue() {
-            let mut device = build(&plug("it", model.word, 1, &[]), None).unwrap();
+        for model in catalogue().iter().filter(|model| !model.is_usb()) {
+            let mut device = build(&plug("it", model.word, 1, &[]), None, Vec::new()).unwrap();
             let bar = device.identity().bars[0];
             let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 1 << 16)]).unwrap();
             let mut world = World { now: 0, memory, failure: None, wanted: Vec::new() };

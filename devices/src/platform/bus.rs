@@ -4,7 +4,7 @@ use super::core::Core;
 use super::host::Host;
 use super::lines::Driver;
 use super::timers::Due;
-use crate::env::{DmaError, Env};
+use crate::env::{DmaError, Env, Mishap};
 use crate::fault::plane::{Site, Write};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
@@ -46,22 +46,22 @@ impl<'a> Bus<'a> {
     /// is not answered.
     fn write(&mut self, address: u64, from: &[u8]) -> bool {
         let Self { core, host, slot, .. } = self;
-        let state = &mut core.slots[*slot];
-        let (now, number) = (host.now(), state.number);
-        match state.faults.dma_write(now) {
+        let fate = core.slots[*slot].faults.dma_write(host.now());
+        match fate {
             Write::Pass => host.write(address, from),
             Write::Short => {
-                host.fault(number, "short-dma");
+                core.tell(*slot, "short-dma", *host);
                 host.write(address, &from[..from.len() / 2])
             }
             Write::Corrupt => {
-                host.fault(number, "corrupt");
+                core.tell(*slot, "corrupt", *host);
                 let mut bytes = from.to_vec();
                 core.plane.dice.alter(&mut bytes);
                 host.write(address, &bytes)
             }
             Write::Late(at) => {
-                host.fault(number, "late-dma");
+                core.tell(*slot, "late-dma", *host);
+                let state = &mut core.slots[*slot];
                 let landing = state.faults.send(address, from);
                 core.timers.push(at, Due::Land { slot: *slot, epoch: state.epoch, number: landing });
                 true
@@ -80,7 +80,7 @@ impl Core {
         if let Some((address, bytes)) = state.faults.land(number)
             && state.master()
         {
-            host.fault(state.number, "late-dma-end");
+            self.tell(slot, "late-dma-end", host);
             host.write(address, &bytes);
         }
     }
@@ -148,6 +148,18 @@ impl Env for Bus<'_> {
             state.faults.line_dropped();
             self.core.drive_line(self.slot, Driver::Device, self.host);
         }
+    }
+
+    fn messages(&self) -> bool {
+        self.core.slots[self.slot].function.messages_enabled()
+    }
+
+    fn pass(&mut self, unit: usize, site: Site) -> Mishap {
+        if !self.connected() {
+            return Mishap::Gone;
+        }
+        let mishap = self.core.pass(self.slot, unit, site, self.host);
+        if self.connected() { mishap } else { Mishap::Gone }
     }
 
     fn at(&mut self, time: u64, token: u64) {

@@ -1,5 +1,6 @@
 //! The state behind the platform, and what changes in it when cards come and go.
 
+use super::behind::Leaf;
 use super::bus::Bus;
 use super::decode::{Decoder, Range};
 use super::host::Host;
@@ -18,6 +19,8 @@ const REPLUG_SETTLE: u64 = 1_000_000;
 pub struct Core {
     /// The slots of the plan, in order of its statements.
     pub slots: Vec<Slot>,
+    /// What is plugged in behind controllers. In the fault plane their numbers follow those of the slots.
+    pub leaves: Vec<Leaf>,
     /// The host bridge.
     pub bridge: ConfigSpace,
     /// What is due when.
@@ -81,8 +84,20 @@ impl Core {
         }
     }
 
-    /// Runs the model of `slot`. Does nothing if it runs already: a model cannot be called from within itself.
+    /// Runs the model of `slot`, and lets it hear what happened meanwhile. Does nothing if it runs already: a model cannot be called from
+    /// within itself.
     pub fn with_model(
+        &mut self,
+        slot: usize,
+        host: &mut dyn Host,
+        call: impl FnOnce(&mut dyn Device, &mut Bus<'_>),
+    ) {
+        self.run_model(slot, host, call);
+        self.deliver_news(slot, host);
+    }
+
+    /// Runs the model of `slot`, unless it runs already.
+    pub fn run_model(
         &mut self,
         slot: usize,
         host: &mut dyn Host,
@@ -129,6 +144,7 @@ impl Core {
         self.timers.cancel_ticks(slot);
         self.drive_line(slot, Driver::Device, host);
         self.remap();
+        self.deliver_news(slot, host);
     }
 
     /// After any change of a port or its occupancy: the link follows, then the interrupt.
@@ -141,6 +157,7 @@ impl Core {
             self.drive_line(slot, Driver::Device, host);
             self.drive_line(slot, Driver::Storm, host);
             self.drive_line(slot, Driver::Stuck, host);
+            self.deliver_news(slot, host);
         }
         self.notify(slot, host);
     }
@@ -224,6 +241,8 @@ impl Core {
                 Due::Late { slot, epoch, index } => self.arrive(slot, epoch, index, host),
                 Due::Echo { slot, epoch } => self.echo(slot, epoch, host),
                 Due::Land { slot, epoch, number } => self.land(slot, epoch, number, host),
+                Due::Reattach(leaf) => self.attach(leaf, "replug", host),
+                Due::CurrentEnd { card, hub, port } => self.report_current(card, hub, port, false, host),
                 Due::Race { slot, epoch, at } => self.end_race(slot, epoch, Some(at), host),
             }
         }

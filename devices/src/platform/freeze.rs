@@ -14,7 +14,7 @@ use crate::fault::plane::{HeldWrite, Site};
 impl Core {
     /// The device does nothing until `until`. What it is at in this very moment, it ends.
     pub(crate) fn freeze(&mut self, slot: usize, until: u64, host: &mut dyn Host) {
-        host.fault(self.slots[slot].number, "freeze");
+        self.tell(slot, "freeze", host);
         self.slots[slot].faults.freeze(until);
         if until != u64::MAX {
             self.timers.push(until, Due::Resume(slot));
@@ -56,7 +56,7 @@ impl Core {
         let now = host.now();
         let epoch = self.slots[slot].epoch;
         if self.slots[slot].faults.thaw(now) {
-            host.fault(self.slots[slot].number, "freeze-end");
+            self.tell(slot, "freeze-end", host);
             self.drive_line(slot, Driver::Device, host);
         }
         while let Some(write) = self.slots[slot].faults.next_write() {
@@ -69,5 +69,6 @@ impl Core {
         {
             self.with_model(slot, host, |model, env| model.tick(token, env));
         }
+        self.deliver_news(slot, host);
     }
 }

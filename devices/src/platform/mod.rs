@@ -7,6 +7,7 @@
 //! firmware leaves it, and the card is N:00.0.
 
 mod access;
+mod behind;
 pub(crate) mod bus;
 pub(crate) mod core;
 mod decode;
@@ -21,12 +22,14 @@ pub(crate) mod timers;
 
 pub use host::{Ask, Host};
 
+use self::behind::Leaf;
 use self::core::Core;
 use self::slot::Slot;
 use crate::catalogue::{self, ModelError};
 use crate::fault::plan::{Plan, Plug};
 use crate::fault::plane::{Plane, SITES, Site};
 use crate::pci::host_bridge;
+use crate::usb::Plugged;
 use crate::virtio::store::BlockStore;
 use thiserror::Error;
 use trace::Event;
@@ -49,6 +52,12 @@ pub enum PlatformError {
         name: String,
         /// The number.
         slot: u32,
+    },
+    /// A device on a controller or hub that does not exist.
+    #[error("{name}: its `on=` leads to no controller")]
+    Nowhere {
+        /// The plan's name of the device.
+        name: String,
     },
 }
 
@@ -91,15 +100,20 @@ impl Platform {
     /// As [`Platform::new`], and what `stores` says.
     pub fn with_stores(plan: &Plan, stores: &mut StoreMaker<'_>) -> Result<Self, PlatformError> {
         let mut slots: Vec<Slot> = Vec::with_capacity(plan.plugs.len());
-        for plug in &plan.plugs {
+        for plug in plan.cards() {
             let taken = slots.iter().any(|slot| slot.number == plug.slot);
             if taken || !(1..=layout::MAX_SLOT).contains(&plug.slot) {
                 return Err(PlatformError::Slot { name: plug.name.clone(), slot: plug.slot });
             }
-            slots.push(make_slot(plug, stores)?);
+            slots.push(make_slot(plan, plug, stores)?);
         }
+        if let Some(plug) = plan.behind().find(|plug| plan.path(plug).is_none()) {
+            return Err(PlatformError::Nowhere { name: plug.name.clone() });
+        }
+        let leaves = Leaf::all(plan);
         let core = Core {
             slots,
+            leaves,
             bridge: host_bridge::config(),
             timers: Default::default(),
             lines: Default::default(),
@@ -149,7 +163,8 @@ impl Platform {
     /// How often each site of each device was passed since power-on: number of the slot, and counts in the order of
     /// [`Site::ALL`].
     pub fn site_counts(&self) -> Vec<(u32, [u64; SITES])> {
-        let numbers = self.core.slots.iter().map(|slot| slot.number);
+        let slots = self.core.slots.iter().map(|slot| slot.number);
+        let numbers = slots.chain(self.core.leaves.iter().map(|leaf| leaf.number));
         numbers.zip(self.core.plane.seen()).collect()
     }
 
@@ -173,34 +188,65 @@ impl Platform {
                 continue;
             }
             for range in self::core::ranges(index, slot) {
-                mapped.extend(slot.doorbells.iter().filter(|bell| bell.bar == range.bar).map(|bell| {
-                    MappedDoorbell {
-                        slot: slot.number,
-                        address: range.start + bell.offset,
-                        width: bell.width,
-                        value: bell.value,
-                    }
-                }));
+                mapped.extend(
+                    slot.doorbells.iter().filter(|bell| bell.collect && bell.bar == range.bar).map(|bell| {
+                        MappedDoorbell {
+                            slot: slot.number,
+                            address: range.start + bell.offset,
+                            width: bell.width,
+                            value: bell.value,
+                        }
+                    }),
+                );
             }
         }
         mapped
     }
 }
 
-/// Builds the device of a `plug` statement and its slot.
-fn make_slot(plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformError> {
-    let fail = |error| PlatformError::Model { name: plug.name.clone(), error };
-    let store = match plug.options.get("file") {
-        Some(_) => stores(plug).map_err(|message| fail(ModelError::Storage(message)))?,
-        None => None,
-    };
-    let model = catalogue::build(plug, store).map_err(fail)?;
+/// Builds the card of a `plug` statement and its slot, with what is behind the card.
+fn make_slot(plan: &Plan, plug: &Plug, stores: &mut StoreMaker<'_>) -> Result<Slot, PlatformError> {
+    let plugged = make_plugged(plan, plug, stores)?;
+    let store = make_store(plug, stores)?;
+    let model = catalogue::build(plug, store, plugged).map_err(|error| fail(plug, error))?;
     let mut slot = Slot::new(plug.slot, model);
-    if plug.options.get("absent").map(String::as_str) != Some("yes") {
+    if !plug.absent() {
         slot.occupied = true;
         slot.port.set_present(true, false);
     }
     Ok(slot)
+}
+
+fn fail(plug: &Plug, error: ModelError) -> PlatformError {
+    PlatformError::Model { name: plug.name.clone(), error }
+}
+
+fn make_store(
+    plug: &Plug,
+    stores: &mut StoreMaker<'_>,
+) -> Result<Option<Box<dyn BlockStore>>, PlatformError> {
+    match plug.options.get("file") {
+        Some(_) => stores(plug).map_err(|message| fail(plug, ModelError::Storage(message))),
+        None => Ok(None),
+    }
+}
+
+/// Builds the devices behind a card, in the order of the plan.
+fn make_plugged(
+    plan: &Plan,
+    card: &Plug,
+    stores: &mut StoreMaker<'_>,
+) -> Result<Vec<Plugged>, PlatformError> {
+    let is_behind = |plug: &&Plug| plan.path(plug).is_some_and(|(slot, _)| slot == card.slot);
+    let behind: Vec<&Plug> = plan.behind().filter(is_behind).collect();
+    let mut plugged = Vec::with_capacity(behind.len());
+    for plug in &behind {
+        let store = make_store(plug, stores)?;
+        let gadget = catalogue::build_usb(plug, store).map_err(|error| fail(plug, error))?;
+        let hub = plug.on().and_then(|on| behind.iter().position(|other| other.name == on));
+        plugged.push(Plugged { hub, port: plug.port(), attached: !plug.absent(), gadget });
+    }
+    Ok(plugged)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! A slot: the root port, the card that belongs to it, and the state between them.
 
-use crate::device::{Device, Doorbell};
+use crate::device::{Device, Doorbell, News};
 use crate::fault::plane::Faults;
 use crate::pci::{PciFunction, RootPort};
 use crate::spec::pci::COMMAND_MASTER;
+use std::collections::VecDeque;
 
 /// A storm in progress.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub struct Slot {
     pub storm: Option<Storm>,
     /// The link is down though the card is there.
     pub link_down: bool,
+    /// What the model has not yet heard of the devices behind it.
+    pub news: VecDeque<News>,
     /// The card's faults.
     pub faults: Faults,
 }
@@ -63,6 +66,7 @@ impl Slot {
             replug_waiting: false,
             storm: None,
             link_down: false,
+            news: VecDeque::new(),
             faults: Faults::default(),
         }
     }

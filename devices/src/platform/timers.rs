@@ -61,6 +61,17 @@ pub enum Due {
         /// Its number.
         number: u64,
     },
+    /// What was disconnected from its port comes back.
+    Reattach(usize),
+    /// A port takes too much current no longer.
+    CurrentEnd {
+        /// Index of the controller's slot.
+        card: usize,
+        /// Index of the hub; `None` = the controller.
+        hub: Option<usize>,
+        /// From 1.
+        port: u8,
+    },
     /// An interrupt that waits for a timer.
     Race {
         /// Index of the slot.

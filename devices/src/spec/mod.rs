@@ -4,4 +4,7 @@ pub mod daq;
 pub mod edu;
 pub mod pci;
 pub mod pcie;
+pub mod scsi;
+pub mod usb;
 pub mod virtio;
+pub mod xhci;

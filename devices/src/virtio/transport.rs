@@ -197,6 +197,7 @@ impl<B: Backend> Device for VirtioPci<B> {
             offset: NOTIFY + index * u64::from(NOTIFY_MULTIPLIER),
             width: 2,
             value: None,
+            collect: true,
         };
         (0..self.common.queues.len() as u64).map(bell).collect()
     }

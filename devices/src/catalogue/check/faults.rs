@@ -1,6 +1,7 @@
 //! Faults that a device cannot have, and faults that leave nothing of the run.
 
-use crate::catalogue::model;
+use super::places;
+use crate::catalogue::{Model, model};
 use crate::fault::plan::{Action, DeviceFault, GuestFault, Plan, PlanError, Plug, Rule, Trigger};
 use crate::fault::plane::Site;
 
@@ -9,7 +10,7 @@ pub(super) fn check(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
     match &rule.action {
         Action::Fault { device, fault } => {
             if let Some(plug) = plan.plug_named(device) {
-                check_fault(plug, *fault, rule, errors);
+                check_fault(plan, plug, *fault, rule, errors);
             }
         }
         Action::Guest(GuestFault::Stall { duration, .. }) => {
@@ -29,8 +30,62 @@ pub(super) fn check(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
     }
 }
 
-fn check_fault(plug: &Plug, fault: DeviceFault, rule: &Rule, errors: &mut Vec<PlanError>) {
+/// Why a device cannot have this fault, and what could.
+fn misplaced(model: &Model, plug: &Plug, fault: DeviceFault) -> Option<(String, String)> {
+    let word = fault.word();
+    match fault {
+        DeviceFault::UsbStall { .. }
+        | DeviceFault::UsbError { .. }
+        | DeviceFault::Babble { .. }
+        | DeviceFault::Nak { .. } => (!model.is_usb()).then(|| {
+            (format!("`{}` is no USB device: `{word}` is not for it", plug.name), "a USB device".into())
+        }),
+        DeviceFault::DisconnectPort { .. } | DeviceFault::Overcurrent { .. } => {
+            model.ports().is_none().then(|| {
+                (
+                    format!("`{}` has no USB ports: `{word}` is not for it", plug.name),
+                    "an `xhci` or `usb-hub`".into(),
+                )
+            })
+        }
+        _ => model.is_usb().then(|| {
+            let message = format!("`{}` has no interrupt, DMA or link: `{word}` is not for it", plug.name);
+            (message, "a card, such as the controller that it is plugged into".into())
+        }),
+    }
+}
+
+/// A port of a fault that the controller or hub does not have, or has nothing on.
+fn check_port(plan: &Plan, plug: &Plug, fault: DeviceFault, rule: &Rule, errors: &mut Vec<PlanError>) {
+    let (DeviceFault::DisconnectPort { port, .. } | DeviceFault::Overcurrent { port, .. }) = fault else {
+        return;
+    };
+    let most = places::ports(plug).unwrap_or(0);
+    let error = if port > most {
+        let error = PlanError::new(rule.span_of("port"), format!("`{}` has no port {port}", plug.name));
+        error.expected(format!("from 1 to {most}"))
+    } else if matches!(fault, DeviceFault::DisconnectPort { .. })
+        && !plan.plugs.iter().any(|other| other.on() == Some(plug.name.as_str()) && other.port() == port)
+    {
+        let message = format!("this does nothing: nothing is on port {port} of `{}`", plug.name);
+        PlanError::new(rule.span_of("port"), message).expected("a port that a device of the plan is on")
+    } else {
+        return;
+    };
+    errors.push(error);
+}
+
+fn check_fault(plan: &Plan, plug: &Plug, fault: DeviceFault, rule: &Rule, errors: &mut Vec<PlanError>) {
     let Some(model) = model(&plug.model) else { return };
+    if let Some((message, expected)) = misplaced(model, plug, fault) {
+        let error = PlanError::new(rule.span_of("action"), message);
+        errors.push(error.expected(expected));
+        return;
+    }
+    check_port(plan, plug, fault, rule, errors);
+    if model.is_usb() {
+        return;
+    }
     let default = model.option("irq").map_or("", |option| option.default);
     let irq = plug.options.get("irq").map_or(default, String::as_str);
     if matches!(fault, DeviceFault::Stick { .. }) && irq != "intx" {

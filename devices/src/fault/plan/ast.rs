@@ -5,6 +5,11 @@ use super::faults::{DeviceFault, GuestFault};
 use super::threads::ThreadSpec;
 use std::collections::BTreeMap;
 
+/// The option that names the controller or hub that a device is plugged into.
+pub const ON: &str = "on";
+/// The option that names the port there.
+pub const PORT: &str = "port";
+
 /// Machine time in nanoseconds.
 pub type Nanos = u64;
 
@@ -148,16 +153,17 @@ pub enum Preemption {
     Full,
 }
 
-/// `plug NAME MODEL slot=N [key=value …]`
+/// `plug NAME MODEL slot=N [key=value …]`, or `plug NAME MODEL on=CONTROLLER port=N [key=value …]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plug {
     /// The plan's name of the device.
     pub name: String,
     /// Model word: `edu`, `virtio-blk` …
     pub model: String,
-    /// Root port number, 1–31.
+    /// Root port number, 1–31. What is plugged in behind a controller has no root port: it gets a number that no card has
+    /// ([`Plan::number`]), by which trace and guest know it.
     pub slot: u32,
-    /// Further options, by key (`size`, `file`, `irq`, `driver`, `absent` …), canonical value text.
+    /// Further options, by key (`on`, `port`, `size`, `file`, `irq`, `driver`, `absent` …), canonical value text.
     pub options: BTreeMap<String, String>,
     /// Where the statement stands.
     pub span: Span,
@@ -312,6 +318,19 @@ impl Plug {
     }
 }
 
+/// Behind a controller or a hub.
+impl Plug {
+    /// The name of the controller or hub that this is plugged into; `None`: it is a card in a slot.
+    pub fn on(&self) -> Option<&str> {
+        self.options.get(ON).map(String::as_str)
+    }
+
+    /// The port of [`Plug::on`], from 1; 0 if it has none.
+    pub fn port(&self) -> u8 {
+        self.options.get(PORT).and_then(|port| port.parse().ok()).unwrap_or(0)
+    }
+}
+
 impl Action {
     /// The plan's name of the device that the action is done to; `None`: it is done to the guest.
     pub fn device(&self) -> Option<&str> {
@@ -368,6 +387,41 @@ impl Preemption {
 }
 
 impl Plan {
+    /// Gives what is plugged in behind controllers its numbers: from the highest slot down, in the order of statements, those that no card
+    /// has. Beyond the last one it is 0, which no plan may have.
+    pub fn number(&mut self) {
+        let cards: Vec<u32> = self.cards().map(|plug| plug.slot).collect();
+        let mut free = (1..=*super::limits::SLOTS.end() as u32).rev().filter(|slot| !cards.contains(slot));
+        for plug in self.plugs.iter_mut().filter(|plug| plug.on().is_some()) {
+            plug.slot = free.next().unwrap_or(0);
+        }
+    }
+
+    /// The devices that are cards in slots, in the order of statements.
+    pub fn cards(&self) -> impl Iterator<Item = &Plug> {
+        self.plugs.iter().filter(|plug| plug.on().is_none())
+    }
+
+    /// The devices behind controllers, in the order of statements.
+    pub fn behind(&self) -> impl Iterator<Item = &Plug> {
+        self.plugs.iter().filter(|plug| plug.on().is_some())
+    }
+
+    /// The way to a device: the slot of the card, then the ports on the way down, each from 1. `None` if the way does not begin at a card.
+    pub fn path(&self, plug: &Plug) -> Option<(u32, Vec<u8>)> {
+        let mut ports = Vec::new();
+        let mut at = plug;
+        while let Some(on) = at.on() {
+            if ports.len() > super::limits::TIERS {
+                return None;
+            }
+            ports.push(at.port());
+            at = self.plug_named(on)?;
+        }
+        ports.reverse();
+        Some((at.slot, ports))
+    }
+
     /// The declaration of the device with this name.
     pub fn plug_named(&self, name: &str) -> Option<&Plug> {
         self.plugs.iter().find(|p| p.name == name)

@@ -7,12 +7,16 @@ const DRIVER_OPTIONS: [&str; 2] = ["driver", "irq"];
 
 impl Plan {
     /// The words for the guest's kernel command line, separated by spaces: `slot.N=name:…` for each device (absent ones
-    /// too), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS`, `era=…` and
+    /// too), with `,at:3.1.2` for what is behind a controller (the controller's slot, its port, then the port of each hub on the way), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS`, `era=…` and
     /// `preemption=…` where the plan has one that is not the default.
     pub fn guest_command_line(&self) -> String {
         let mut words = Vec::new();
         for plug in &self.plugs {
             let mut word = format!("slot.{}=name:{}", plug.slot, plug.name);
+            if let Some((card, ports)) = plug.on().and_then(|_| self.path(plug)) {
+                let ports: String = ports.iter().map(|port| format!(".{port}")).collect();
+                word.push_str(&format!(",at:{card}{ports}"));
+            }
             for key in DRIVER_OPTIONS {
                 if let Some(value) = plug.options.get(key) {
                     word.push_str(&format!(",{key}:{value}"));

@@ -90,6 +90,40 @@ pub enum DeviceFault {
         /// How long, ns; `None` = for good.
         duration: Option<Nanos>,
     },
+    /// `usb-stall`: a USB device answers the next packets with a halt.
+    UsbStall {
+        /// How many.
+        count: u64,
+    },
+    /// `usb-error`: the next packets from or to a USB device are spoilt on the way.
+    UsbError {
+        /// How many.
+        count: u64,
+    },
+    /// `babble`: a USB device answers with more than it was asked for.
+    Babble {
+        /// How many times.
+        count: u64,
+    },
+    /// `nak`: a USB device is not ready.
+    Nak {
+        /// How long, ns.
+        duration: Nanos,
+    },
+    /// `disconnect-port`: what is on a port of a controller or hub loses contact.
+    DisconnectPort {
+        /// From 1.
+        port: u8,
+        /// How long, ns; `None` = until it is plugged in again.
+        duration: Option<Nanos>,
+    },
+    /// `overcurrent`: a port of a controller or hub takes too much current.
+    Overcurrent {
+        /// From 1.
+        port: u8,
+        /// How long, ns; `None` = for good.
+        duration: Option<Nanos>,
+    },
 }
 
 impl DeviceFault {
@@ -107,6 +141,12 @@ impl DeviceFault {
             Self::ShortDma { .. } => "short-dma",
             Self::LateDma { .. } => "late-dma",
             Self::LinkDown { .. } => "link-down",
+            Self::UsbStall { .. } => "usb-stall",
+            Self::UsbError { .. } => "usb-error",
+            Self::Babble { .. } => "babble",
+            Self::Nak { .. } => "nak",
+            Self::DisconnectPort { .. } => "disconnect-port",
+            Self::Overcurrent { .. } => "overcurrent",
         }
     }
 }
@@ -134,7 +174,15 @@ impl Display for DeviceFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Spurious => Ok(()),
-            Self::Drop { count } | Self::Corrupt { count } | Self::ShortDma { count } => Count(count).fmt(f),
+            Self::Drop { count }
+            | Self::Corrupt { count }
+            | Self::ShortDma { count }
+            | Self::UsbStall { count }
+            | Self::UsbError { count }
+            | Self::Babble { count } => Count(count).fmt(f),
+            Self::DisconnectPort { port, duration } | Self::Overcurrent { port, duration } => {
+                write!(f, " port={port}{}", For(duration))
+            }
             Self::Delay { what, by, count } => {
                 if what != What::default() {
                     write!(f, " what={}", what.word())?;
@@ -147,7 +195,9 @@ impl Display for DeviceFault {
                 }
                 Count(count).fmt(f)
             }
-            Self::Stick { duration } | Self::Mute { duration } => For(Some(duration)).fmt(f),
+            Self::Stick { duration } | Self::Mute { duration } | Self::Nak { duration } => {
+                For(Some(duration)).fmt(f)
+            }
             Self::Freeze { duration } | Self::LinkDown { duration } => For(duration).fmt(f),
             Self::LateDma { by, count } => write!(f, " by={}{}", TIME.show(by), Count(count)),
         }

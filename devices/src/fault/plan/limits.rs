@@ -35,6 +35,10 @@ pub const ERRORS: usize = 32;
 
 /// Root port numbers, and so the number of devices.
 pub const SLOTS: RangeInclusive<u64> = 1..=31;
+/// Ports of a controller or hub.
+pub const PORTS: RangeInclusive<u64> = 1..=15;
+/// Hubs on the way to a device at the most (USB 2.0, 4.1.1: seven tiers, of which the root and the device are two).
+pub const TIERS: usize = 5;
 /// Processors.
 pub const CPUS: RangeInclusive<u64> = 1..=8;
 /// Guest memory in bytes.

@@ -71,6 +71,7 @@ impl Parser {
     }
 
     fn finish(mut self) -> Result<Plan, Vec<PlanError>> {
+        self.plan.number();
         // A device whose own line is wrong would be reported again by each rule that names it.
         if self.errors.is_empty() {
             structure::check(&self.plan, &mut self.errors);

@@ -2,7 +2,7 @@
 //! comments where they were.
 
 use super::units::{RATE, SIZE, TIME};
-use super::{Action, Era, Expect, Item, Line, Load, Plan, Plug, Preemption, Rule, Trigger};
+use super::{Action, Era, Expect, Item, Line, Load, ON, PORT, Plan, Plug, Preemption, Rule, Trigger};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Plan {
@@ -79,8 +79,14 @@ impl Display for Plan {
 
 impl Display for Plug {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "plug {} {} slot={}", self.name, self.model, self.slot)?;
-        for (key, value) in &self.options {
+        write!(f, "plug {} {}", self.name, self.model)?;
+        match self.on() {
+            None => write!(f, " slot={}", self.slot)?,
+            Some(on) => write!(f, " on={} port={}", Value(on), self.port())?,
+        }
+        let placed = self.on().is_some();
+        let further = |key: &str| !(placed && matches!(key, ON | PORT));
+        for (key, value) in self.options.iter().filter(|(key, _)| further(key)) {
             write!(f, " {key}={}", Value(value))?;
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! Checks between statements that need no knowledge of the device models.
 
-use super::{Action, Expect, Plan, PlanError, Rule, Span, Trigger};
+use super::{Action, Expect, ON, PORT, Plan, PlanError, Rule, Span, Trigger, limits};
 use std::collections::BTreeMap;
 
 /// Files what does not fit together: a name or slot used twice, a device that nobody plugs.
 pub(super) fn check(plan: &Plan, errors: &mut Vec<PlanError>) {
     plugs(plan, errors);
+    places(plan, errors);
     loads(plan, errors);
     threads(plan, errors);
     for rule in &plan.rules {
@@ -24,13 +25,45 @@ fn plugs(plan: &Plan, errors: &mut Vec<PlanError>) {
             continue;
         }
         names.insert(&plug.name, plug.span);
-        if let Some(other) = slots.get(&plug.slot) {
+        if plug.slot == 0 {
+            let error = PlanError::new(plug.span, "there are too many devices");
+            errors.push(error.expected(format!(
+                "at most {}, those on controllers and hubs included",
+                limits::SLOTS.end()
+            )));
+        } else if let Some(other) = slots.get(&plug.slot) {
             let message = format!("slot {} is taken by `{other}`", plug.slot);
             errors.push(
                 PlanError::new(plug.span_of("slot"), message).expected("a slot of its own for each device"),
             );
         }
         slots.entry(plug.slot).or_insert(&plug.name);
+    }
+}
+
+/// Files what is wrong with the places of devices behind controllers: a hub that nobody plugs in, a port that is taken, a way in a circle.
+fn places(plan: &Plan, errors: &mut Vec<PlanError>) {
+    let mut taken: BTreeMap<(&str, u8), &str> = BTreeMap::new();
+    for plug in plan.behind() {
+        let on = plug.on().unwrap_or_default();
+        let there = errors.len();
+        known(plan, on, plug.span_of(ON), errors);
+        if errors.len() > there {
+            continue;
+        }
+        if let Some(other) = taken.insert((on, plug.port()), &plug.name) {
+            let message = format!("port {} of `{on}` is taken by `{other}`", plug.port());
+            let error = PlanError::new(plug.span_of(PORT), message);
+            errors.push(error.expected("a port of its own for each device"));
+        }
+        match plan.path(plug) {
+            Some((_, ports)) if ports.len() <= limits::TIERS + 1 => {}
+            _ => {
+                let message = format!("the way to `{}` has no end, or too many hubs", plug.name);
+                let expected = format!("at most {} hubs between a controller and a device", limits::TIERS);
+                errors.push(PlanError::new(plug.span_of(ON), message).expected(expected));
+            }
+        }
     }
 }
 

@@ -20,6 +20,12 @@ pub const ACTIONS: &[&str] = &[
     "short-dma",
     "late-dma",
     "link-down",
+    "usb-stall",
+    "usb-error",
+    "babble",
+    "nak",
+    "disconnect-port",
+    "overcurrent",
     "race",
     "kill",
     "stall",
@@ -37,5 +43,4 @@ pub const ERAS: &[&str] = &["10.3", "10.4", "10.5", "modern"];
 pub const PREEMPTIONS: &[&str] = &["tasks", "strict", "full"];
 
 /// Actions that the language has, but this version does not carry out.
-pub const LATER_ACTIONS: &[&str] =
-    &["babble", "nak", "disconnect-port", "overcurrent", "bus-reset", "cable-pull", "lost-ack", "new-root"];
+pub const LATER_ACTIONS: &[&str] = &["bus-reset", "cable-pull", "lost-ack", "new-root"];

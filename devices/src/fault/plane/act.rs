@@ -60,6 +60,12 @@ impl Core {
 
     /// Carries out one action. What cannot be done now (an empty slot unplugged, a full one filled) is left undone.
     pub fn act(&mut self, act: Act, host: &mut dyn Host) {
+        if let Some(leaf) = act.index().and_then(|index| index.checked_sub(self.slots.len()))
+            && !matches!(act, Act::Kill(_))
+        {
+            self.act_behind(leaf, act, host);
+            return;
+        }
         match act {
             Act::Unplug(slot) => self.unplug(slot, host),
             Act::Eject(slot) => self.eject(slot, host),
@@ -70,7 +76,8 @@ impl Core {
             Act::Fault { slot, fault } => self.fault(slot, fault, host),
             Act::Race { slot, timer_first } => self.slots[slot].faults.start_race(timer_first),
             Act::Kill(slot) => {
-                let slot = self.slots[slot].number;
+                let leaf = slot.checked_sub(self.slots.len());
+                let slot = leaf.map_or_else(|| self.slots[slot].number, |leaf| self.leaves[leaf].number);
                 self.ask("kill", slot, Ask::Kill { slot }, host);
             }
             Act::Guest(fault) => {
@@ -116,11 +123,11 @@ impl Core {
     }
 
     fn unplug(&mut self, slot: usize, host: &mut dyn Host) {
-        let state = &mut self.slots[slot];
-        if !state.occupied {
+        if !self.slots[slot].occupied {
             return;
         }
-        host.fault(state.number, "unplug");
+        self.tell(slot, "unplug", host);
+        let state = &mut self.slots[slot];
         state.occupied = false;
         state.ejecting = false;
         state.replug_waiting = false;
@@ -130,11 +137,11 @@ impl Core {
     }
 
     fn eject(&mut self, slot: usize, host: &mut dyn Host) {
-        let state = &mut self.slots[slot];
-        if !state.occupied || state.ejecting {
+        if !self.slots[slot].occupied || self.slots[slot].ejecting {
             return;
         }
-        host.fault(state.number, "eject");
+        self.tell(slot, "eject", host);
+        let state = &mut self.slots[slot];
         state.ejecting = true;
         state.port.press_button();
         self.settle(slot, host);
@@ -142,12 +149,12 @@ impl Core {
 
     /// Puts the card into its slot, if that is empty.
     pub(crate) fn insert(&mut self, slot: usize, word: &'static str, host: &mut dyn Host) {
-        let state = &mut self.slots[slot];
-        if state.occupied {
+        if self.slots[slot].occupied {
             return;
         }
         self.timers.cancel_replug(slot);
-        host.fault(state.number, word);
+        self.tell(slot, word, host);
+        let state = &mut self.slots[slot];
         state.occupied = true;
         state.port.set_present(true, true);
         self.settle(slot, host);

@@ -125,7 +125,13 @@ impl Faults {
             | DeviceFault::Stick { .. }
             | DeviceFault::Mute { .. }
             | DeviceFault::Freeze { .. }
-            | DeviceFault::LinkDown { .. } => return false,
+            | DeviceFault::LinkDown { .. }
+            | DeviceFault::UsbStall { .. }
+            | DeviceFault::UsbError { .. }
+            | DeviceFault::Babble { .. }
+            | DeviceFault::Nak { .. }
+            | DeviceFault::DisconnectPort { .. }
+            | DeviceFault::Overcurrent { .. } => return false,
         }
         true
     }

@@ -16,6 +16,17 @@ impl Core {
             self.link_down(slot, duration, host);
             return;
         }
+        match fault {
+            DeviceFault::DisconnectPort { port, duration } if self.slots[slot].live => {
+                host.fault(self.slots[slot].number, fault.word());
+                return self.disconnect_port(slot, None, port, duration, host);
+            }
+            DeviceFault::Overcurrent { port, duration } if self.slots[slot].live => {
+                host.fault(self.slots[slot].number, fault.word());
+                return self.current(slot, None, port, duration, host);
+            }
+            _ => {}
+        }
         if !self.slots[slot].live || self.slots[slot].faults.arm(fault) {
             return;
         }
@@ -27,7 +38,7 @@ impl Core {
                 let until = duration.map_or(u64::MAX, |time| now.saturating_add(time));
                 self.freeze(slot, until, host);
             }
-            _ if self.can_speak(slot, now) => {
+            DeviceFault::Spurious if self.can_speak(slot, now) => {
                 host.fault(self.slots[slot].number, "spurious");
                 self.spurious(slot, now.saturating_add(PULSE), host);
             }
@@ -78,11 +89,11 @@ impl Core {
     }
 
     fn link_down(&mut self, slot: usize, duration: Option<u64>, host: &mut dyn Host) {
-        let state = &mut self.slots[slot];
-        if !state.occupied || state.link_down {
+        if !self.slots[slot].occupied || self.slots[slot].link_down {
             return;
         }
-        host.fault(state.number, "link-down");
+        self.tell(slot, "link-down", host);
+        let state = &mut self.slots[slot];
         state.link_down = true;
         self.settle(slot, host);
         if let Some(time) = duration {
@@ -96,7 +107,7 @@ impl Core {
         let state = &mut self.slots[slot];
         if state.link_down && state.epoch == epoch {
             state.link_down = false;
-            host.fault(state.number, "link-up");
+            self.tell(slot, "link-up", host);
             self.settle(slot, host);
         }
     }

@@ -47,6 +47,21 @@ pub enum Act {
     Guest(GuestFault),
 }
 
+impl Act {
+    /// The index of the device that it is done to, if it is done to one.
+    pub fn index(self) -> Option<usize> {
+        match self {
+            Act::Unplug(index)
+            | Act::Eject(index)
+            | Act::Replug(index)
+            | Act::Plug(index)
+            | Act::Kill(index) => Some(index),
+            Act::Storm { slot, .. } | Act::Fault { slot, .. } | Act::Race { slot, .. } => Some(slot),
+            Act::Guest(_) => None,
+        }
+    }
+}
+
 /// A site's count and the rules that wait for it, in order of count.
 #[derive(Clone, Default)]
 struct Counter {
@@ -70,7 +85,7 @@ pub struct TimeRule {
 /// The rules of one plan, with their counts.
 pub struct Plane {
     counters: Vec<[Counter; SITES]>,
-    armed: Vec<u16>,
+    armed: Vec<u32>,
     guest: GuestRules,
     kinds: [u8; 32],
     timed: Vec<TimeRule>,
@@ -80,7 +95,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// The rules of `plan`; slot indices are those of its `plug` statements. Rules about names or sites that do not exist are
+    /// The rules of `plan`; indices are those of its `plug` statements, cards first. Rules about names or sites that do not exist are
     /// left out: [`crate::catalogue::check`] reports them.
     pub fn new(plan: &Plan) -> Self {
         let slots = plan.plugs.len();
@@ -138,9 +153,10 @@ impl Plane {
                 When::Nth(count) => counter.rules.push((count, act)),
                 When::Chance(chance) => counter.chances.push((chance, act)),
             }
-            self.armed[slot] |= 1 << site as u16;
+            self.armed[slot] |= 1 << site as u32;
         } else if let Some(kind) = guest_kind(site) {
-            self.guest.add(plan.plugs[slot].slot, kind, when, act);
+            let number = plan.plug_named(device).map_or(0, |plug| plug.slot);
+            self.guest.add(number, kind, when, act);
             self.listen(kind);
         }
     }
@@ -153,7 +169,7 @@ impl Plane {
 
     /// True if a rule waits for accesses at `site` of `slot`.
     pub fn counts(&self, slot: usize, site: Site) -> bool {
-        self.armed[slot] & 1 << site as u16 != 0
+        self.armed[slot] & 1 << site as u32 != 0
     }
 
     /// Counts an access; true if [`Plane::due`] may have something.
@@ -212,8 +228,9 @@ impl Plane {
     }
 }
 
+/// The index of a device: cards first, then what is behind controllers, each in the order of statements.
 fn index(plan: &Plan, name: &str) -> Option<usize> {
-    plan.plugs.iter().position(|plug| plug.name == name)
+    plan.cards().chain(plan.behind()).position(|plug| plug.name == name)
 }
 
 fn resolve(plan: &Plan, action: &Action) -> Option<Act> {

@@ -26,10 +26,20 @@ pub enum Site {
     TimerFire,
     /// The guest writes a register that only notifies.
     Doorbell,
+    /// A USB device comes to its port.
+    UsbConnect,
+    /// A USB device is reset by its port.
+    UsbReset,
+    /// A USB device gets a setup packet.
+    UsbSetup,
+    /// A USB device is asked for a packet.
+    UsbIn,
+    /// A USB device is sent a packet.
+    UsbOut,
 }
 
 /// Number of sites.
-pub const SITES: usize = 9;
+pub const SITES: usize = 14;
 
 impl Site {
     /// Every site.
@@ -43,7 +53,28 @@ impl Site {
         Site::DmaWrite,
         Site::TimerFire,
         Site::Doorbell,
+        Site::UsbConnect,
+        Site::UsbReset,
+        Site::UsbSetup,
+        Site::UsbIn,
+        Site::UsbOut,
     ];
+
+    /// Those of a card.
+    pub const CARD: &[Site] = &[
+        Site::MmioRead,
+        Site::MmioWrite,
+        Site::ConfigRead,
+        Site::ConfigWrite,
+        Site::IrqRaise,
+        Site::DmaRead,
+        Site::DmaWrite,
+        Site::TimerFire,
+        Site::Doorbell,
+    ];
+
+    /// Those of a USB device.
+    pub const USB: &[Site] = &[Site::UsbConnect, Site::UsbReset, Site::UsbSetup, Site::UsbIn, Site::UsbOut];
 
     /// The word in plans.
     pub const fn word(self) -> &'static str {
@@ -57,6 +88,11 @@ impl Site {
             Site::DmaWrite => "dma.write",
             Site::TimerFire => "timer.fire",
             Site::Doorbell => "doorbell",
+            Site::UsbConnect => "usb.connect",
+            Site::UsbReset => "usb.reset",
+            Site::UsbSetup => "usb.setup",
+            Site::UsbIn => "usb.in",
+            Site::UsbOut => "usb.out",
         }
     }
 

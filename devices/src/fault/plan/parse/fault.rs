@@ -35,6 +35,14 @@ impl Arguments<'_> {
             "short-dma" => DeviceFault::ShortDma { count: self.count()? },
             "late-dma" => DeviceFault::LateDma { by: self.time("by")?, count: self.count()? },
             "link-down" => DeviceFault::LinkDown { duration: self.maybe_for()? },
+            "usb-stall" => DeviceFault::UsbStall { count: self.count()? },
+            "usb-error" => DeviceFault::UsbError { count: self.count()? },
+            "babble" => DeviceFault::Babble { count: self.count()? },
+            "nak" => DeviceFault::Nak { duration: self.time("for")? },
+            "disconnect-port" => {
+                DeviceFault::DisconnectPort { port: self.port()?, duration: self.maybe_for()? }
+            }
+            "overcurrent" => DeviceFault::Overcurrent { port: self.port()?, duration: self.maybe_for()? },
             _ => DeviceFault::Spurious,
         })
     }
@@ -89,6 +97,10 @@ impl Arguments<'_> {
         };
         self.errors.push(PlanError::new(span, message).expected(expected));
         None
+    }
+
+    fn port(&mut self) -> Option<u8> {
+        Some(self.required("port", NUMBER, &limits::PORTS)? as u8)
     }
 
     fn count(&mut self) -> Option<u64> {

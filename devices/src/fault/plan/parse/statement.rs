@@ -4,7 +4,9 @@ use super::Parser;
 use super::arguments::{Arguments, Opt, is_name, is_word, one_of, shorten};
 use crate::fault::plan::lex::Word;
 use crate::fault::plan::units::{NUMBER, SIZE, TIME};
-use crate::fault::plan::{Era, Expect, Item, Load, PlanError, Plug, Preemption, Span, limits, words};
+use crate::fault::plan::{
+    Era, Expect, Item, Load, ON, PORT, PlanError, Plug, Preemption, Span, limits, words,
+};
 
 impl Parser {
     /// Reads the statement on one line. `None` for an empty line and for one that is wrong.
@@ -80,8 +82,16 @@ impl Parser {
         let mut arguments = Arguments::new(words, &mut self.errors);
         let name = arguments.name("name")?;
         let model = arguments.name_of_model()?;
-        let slot = arguments.required("slot", NUMBER, &limits::SLOTS)?;
         let mut options = std::collections::BTreeMap::new();
+        let slot = match arguments.take(ON) {
+            None => arguments.required("slot", NUMBER, &limits::SLOTS)?,
+            Some(option) => {
+                options.insert(ON.into(), arguments.plug_option(&option)?);
+                let port = arguments.required(PORT, NUMBER, &limits::PORTS)?;
+                options.insert(PORT.into(), port.to_string());
+                0
+            }
+        };
         for option in arguments.rest() {
             let value = arguments.plug_option(&option)?;
             options.insert(option.key.into(), value);
@@ -180,6 +190,7 @@ impl Arguments<'_> {
                 return Some(SIZE.show(bytes).to_string());
             }
             "absent" if !matches!(option.value, "yes" | "no") => "`yes` or `no`".into(),
+            ON if !is_name(option.value) => "the name of a controller or hub".into(),
             "driver" if !is_word(option.value, limits::DRIVER_CHARS) => "a word of small letters".into(),
             "irq" if !is_name(option.value) => "a word of small letters".into(),
             _ if option.value.is_empty() => "a value behind the `=`".into(),
