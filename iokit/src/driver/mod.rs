@@ -4,6 +4,7 @@ mod common;
 pub mod daq;
 pub mod edu;
 pub mod raid;
+pub mod usb_hid;
 pub mod usb_hub;
 pub mod usb_storage;
 pub mod virtio_blk;
@@ -20,6 +21,7 @@ pub fn register(kit: &IoKit) {
     raid::register(kit);
     xhci::register(kit);
     usb_hub::register(kit);
+    usb_hid::register(kit);
     usb_storage::register(kit);
     zoo::register(kit);
     crate::family::storage::register(kit);

@@ -2,6 +2,7 @@
 
 use super::daq::Stream;
 use super::disk::DiskWorker;
+use super::hid::Reports;
 use super::pattern;
 use crate::driver::edu::client as edu;
 use crate::ioreturn::{IOResult, IOReturn};
@@ -44,6 +45,8 @@ pub(super) enum Exercise {
     Disk,
     /// A data-acquisition card: reads of the stream.
     Daq,
+    /// A keyboard or a mouse: reads of its reports.
+    Hid,
 }
 
 /// The exercise of one client, with what its threads share.
@@ -54,6 +57,8 @@ pub(super) enum Shared {
     Disk,
     /// What they have seen of the stream.
     Daq(Arc<Stream>),
+    /// What they have seen of the reports.
+    Hid(Arc<Reports>),
 }
 
 /// One thread's part of an exercise.
@@ -64,6 +69,8 @@ pub(super) enum Worker {
     Disk(DiskWorker),
     /// The client's stream.
     Daq(Arc<Stream>),
+    /// The client's reports.
+    Hid(Arc<Reports>),
 }
 
 impl Exercise {
@@ -73,6 +80,7 @@ impl Exercise {
             Self::Edu => Shared::Edu,
             Self::Disk => Shared::Disk,
             Self::Daq => Shared::Daq(Stream::new(kernel, depth)),
+            Self::Hid => Shared::Hid(Reports::new(kernel, depth)),
         }
     }
 }
@@ -84,6 +92,7 @@ impl Shared {
             Self::Edu => Worker::Edu(number),
             Self::Disk => Worker::Disk(DiskWorker::new(number, threads)),
             Self::Daq(stream) => Worker::Daq(stream.clone()),
+            Self::Hid(reports) => Worker::Hid(reports.clone()),
         }
     }
 
@@ -92,6 +101,7 @@ impl Shared {
         match self {
             Self::Edu | Self::Disk => None,
             Self::Daq(stream) => Some(if stream.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
+            Self::Hid(reports) => Some(if reports.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
         }
     }
 }
@@ -102,6 +112,7 @@ impl Worker {
         match self {
             Self::Disk(worker) => worker.request(connection, id),
             Self::Daq(stream) => stream.request(connection),
+            Self::Hid(reports) => reports.request(connection),
             Self::Edu(turn) => {
                 let now = *turn % 4;
                 *turn = turn.wrapping_add(1);

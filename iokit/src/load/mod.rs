@@ -10,6 +10,7 @@ mod coverage;
 mod daq;
 mod disk;
 mod exercise;
+mod hid;
 mod pattern;
 mod reaper;
 mod session;
@@ -20,6 +21,7 @@ use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
 use crate::driver::raid;
+use crate::driver::usb_hid::USB_HID_DRIVER;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
@@ -84,8 +86,12 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         kit.open_to_tasks();
     }
     load.start_reaper(kit);
-    let exercises =
-        [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
+    let exercises = [
+        (EDU_DRIVER.name, Exercise::Edu),
+        (IO_MEDIA.name, Exercise::Disk),
+        (DAQ_DRIVER.name, Exercise::Daq),
+        (USB_HID_DRIVER.name, Exercise::Hid),
+    ];
     for (class, exercise) in exercises {
         let load = load.clone();
         let wanted = (class, Properties::new());

@@ -20,8 +20,9 @@ pub static USB_HUB_DRIVER: Class = Class::new("UsbHubDriver", &IO_SERVICE);
 
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
-    let personality = Personality::new("usb-hub", USB_HUB_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
-        Some(Box::new(UsbHubDriver::new(nub.kernel())))
-    });
+    let personality =
+        Personality::new("usb-hub", USB_HUB_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
+            Some(Box::new(UsbHubDriver::new(nub.kernel())))
+        });
     kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_HUB)));
 }

@@ -171,7 +171,9 @@ impl Parts {
                 self.memory.read_bytes(0, &mut bytes);
                 let count = (count as usize).min(bytes.len());
                 self.state.with(|s| s.errors = 0);
-                wire::named(&bytes[..count]).filter(|&port| port != 0).for_each(|port| hub.call_attention(port));
+                wire::named(&bytes[..count])
+                    .filter(|&port| port != 0)
+                    .for_each(|port| hub.call_attention(port));
                 self.device.bus().wake();
                 self.ask_or_tend(&hub);
             }

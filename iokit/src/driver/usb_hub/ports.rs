@@ -21,13 +21,8 @@ impl HubPorts {
     }
 
     fn feature(&self, request: u8, feature: u16, port: u8) -> IOResult {
-        let setup = Setup {
-            kind: CLASS | TO_OTHER,
-            request,
-            value: feature,
-            index: u16::from(port),
-            length: 0,
-        };
+        let setup =
+            Setup { kind: CLASS | TO_OTHER, request, value: feature, index: u16::from(port), length: 0 };
         self.device.control(setup, None).map(drop)
     }
 

@@ -54,7 +54,8 @@ pub fn status(bytes: &[u8], speed: Speed) -> Option<(PortStatus, u16)> {
 
 /// The ports (0: the hub itself) that a bitmap of the status pipe names (11.12.4).
 pub fn named(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    let bits = bytes.iter().take(4).enumerate().fold(0u32, |bits, (n, &byte)| bits | u32::from(byte) << (8 * n));
+    let bits =
+        bytes.iter().take(4).enumerate().fold(0u32, |bits, (n, &byte)| bits | u32::from(byte) << (8 * n));
     (0..32).filter(move |port| bits >> port & 1 != 0)
 }
 

@@ -5,6 +5,7 @@ use crate::family::pci::{PciDevice, Registers};
 use crate::family::usb::{PortStatus, Speed};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
+use alloc::vec::Vec;
 use mach::KernelRef;
 
 /// How long the controller may take to halt, to reset, to become ready, machine ns; how often that is looked at.
@@ -14,6 +15,8 @@ const LOOK_NS: u64 = 1_000_000;
 const HALT_LOOKS: u32 = 1000;
 /// Extended capability: what firmware and system hand over (7.1).
 const LEGACY: u32 = 1;
+/// Extended capability: which root ports belong together (7.2).
+const PROTOCOL: u32 = 2;
 /// Extended capabilities that are looked at: a list can be a circle.
 const CAPABILITIES_MAX: u32 = 64;
 
@@ -34,6 +37,8 @@ pub struct Hardware {
     pub wide: bool,
     /// Pages that the controller wants for itself.
     pub scratchpads: u32,
+    /// First root port and number of those of one protocol.
+    protocols: Vec<(u8, u8)>,
 }
 
 impl Hardware {
@@ -56,8 +61,9 @@ impl Hardware {
             return Err(IOReturn::Unsupported);
         }
         let kernel = me.kernel().clone();
-        take_over(&kernel, &all, three >> 16);
+        let protocols = extended(&kernel, &all, three >> 16);
         Ok(Self {
+            protocols,
             kernel,
             operational,
             runtime,
@@ -73,6 +79,11 @@ impl Hardware {
     /// Whether the slot reported the controller as gone.
     pub fn is_gone(&self) -> bool {
         self.operational.is_gone()
+    }
+
+    /// The connector that a root port belongs to, from 1: the n-th port of each protocol is the n-th connector's.
+    pub fn connector(&self, port: u8) -> u8 {
+        connector(&self.protocols, port)
     }
 
     /// Bytes of a page (5.4.3).
@@ -234,26 +245,45 @@ fn decode(word: u32) -> PortStatus {
     }
 }
 
-/// Takes the controller over from the firmware, if that has it (4.22.1). `next`: the first extended capability, in words.
-fn take_over(kernel: &KernelRef, all: &Registers, next: u32) {
+fn connector(protocols: &[(u8, u8)], port: u8) -> u8 {
+    let found = protocols.iter().find_map(|&(first, count)| {
+        let place = port.checked_sub(first)?;
+        (place < count).then_some(place + 1)
+    });
+    found.unwrap_or(port)
+}
+
+/// Goes through the extended capabilities from the one at `next`, in words: takes the controller over from the firmware, if that has it (4.22.1),
+/// and finds the ports of each protocol.
+fn extended(kernel: &KernelRef, all: &Registers, next: u32) -> Vec<(u8, u8)> {
+    let mut protocols = Vec::new();
     let (mut at, mut step) = (u64::from(next) * 4, next);
     for _ in 0..CAPABILITIES_MAX {
-        if step == 0 || at + 4 > all.size() {
-            return;
+        if step == 0 || at + 12 > all.size() {
+            break;
         }
         let word = all.read32(at);
-        if word & 0xff == LEGACY {
-            const FIRMWARE: u32 = 1 << 16;
-            const SYSTEM: u32 = 1 << 24;
-            all.write32(at, word | SYSTEM);
-            let deadline = kernel.now() + PATIENCE_NS;
-            while all.read32(at) & FIRMWARE != 0 && kernel.now() < deadline {
-                kernel.delay(LOOK_NS);
+        match word & 0xff {
+            LEGACY => take_over(kernel, all, at),
+            PROTOCOL => {
+                let ports = all.read32(at + 8);
+                protocols.push((ports as u8, (ports >> 8) as u8));
             }
-            return;
+            _ => {}
         }
         step = word >> 8 & 0xff;
         at += u64::from(step) * 4;
+    }
+    protocols
+}
+
+fn take_over(kernel: &KernelRef, all: &Registers, at: u64) {
+    const FIRMWARE: u32 = 1 << 16;
+    const SYSTEM: u32 = 1 << 24;
+    all.write32(at, all.read32(at) | SYSTEM);
+    let deadline = kernel.now() + PATIENCE_NS;
+    while all.read32(at) & FIRMWARE != 0 && kernel.now() < deadline {
+        kernel.delay(LOOK_NS);
     }
 }
 
@@ -267,6 +297,13 @@ mod tests {
         assert!(port.connected && port.enabled && port.changed && !port.resetting);
         assert_eq!(port.speed, Some(Speed::High));
         assert_eq!(decode(0), PortStatus::default());
+    }
+
+    #[test]
+    fn a_connector_has_a_port_of_each_protocol() {
+        let protocols = [(5, 4), (1, 4)];
+        assert_eq!([1, 4, 5, 8, 9].map(|port| connector(&protocols, port)), [1, 4, 1, 4, 9]);
+        assert_eq!(connector(&[], 3), 3);
     }
 
     #[test]

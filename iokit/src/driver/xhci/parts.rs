@@ -215,6 +215,10 @@ impl HostController for Parts {
         self.hardware.ports
     }
 
+    fn connector(&self, port: u8) -> u8 {
+        self.hardware.connector(port)
+    }
+
     fn port_status(&self, port: u8) -> IOResult<PortStatus> {
         self.alive()?;
         self.port(port)?;

@@ -93,6 +93,9 @@ pub trait HostController: Send + Sync {
     /// Ports of the root hub.
     fn ports(&self) -> u8;
 
+    /// The connector that root port `port` belongs to, from 1: it may have a port for each protocol.
+    fn connector(&self, port: u8) -> u8;
+
     /// What root port `port` (from 1) says. Offline once the controller is gone.
     fn port_status(&self, port: u8) -> IOResult<PortStatus>;
 

@@ -170,7 +170,8 @@ impl Bus {
 
     /// Makes the nubs of a device that is known now.
     fn introduce(self: &Arc<Self>, hub: &Arc<Hub>, port: u8, facts: Facts) {
-        let ports = path(&facts.place);
+        let mut ports = path(&facts.place);
+        ports[0] = self.host().connector(ports[0]);
         let device = Device::new(self, hub, port, facts);
         let lost = self.gated(|| {
             let lost = hub.is_lost(port, None);
