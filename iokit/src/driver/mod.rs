@@ -6,6 +6,7 @@ pub mod edu;
 pub mod raid;
 pub mod usb_hid;
 pub mod usb_hub;
+pub mod usb_serial;
 pub mod usb_storage;
 pub mod virtio_blk;
 pub mod xhci;
@@ -22,6 +23,7 @@ pub fn register(kit: &IoKit) {
     xhci::register(kit);
     usb_hub::register(kit);
     usb_hid::register(kit);
+    usb_serial::register(kit);
     usb_storage::register(kit);
     zoo::register(kit);
     crate::family::storage::register(kit);

@@ -13,6 +13,7 @@ mod exercise;
 mod hid;
 mod pattern;
 mod reaper;
+mod serial;
 mod session;
 mod task;
 mod turns;
@@ -22,6 +23,7 @@ use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
 use crate::driver::raid;
 use crate::driver::usb_hid::USB_HID_DRIVER;
+use crate::driver::usb_serial::USB_SERIAL_DRIVER;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
@@ -91,6 +93,7 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         (IO_MEDIA.name, Exercise::Disk),
         (DAQ_DRIVER.name, Exercise::Daq),
         (USB_HID_DRIVER.name, Exercise::Hid),
+        (USB_SERIAL_DRIVER.name, Exercise::Serial),
     ];
     for (class, exercise) in exercises {
         let load = load.clone();

@@ -26,7 +26,7 @@ pub const DATA_BYTES: u32 = 16384;
 const STATUS_AT: u64 = 64;
 const DATA_AT: u64 = 128;
 /// How long one stage of a command may take, machine ns.
-const STAGE_NS: u64 = 5_000_000_000;
+const STAGE_NS: u64 = 2_000_000_000;
 /// Attempts to find the unit ready, and what lies between two, machine ns.
 const READY_TRIES: u32 = 20;
 const READY_STEP_NS: u64 = 10_000_000;
@@ -54,8 +54,8 @@ impl Moves<'_> {
 enum Failure {
     /// The device says no, and has sense data.
     Sense,
-    /// The transport lost its way: reset recovery, then once more.
-    Disturbed,
+    /// The transport lost its way, like this: reset recovery, then once more.
+    Disturbed(IOReturn),
     /// This.
     Given(IOReturn),
 }
@@ -157,23 +157,22 @@ impl Parts {
 
     /// A command, with whatever recovery it takes.
     fn command(&self, command: Block, mut moves: Moves<'_>) -> IOResult {
+        let mut last = IOReturn::NotResponding;
         for _ in 0..TRIES {
             match self.attempt(command, &mut moves) {
                 Ok(()) => return Ok(()),
-                Err(Failure::Given(IOReturn::Timeout)) => {
-                    // The next command must find a device that listens.
-                    self.recover()?;
-                    return Err(IOReturn::Timeout);
-                }
                 Err(Failure::Given(why)) => return Err(why),
                 Err(Failure::Sense) => match self.sense()? {
                     Some(why) => return Err(why),
                     None => {}
                 },
-                Err(Failure::Disturbed) => self.recover()?,
+                Err(Failure::Disturbed(why)) => {
+                    last = why;
+                    self.recover()?;
+                }
             }
         }
-        Err(IOReturn::NotResponding)
+        Err(last)
     }
 
     /// Why the last command failed. `None`: for no reason that counts.
@@ -183,7 +182,7 @@ impl Parts {
             Ok(()) => Ok(scsi::why(&sense)),
             Err(Failure::Given(why)) => Err(why),
             Err(Failure::Sense) => Ok(Some(IOReturn::Error)),
-            Err(Failure::Disturbed) => {
+            Err(Failure::Disturbed(_)) => {
                 self.recover()?;
                 Ok(Some(IOReturn::Error))
             }
@@ -201,7 +200,7 @@ impl Parts {
         self.memory.write_bytes(0, &wrapper);
         match self.stage(&self.output, 0, wire::CBW_BYTES as u32) {
             Ok(_) => {}
-            Err(IOReturn::PipeStalled) => return Err(Failure::Disturbed),
+            Err(IOReturn::PipeStalled) => return Err(Failure::Disturbed(IOReturn::NotResponding)),
             Err(why) => return Err(self.failed(why)),
         }
         let moved = self.data(moves)?;
@@ -252,13 +251,13 @@ impl Parts {
         }
         let count = match count {
             Ok(count) => (count as usize).min(wire::CSW_BYTES),
-            Err(IOReturn::PipeStalled) => return Err(Failure::Disturbed),
+            Err(IOReturn::PipeStalled) => return Err(Failure::Disturbed(IOReturn::NotResponding)),
             Err(why) => return Err(self.failed(why)),
         };
         let mut bytes = [0; wire::CSW_BYTES];
         self.memory.read_bytes(STATUS_AT, &mut bytes[..count]);
         match wire::status(&bytes[..count], tag, length) {
-            Some(Status::PhaseError) | None => Err(Failure::Disturbed),
+            Some(Status::PhaseError) | None => Err(Failure::Disturbed(IOReturn::NotResponding)),
             Some(status) => Ok(status),
         }
     }
@@ -273,7 +272,8 @@ impl Parts {
     /// Of a stage that did not end well: what that is for the command.
     fn failed(&self, why: IOReturn) -> Failure {
         match why {
-            IOReturn::NotResponding | IOReturn::Overrun => Failure::Disturbed,
+            // A device that lost count of the data waits for ever for the rest of it.
+            IOReturn::NotResponding | IOReturn::Overrun | IOReturn::Timeout => Failure::Disturbed(why),
             why => Failure::Given(why),
         }
     }
