@@ -15,7 +15,7 @@ impl Xhci {
         for _ in 0..LINKS {
             let cursor = self.commands.cursor;
             let mut bytes = [0; spec::TRB_BYTES];
-            self.read(cursor.address, &mut bytes, env)?;
+            self.fetch(cursor.address, &mut bytes, env)?;
             let trb = Trb::parse(&bytes);
             if trb.has(spec::TRB_CYCLE) != cursor.cycle {
                 return Ok(());
@@ -86,7 +86,7 @@ impl Xhci {
         let free = if speed == spec::SPEED_HIGH { 80 } else { 90 };
         let mut bytes = vec![0];
         bytes.extend(self.ports.iter().map(|port| if port.is_super == is_super { free } else { 0 }));
-        self.write(trb.parameter & !0xf, &bytes, env)?;
+        self.store(trb.parameter & !0xf, &bytes, env)?;
         Ok(spec::SUCCESS)
     }
 }

@@ -122,7 +122,7 @@ impl Xhci {
     pub(super) fn read_context(&mut self, base: u64, index: u32, env: &mut dyn Env) -> Result<Words, Fallen> {
         let mut bytes = [0; BYTES];
         let address = base.wrapping_add(u64::from(index) * self.stride());
-        self.read(address, &mut bytes, env)?;
+        self.fetch(address, &mut bytes, env)?;
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         Ok(std::array::from_fn(|index| word(index * 4)))
     }
@@ -136,7 +136,7 @@ impl Xhci {
         env: &mut dyn Env,
     ) -> Result<(), Fallen> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        self.write(base.wrapping_add(u64::from(index) * self.stride()), &bytes, env)
+        self.store(base.wrapping_add(u64::from(index) * self.stride()), &bytes, env)
     }
 
     /// Reads the input control context.
@@ -148,7 +148,7 @@ impl Xhci {
     /// The address of a slot's device context (6.1).
     pub(super) fn device_context(&mut self, slot: u8, env: &mut dyn Env) -> Result<u64, Fallen> {
         let mut bytes = [0; 8];
-        self.read(self.contexts.wrapping_add(u64::from(slot) * 8), &mut bytes, env)?;
+        self.fetch(self.contexts.wrapping_add(u64::from(slot) * 8), &mut bytes, env)?;
         Ok(u64::from_le_bytes(bytes) & !0x3f)
     }
 }

@@ -130,7 +130,7 @@ impl Xhci {
         }
         let control = written.control & !spec::TRB_CYCLE | u32::from(cycle);
         let bytes = Trb { control, ..written }.bytes();
-        self.write(address(&(at.0, at.1, here)), &bytes, env)
+        self.store(address(&(at.0, at.1, here)), &bytes, env)
     }
 
     /// The place behind `at`, which is in segment `here`.
@@ -170,7 +170,7 @@ impl Xhci {
     ) -> Result<Option<Segment>, Fallen> {
         let table = self.interrupters[usize::from(index)].table;
         let mut bytes = [0; spec::TRB_BYTES];
-        self.read(table.wrapping_add(u64::from(segment) * spec::TRB_BYTES as u64), &mut bytes, env)?;
+        self.fetch(table.wrapping_add(u64::from(segment) * spec::TRB_BYTES as u64), &mut bytes, env)?;
         let entry = Trb::parse(&bytes);
         let entries = entry.status & 0xffff;
         let found = Segment { base: entry.parameter & !0x3f, entries };

@@ -22,6 +22,8 @@ mod ring;
 mod slot;
 mod td;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod transfer;
 
@@ -163,13 +165,13 @@ impl Xhci {
     }
 
     /// Reads memory, in pieces that an access may have.
-    fn read(&mut self, address: u64, into: &mut [u8], env: &mut dyn Env) -> Result<(), Fallen> {
+    fn fetch(&mut self, address: u64, into: &mut [u8], env: &mut dyn Env) -> Result<(), Fallen> {
         let done = env.dma_read(address, into);
         done.map_err(|error| self.fall(error))
     }
 
     /// Writes memory.
-    fn write(&mut self, address: u64, from: &[u8], env: &mut dyn Env) -> Result<(), Fallen> {
+    fn store(&mut self, address: u64, from: &[u8], env: &mut dyn Env) -> Result<(), Fallen> {
         let done = env.dma_write(address, from);
         done.map_err(|error| self.fall(error))
     }

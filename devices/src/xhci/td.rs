@@ -177,7 +177,7 @@ impl Xhci {
         let mut items: Vec<Item> = Vec::new();
         loop {
             let mut bytes = [0; spec::TRB_BYTES];
-            self.read(at.address, &mut bytes, env)?;
+            self.fetch(at.address, &mut bytes, env)?;
             let trb = Trb::parse(&bytes);
             if trb.has(spec::TRB_CYCLE) != at.cycle {
                 return Ok(Front::Empty);

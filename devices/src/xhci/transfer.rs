@@ -295,7 +295,7 @@ impl Xhci {
             rest = others;
             // Immediate data cannot be received (6.4.1.1, IDT): the bytes have no place.
             if let Place::Memory(address) = place {
-                self.write(address, part, env)?;
+                self.store(address, part, env)?;
             }
         }
         Ok(Packet::Moved(length))
@@ -317,7 +317,7 @@ impl Xhci {
             let into = &mut packet[at..at + bytes];
             at += bytes;
             match place {
-                Place::Memory(address) => self.read(address, into, env)?,
+                Place::Memory(address) => self.fetch(address, into, env)?,
                 Place::Immediate(data) => into.copy_from_slice(&data.to_le_bytes()[..bytes]),
             }
         }

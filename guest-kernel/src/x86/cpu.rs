@@ -102,6 +102,14 @@ pub unsafe fn inl(port: u16) -> u32 {
     value
 }
 
+/// Whether interrupts are enabled on this CPU.
+pub fn unmasked() -> bool {
+    let flags: u64;
+    // SAFETY: reads the flags through the stack (no red zone in this image).
+    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags)) }
+    flags & RFLAGS_IF != 0
+}
+
 /// Masks interrupts on this CPU; true if they were enabled.
 pub fn mask() -> bool {
     let flags: u64;

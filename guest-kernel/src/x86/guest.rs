@@ -241,7 +241,8 @@ impl Machine for Guest {
     }
 
     fn relax(&self) {
-        if let Some(leap) = self.leap() {
+        // Who spins masked waits for a lock, whose owner works, even if its host has taken its processor away.
+        if let Some(leap) = self.leap().filter(|_| cpu::unmasked()) {
             self.leapt(leap.spins(self.cpus, || self.now()));
         }
         core::hint::spin_loop();

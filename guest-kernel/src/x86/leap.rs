@@ -1,7 +1,7 @@
 //! Time that nobody uses is skipped: the clock of the conformance tests.
 //!
 //! Their bodies sleep for milliseconds of machine time, and on a host that interprets ring 0 a machine second takes minutes. So when every CPU is idle,
-//! machine time leaps to the first deadline that is armed; and when every CPU is idle or only spins, a turn of a spin takes a fixed time. What else runs
+//! machine time leaps to the first deadline that is armed; and when every CPU is idle or only spins, and no interrupt is on its way to one, a turn of a spin takes a fixed time. What else runs
 //! takes its time as ever, nothing happens in another order, and nothing happens earlier than it was meant to.
 //!
 //! A CPU's hardware timer is armed in ticks, which a leap does not move; so it is armed again when it is due, when a CPU that has spun does something
@@ -131,7 +131,7 @@ impl Leap {
             return Found::Wait;
         }
         let _turn = self.turn.lock();
-        if !self.cpus[..count].iter().all(|cpu| cpu.is_idle() || cpu.spins.load(SeqCst) >= SPINS) {
+        if !self.cpus[..count].iter().all(|cpu| cpu.is_idle() || cpu.only_spins()) {
             return Found::Wait;
         }
         let now = now();
@@ -169,6 +169,15 @@ impl Cpu {
 
     /// It halts, and nothing is on its way to it.
     fn is_idle(&self) -> bool {
-        self.idle.load(SeqCst) && self.seen.load(SeqCst) == self.sent.load(SeqCst)
+        self.idle.load(SeqCst) && self.has_seen_all()
+    }
+
+    /// It spins, and nothing is on its way to it: the host may have taken its processor away, and time must not pass it by.
+    fn only_spins(&self) -> bool {
+        self.spins.load(SeqCst) >= SPINS && self.has_seen_all()
+    }
+
+    fn has_seen_all(&self) -> bool {
+        self.seen.load(SeqCst) == self.sent.load(SeqCst)
     }
 }

@@ -11,6 +11,7 @@ use std::fmt::Write;
 struct Listing {
     models: Vec<ModelEntry>,
     device_sites: Vec<&'static str>,
+    usb_sites: Vec<&'static str>,
     guest_sites: Vec<&'static str>,
     actions: Vec<ActionEntry>,
 }
@@ -41,7 +42,8 @@ struct OptionEntry {
 pub fn devices(args: &ListArgs) -> Result<Exit, Failure> {
     let listing = Listing {
         models: catalogue().iter().map(entry).collect(),
-        device_sites: Site::ALL.iter().map(|site| site.word()).collect(),
+        device_sites: Site::CARD.iter().map(|site| site.word()).collect(),
+        usb_sites: Site::USB.iter().map(|site| site.word()).collect(),
         guest_sites: guest_sites().collect(),
         actions: ACTIONS.iter().map(action).collect(),
     };
@@ -78,9 +80,10 @@ fn text(listing: &Listing) -> String {
     }
     _ = writeln!(
         out,
-        "\nsites of every device, for `on NAME.SITE #N` or `on NAME.SITE p=P`:\n  {}",
+        "\nsites of every card, for `on NAME.SITE #N` or `on NAME.SITE p=P`:\n  {}",
         listing.device_sites.join(" ")
     );
+    _ = writeln!(out, "sites of every USB device, for the same:\n  {}", listing.usb_sites.join(" "));
     _ = writeln!(out, "sites of the guest, for the same:");
     for line in listing.guest_sites.chunks(6) {
         _ = writeln!(out, "  {}", line.join(" "));

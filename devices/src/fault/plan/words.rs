@@ -33,6 +33,9 @@ pub const ACTIONS: &[&str] = &[
     "preempt",
     "fail-alloc",
 ];
+/// Those of [`ACTIONS`] that USB devices and their ports alone can have.
+pub const USB_ACTIONS: &[&str] =
+    &["usb-stall", "usb-error", "babble", "nak", "disconnect-port", "overcurrent"];
 /// Words behind `expect`.
 pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "turn", "no-leaks"];
 /// What the clients of a load can be (`as=`); the first is the default.

@@ -37,6 +37,29 @@ fn s2_a_waking_thread_preempts_the_least_important_cpu(lab: &Lab<'_>) {
     });
 }
 
+/// S2: the CPU that it takes may be another than the one whose timer woke it, which goes on with what it has.
+fn s2_a_waking_thread_takes_another_cpu_than_the_one_that_woke_it(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
+        for _ in 0..5 {
+            let stop = Counter::default();
+            let hog = |priority, becomes| {
+                let stop = stop.clone();
+                spawn(kernel, "hog", priority, move |kernel| {
+                    kernel.current().set_priority(kernel, becomes);
+                    stop.spin_until(kernel, 1);
+                })
+            };
+            // The second one gets this thread's CPU when it blocks, and is more important than the first one from then on.
+            let hogs = [hog(40, 40), hog(20, 60)];
+            let start = kernel.now();
+            kernel.delay(5_000_000);
+            assert!(kernel.now() < start + 5_000_000 + LATE, "{} ns late", kernel.now() - start - 5_000_000);
+            stop.set(1);
+            hogs.iter().for_each(|hog| hog.join(kernel));
+        }
+    });
+}
+
 /// S2: two that wake together take two CPUs, though the first one asked for the least important CPU already.
 fn s2_two_that_wake_together_get_a_cpu_each(lab: &Lab<'_>) {
     lab.kernel(3, 100, |kernel| {
@@ -143,6 +166,7 @@ fn lowering_a_running_thread_lets_a_better_one_in(lab: &Lab<'_>) {
 table! {
     the_most_important_thread_runs_first,
     s2_a_waking_thread_preempts_the_least_important_cpu,
+    s2_a_waking_thread_takes_another_cpu_than_the_one_that_woke_it,
     s2_two_that_wake_together_get_a_cpu_each,
     s3_a_preempted_thread_keeps_the_rest_of_its_quantum_and_no_more,
     s3_threads_of_a_level_take_turns,

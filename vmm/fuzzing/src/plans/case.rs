@@ -181,8 +181,9 @@ mod tests {
                 words.extend(plan.rules.iter().map(|rule| rule.action.word()));
             }
         }
-        let every = devices::fault::plan::words::ACTIONS.iter().copied().collect();
-        assert_eq!(words, every, "every action of the language comes up");
+        use devices::fault::plan::words::{ACTIONS, USB_ACTIONS};
+        let every = ACTIONS.iter().copied().filter(|word| !USB_ACTIONS.contains(word)).collect();
+        assert_eq!(words, every, "every action that a card can have comes up");
     }
 
     #[test]
