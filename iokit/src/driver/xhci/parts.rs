@@ -95,7 +95,7 @@ impl Parts {
         self.engine.with(Engine::take_events);
         if status & (regs::STS_HOST_ERROR | regs::STS_ERROR) != 0 {
             self.kernel.log(format_args!("xhci {}: status {status:#x}", self.device));
-            return self.give_up();
+            self.give_up();
         }
         self.settle();
     }
@@ -104,10 +104,11 @@ impl Parts {
     fn settle(&self) {
         loop {
             let (work, dead) = self.engine.with(|engine| (engine.take_work(), engine.dead()));
-            if dead.is_some() && self.alive().is_ok() {
+            let gives_up = dead.is_some() && self.alive().is_ok();
+            if gives_up {
                 self.give_up();
             }
-            if work.is_empty() {
+            if work.is_empty() && !gives_up {
                 return;
             }
             self.frame.wake(work.woken);
@@ -134,7 +135,7 @@ impl Parts {
         self.settle();
     }
 
-    /// The controller cannot be trusted any more: it is stopped.
+    /// The controller cannot be trusted any more: it is stopped. Follow with [`Parts::settle`].
     fn give_up(&self) {
         self.kernel.log(format_args!("xhci {}: the controller is stopped", self.device));
         self.frame.close(IOReturn::NotResponding);
