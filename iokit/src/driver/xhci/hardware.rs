@@ -109,13 +109,14 @@ impl Hardware {
         self.operational.write32(regs::USBCMD, regs::CMD_RESET);
         self.wait(|status| status & regs::STS_NOT_READY == 0)?;
         let deadline = self.kernel.now() + PATIENCE_NS;
-        while self.operational.read32(regs::USBCMD) & regs::CMD_RESET != 0 {
-            if self.kernel.now() > deadline {
-                return Err(IOReturn::NotResponding);
+        loop {
+            match self.operational.read32(regs::USBCMD) {
+                u32::MAX => return Err(IOReturn::Offline),
+                word if word & regs::CMD_RESET == 0 => return Ok(()),
+                _ if self.kernel.now() > deadline => return Err(IOReturn::NotResponding),
+                _ => self.kernel.delay(LOOK_NS),
             }
-            self.kernel.delay(LOOK_NS);
         }
-        Ok(())
     }
 
     fn wait(&self, wanted: impl Fn(u32) -> bool) -> IOResult {
@@ -282,8 +283,12 @@ fn take_over(kernel: &KernelRef, all: &Registers, at: u64) {
     const SYSTEM: u32 = 1 << 24;
     all.write32(at, all.read32(at) | SYSTEM);
     let deadline = kernel.now() + PATIENCE_NS;
-    while all.read32(at) & FIRMWARE != 0 && kernel.now() < deadline {
-        kernel.delay(LOOK_NS);
+    loop {
+        match all.read32(at) {
+            u32::MAX => return,
+            word if word & FIRMWARE == 0 || kernel.now() > deadline => return,
+            _ => kernel.delay(LOOK_NS),
+        }
     }
 }
 
