@@ -5,6 +5,10 @@ use mach::Preemption;
 
 /// Slots that a plan can name: root ports 1–31.
 const SLOT_MAX: u32 = 31;
+/// Ports of a hub that a plan can name.
+const PORT_MAX: u32 = 31;
+/// Ports on the way to a device: the controller's, and those of five hubs.
+const TIERS_MAX: usize = 6;
 /// Clients of one workload.
 const CLIENTS_MAX: u32 = 64;
 /// Requests in flight of one client.
@@ -48,7 +52,7 @@ pub enum IrqKind {
     MsiX,
 }
 
-/// `slot.N=name:edu0[,driver:VARIANT][,irq:…]`
+/// `slot.N=name:edu0[,driver:VARIANT][,irq:…][,at:SLOT.PORT…]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotArgs {
     /// Slot number, 1–31.
@@ -59,6 +63,16 @@ pub struct SlotArgs {
     pub driver: Option<String>,
     /// Interrupt to use; `None` = the best there is.
     pub irq: Option<IrqKind>,
+    /// Of what is behind a controller: the controller's slot, its port, then the port of each hub on the way. Then `slot` is a number only, which
+    /// no card has.
+    pub at: Option<(u32, Vec<u8>)>,
+}
+
+impl SlotArgs {
+    /// Whether it is behind the controller in slot `slot`, at the end of these ports.
+    pub fn is_at(&self, slot: u32, ports: &[u8]) -> bool {
+        self.at.as_ref().is_some_and(|(own, way)| *own == slot && way == ports)
+    }
 }
 
 /// `load.N=clients:4,depth:8[,as:tasks]`
@@ -248,11 +262,12 @@ impl BootArgs {
 }
 
 fn slot_args(slot: u32, value: &str) -> Option<SlotArgs> {
-    let mut args = SlotArgs { slot, name: String::new(), driver: None, irq: None };
+    let mut args = SlotArgs { slot, name: String::new(), driver: None, irq: None, at: None };
     for option in value.split(',') {
         match option.split_once(':')? {
             ("name", name) if !name.is_empty() => args.name = name.to_owned(),
             ("driver", variant) if !variant.is_empty() => args.driver = Some(variant.to_owned()),
+            ("at", way) => args.at = Some(place(way)?),
             ("irq", "msi") => args.irq = Some(IrqKind::Msi),
             ("irq", "intx") => args.irq = Some(IrqKind::IntX),
             ("irq", "msix") => args.irq = Some(IrqKind::MsiX),
@@ -260,6 +275,15 @@ fn slot_args(slot: u32, value: &str) -> Option<SlotArgs> {
         }
     }
     (!args.name.is_empty()).then_some(args)
+}
+
+/// `SLOT.PORT[.PORT…]`
+fn place(text: &str) -> Option<(u32, Vec<u8>)> {
+    let mut numbers = text.split('.');
+    let slot = small(numbers.next()?, SLOT_MAX)?;
+    let ports: Option<Vec<u8>> =
+        numbers.map(|port| small(port, PORT_MAX).and_then(|port| u8::try_from(port).ok())).collect();
+    ports.filter(|ports| (1..=TIERS_MAX).contains(&ports.len())).map(|ports| (slot, ports))
 }
 
 fn load_args(slot: u32, value: &str) -> Option<LoadArgs> {
@@ -407,6 +431,15 @@ mod tests {
         assert!(a.push_is_off && a.fail_safe == Some(7) && a.unknown.is_empty());
         let wrong = "thread.1=name:a thread.17=name:a,every:1 thread.1=every:1 thread.1=name:a,every:1,priority:128 push=on failsafe=0";
         assert_eq!(BootArgs::parse(wrong).unknown.len(), 6);
+    }
+
+    #[test]
+    fn a_place_behind_a_controller() {
+        let a = BootArgs::parse("slot.3=name:usb0 slot.31=name:stick0,at:3.1.4");
+        assert!(a.slot(31).unwrap().is_at(3, &[1, 4]) && !a.slot(31).unwrap().is_at(3, &[1]));
+        assert!(a.unknown.is_empty() && !a.slot(3).unwrap().is_at(3, &[]));
+        let wrong = "slot.1=name:a,at:3 slot.1=name:a,at:3.0 slot.1=name:a,at:40.1 slot.1=name:a,at:3.1.1.1.1.1.1 slot.1=name:a,at:";
+        assert_eq!(BootArgs::parse(wrong).unknown.len(), 5);
     }
 
     #[test]

@@ -80,6 +80,8 @@ returns! {
     NotResponding = 0xe000_02ed, "not responding";
     /// Not found.
     NotFound = 0xe000_02f0, "not found";
+    /// The device refused by a STALL handshake (IOUSBFamily's kIOUSBPipeStalled).
+    PipeStalled = 0xe000_404f, "the pipe is stalled";
     /// A port's queue is full and the sender does not wait (Mach's MACH_SEND_TIMED_OUT).
     SendTimedOut = 0x1000_0004, "the port's queue is full";
     /// A call to a connection whose port is gone (Mach's MACH_SEND_INVALID_DEST, seen by clients only).

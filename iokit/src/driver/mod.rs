@@ -4,7 +4,12 @@ mod common;
 pub mod daq;
 pub mod edu;
 pub mod raid;
+pub mod usb_hid;
+pub mod usb_hub;
+pub mod usb_serial;
+pub mod usb_storage;
 pub mod virtio_blk;
+pub mod xhci;
 pub mod zoo;
 
 use crate::IoKit;
@@ -15,6 +20,11 @@ pub fn register(kit: &IoKit) {
     virtio_blk::register(kit);
     daq::register(kit);
     raid::register(kit);
+    xhci::register(kit);
+    usb_hub::register(kit);
+    usb_hid::register(kit);
+    usb_serial::register(kit);
+    usb_storage::register(kit);
     zoo::register(kit);
     crate::family::storage::register(kit);
 }

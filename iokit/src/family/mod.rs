@@ -2,6 +2,7 @@
 
 pub mod pci;
 pub mod storage;
+pub mod usb;
 
 use crate::{IoKit, ServiceRef};
 

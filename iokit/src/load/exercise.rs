@@ -2,7 +2,9 @@
 
 use super::daq::Stream;
 use super::disk::DiskWorker;
+use super::hid::Reports;
 use super::pattern;
+use super::serial::Line;
 use crate::driver::edu::client as edu;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::user_client::{Arguments, Connection};
@@ -44,6 +46,10 @@ pub(super) enum Exercise {
     Disk,
     /// A data-acquisition card: reads of the stream.
     Daq,
+    /// A keyboard or a mouse: reads of its reports.
+    Hid,
+    /// A serial port that loops back: bytes there and back.
+    Serial,
 }
 
 /// The exercise of one client, with what its threads share.
@@ -54,6 +60,10 @@ pub(super) enum Shared {
     Disk,
     /// What they have seen of the stream.
     Daq(Arc<Stream>),
+    /// What they have seen of the reports.
+    Hid(Arc<Reports>),
+    /// Whose turn it is.
+    Serial(Arc<Line>),
 }
 
 /// One thread's part of an exercise.
@@ -64,6 +74,10 @@ pub(super) enum Worker {
     Disk(DiskWorker),
     /// The client's stream.
     Daq(Arc<Stream>),
+    /// The client's reports.
+    Hid(Arc<Reports>),
+    /// The client's line.
+    Serial(Arc<Line>),
 }
 
 impl Exercise {
@@ -73,6 +87,8 @@ impl Exercise {
             Self::Edu => Shared::Edu,
             Self::Disk => Shared::Disk,
             Self::Daq => Shared::Daq(Stream::new(kernel, depth)),
+            Self::Hid => Shared::Hid(Reports::new(kernel, depth)),
+            Self::Serial => Shared::Serial(Line::new(kernel)),
         }
     }
 }
@@ -84,14 +100,17 @@ impl Shared {
             Self::Edu => Worker::Edu(number),
             Self::Disk => Worker::Disk(DiskWorker::new(number, threads)),
             Self::Daq(stream) => Worker::Daq(stream.clone()),
+            Self::Hid(reports) => Worker::Hid(reports.clone()),
+            Self::Serial(line) => Worker::Serial(line.clone()),
         }
     }
 
     /// All threads are through: what their work as a whole says, if there is more to it than its parts.
     pub(super) fn close(&self) -> Option<Outcome> {
         match self {
-            Self::Edu | Self::Disk => None,
+            Self::Edu | Self::Disk | Self::Serial(_) => None,
             Self::Daq(stream) => Some(if stream.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
+            Self::Hid(reports) => Some(if reports.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
         }
     }
 }
@@ -102,6 +121,8 @@ impl Worker {
         match self {
             Self::Disk(worker) => worker.request(connection, id),
             Self::Daq(stream) => stream.request(connection),
+            Self::Hid(reports) => reports.request(connection),
+            Self::Serial(line) => line.request(connection, id),
             Self::Edu(turn) => {
                 let now = *turn % 4;
                 *turn = turn.wrapping_add(1);

@@ -10,8 +10,10 @@ mod coverage;
 mod daq;
 mod disk;
 mod exercise;
+mod hid;
 mod pattern;
 mod reaper;
+mod serial;
 mod session;
 mod task;
 mod turns;
@@ -20,6 +22,8 @@ use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
 use crate::driver::raid;
+use crate::driver::usb_hid::USB_HID_DRIVER;
+use crate::driver::usb_serial::USB_SERIAL_DRIVER;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::NotificationKind;
 use crate::service::ServiceRef;
@@ -84,8 +88,13 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         kit.open_to_tasks();
     }
     load.start_reaper(kit);
-    let exercises =
-        [(EDU_DRIVER.name, Exercise::Edu), (IO_MEDIA.name, Exercise::Disk), (DAQ_DRIVER.name, Exercise::Daq)];
+    let exercises = [
+        (EDU_DRIVER.name, Exercise::Edu),
+        (IO_MEDIA.name, Exercise::Disk),
+        (DAQ_DRIVER.name, Exercise::Daq),
+        (USB_HID_DRIVER.name, Exercise::Hid),
+        (USB_SERIAL_DRIVER.name, Exercise::Serial),
+    ];
     for (class, exercise) in exercises {
         let load = load.clone();
         let wanted = (class, Properties::new());

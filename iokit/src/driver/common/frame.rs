@@ -40,7 +40,17 @@ impl Frame {
         patience: u64,
         watch: impl Fn(&ServiceRef) + Send + Sync + 'static,
     ) -> Self {
-        let work_loop = WorkLoop::new(me);
+        Self::sharing(WorkLoop::new(me), me, interrupts, patience, watch)
+    }
+
+    /// As [`Frame::new`], in a work loop that the driver shares with others: its provider's.
+    pub fn sharing(
+        work_loop: Arc<WorkLoop>,
+        me: &ServiceRef,
+        interrupts: Vec<Arc<InterruptSource>>,
+        patience: u64,
+        watch: impl Fn(&ServiceRef) + Send + Sync + 'static,
+    ) -> Self {
         let watchdog = TimerSource::new(me, TimerPriority::ThreadCall, move |owner, _| watch(owner));
         let gate = CommandGate::new(me);
         let state = Gated::new(&work_loop, State::default());
@@ -105,6 +115,29 @@ impl Frame {
             provider.close(me, Options::empty());
         }
         result
+    }
+
+    /// Something of the driver's own, without a thread, uses the provider from now on, until [`Frame::release`]. Gated.
+    /// What [`Frame::closed`] says if nothing is started any more.
+    pub fn hold(&self) -> IOResult {
+        self.state.with(|s| match s.closed {
+            Some(why) => Err(why),
+            None => {
+                s.calls += 1;
+                Ok(())
+            }
+        })
+    }
+
+    /// What was begun by [`Frame::hold`] is over; the last one closes the provider of driver `me` if that waits for it. Gated.
+    pub fn release(&self, me: &ServiceRef) {
+        let close = self.state.with(|s| {
+            s.calls = s.calls.saturating_sub(1);
+            s.calls == 0 && s.closing
+        });
+        if close && let Some(provider) = me.provider() {
+            provider.close(me, Options::empty());
+        }
     }
 
     /// Wakes every sleeper on each of `events`.

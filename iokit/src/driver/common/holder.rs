@@ -47,11 +47,23 @@ impl<P: Parts> Holder<P> {
         make: impl FnOnce(&PciDevice) -> IOResult<P>,
     ) -> bool {
         let Some(device) = PciDevice::of(provider) else { return false };
+        self.start_on(me, provider, || {
+            device.set_bus_master(true);
+            make(device)
+        })
+    }
+
+    /// [`Holder::start`] on a provider of any kind.
+    pub fn start_on(
+        &self,
+        me: &ServiceRef,
+        provider: &ServiceRef,
+        make: impl FnOnce() -> IOResult<P>,
+    ) -> bool {
         if !provider.open(me, Options::empty()) {
             return false;
         }
-        device.set_bus_master(true);
-        let begun = make(device).and_then(|parts| {
+        let begun = make().and_then(|parts| {
             let parts = Arc::new(parts);
             *self.parts.lock(&self.kernel) = Some(parts.clone());
             parts.begin()

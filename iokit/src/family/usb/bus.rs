@@ -1,0 +1,272 @@
+//! One bus: the hubs behind one controller, and the thread that looks at their ports.
+//!
+//! One thread for all ports of a bus: so at any time at most one device has no address yet (USB 2.0, 9.1.2), and nothing that takes time happens on the work loop's thread.
+//!
+//! ```text
+//! root port's event ─► gate: who was there is lost at once ─┐
+//! hub's status pipe ─► which ports ─────────────────────────┼─► wake ─► this thread: status, acknowledge ─► enumerate, terminate
+//! nub stopped ───────► its port is empty ───────────────────┘
+//! ```
+
+use super::Handle;
+use super::controller::{Data, HostController, PortStatus, Transfer};
+use super::device::Device;
+use super::hub::{Hub, Port, Ports, RootPorts};
+use super::pipe::Ticket;
+use super::standard::Setup;
+use crate::ioreturn::{IOResult, IOReturn};
+use crate::service::{Service, ServiceRef};
+use crate::work_loop::Gated;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+use mach::{KernelRef, Policy, SpinLock, Thread, WaitEvent, WaitMode, band};
+
+/// How long a request to endpoint 0 may take, machine ns. (The standard allows five seconds, 9.2.6.4; what hangs for a second hangs.)
+pub const CONTROL_NS: u64 = 1_000_000_000;
+
+/// The bus behind one controller.
+pub struct Bus {
+    kernel: KernelRef,
+    host: Arc<dyn HostController>,
+    /// The controller's slot.
+    slot: u32,
+    /// The root hub first.
+    hubs: Gated<Vec<Arc<Hub>>>,
+    event: WaitEvent,
+    woken: AtomicBool,
+    stopping: AtomicBool,
+    thread: SpinLock<Option<Arc<Thread>>>,
+}
+
+impl Bus {
+    /// The bus of the controller whose driver is `controller`. Nobody looks at it yet.
+    pub fn new(controller: &ServiceRef, host: Arc<dyn HostController>) -> Arc<Self> {
+        let kernel = controller.kernel().clone();
+        let ports = Box::new(RootPorts::new(&host));
+        let root = Hub::new(controller, None, host.work_loop(), ports);
+        let hubs = Gated::new(host.work_loop(), vec![root]);
+        Arc::new(Self {
+            host,
+            slot: controller.slot(),
+            hubs,
+            event: kernel.new_event(),
+            woken: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            thread: SpinLock::new(None),
+            kernel,
+        })
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &KernelRef {
+        &self.kernel
+    }
+
+    /// The controller.
+    pub fn host(&self) -> &Arc<dyn HostController> {
+        &self.host
+    }
+
+    /// The controller's slot.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Starts the thread, which begins with a look at every root port.
+    ///
+    /// # Errors
+    /// No memory for the thread.
+    pub fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
+        let own = self.clone();
+        let body = move |_: &KernelRef| own.run();
+        let name = alloc::format!("usb {}", controller.device());
+        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
+        *self.thread.lock(&self.kernel) = Some(thread);
+        Ok(())
+    }
+
+    /// Ends the thread, waits for its end, and forgets the hubs. Not with the gate held.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+        let thread = self.thread.lock(&self.kernel).take();
+        if let Some(thread) = thread {
+            thread.join(&self.kernel);
+        }
+        let hubs = self.gated(|| self.hubs.with(core::mem::take));
+        hubs.iter().for_each(|hub| drop(self.gated(|| hub.forget())));
+    }
+
+    /// Calls `action` in the gate.
+    pub fn gated<R>(&self, action: impl FnOnce() -> R) -> R {
+        self.host.work_loop().run_action(action)
+    }
+
+    /// The controller is going, or this bus: the thread does nothing more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Lets the thread look at its ports.
+    pub fn wake(&self) {
+        self.woken.store(true, Ordering::Release);
+        self.kernel.wakeup(self.event);
+    }
+
+    fn run(self: &Arc<Self>) {
+        while !self.is_stopping() {
+            self.woken.store(false, Ordering::Release);
+            let hubs = self.gated(|| self.hubs.with(|hubs| hubs.clone()));
+            for hub in &hubs {
+                for port in hub.take_attention() {
+                    if self.is_stopping() {
+                        return;
+                    }
+                    self.look(hub, port);
+                }
+            }
+            drop(hubs);
+            self.wait();
+        }
+    }
+
+    fn wait(&self) {
+        self.kernel.assert_wait(self.event, WaitMode::Uninterruptible, None);
+        if self.woken.load(Ordering::Acquire) || self.is_stopping() {
+            self.kernel.clear_own_wait();
+        } else {
+            self.kernel.block();
+        }
+    }
+
+    /// Looks at a port and does what is to be done; port 0: at the hub itself.
+    fn look(self: &Arc<Self>, hub: &Arc<Hub>, port: u8) {
+        if port == 0 {
+            self.gated(|| hub.ports().tend());
+            return;
+        }
+        let Ok(status) = self.gated(|| self.see(hub, port)) else { return };
+        match self.gated(|| hub.device(port)) {
+            Some(device) => {
+                if !status.connected || status.changed || self.gated(|| device.is_gone()) {
+                    self.gated(|| self.lose(hub, port));
+                    device.terminate();
+                }
+            }
+            None if status.connected && (status.changed || !self.gated(|| hub.has_failed(port))) => {
+                self.enumerate(hub, port);
+            }
+            None => self.gated(|| hub.set(port, Port::Empty)),
+        }
+        self.gated(|| hub.looked(port));
+    }
+
+    /// What a port says; changes are acknowledged, so that the next one tells again. Gated; sleeps.
+    fn see(&self, hub: &Arc<Hub>, port: u8) -> IOResult<PortStatus> {
+        if hub.is_gone() {
+            return Err(IOReturn::Offline);
+        }
+        let status = hub.ports().status(port)?;
+        hub.ports().acknowledge(port)?;
+        Ok(status)
+    }
+
+    /// Root port `port` has news. Gated, on the work loop's thread: whoever was there is lost at once, because nothing else brings back what
+    /// waits for him.
+    pub fn root_port_changed(&self, port: u8, status: &PortStatus) {
+        let Some(root) = self.hubs.with(|hubs| hubs.first().cloned()) else { return };
+        if !status.connected || status.changed {
+            self.lose(&root, port);
+        }
+        root.call_attention(port);
+        self.wake();
+    }
+
+    /// Whoever is at a port is gone, with all that is behind him: what is in flight to them comes back as Offline. Gated; does not sleep.
+    pub(super) fn lose(&self, hub: &Hub, port: u8) {
+        match hub.lose(port) {
+            (Some(handle), None) => self.host.disconnect(handle),
+            (_, Some(device)) => self.lose_device(&device),
+            _ => {}
+        }
+    }
+
+    /// The same, of a device. A tree of hubs is no deeper than seven (USB 2.0, 4.1.1).
+    pub(super) fn lose_device(&self, device: &Device) {
+        let Some(hub) = device.set_gone() else { return };
+        if let Some(hub) = hub {
+            hub.set_gone();
+            (1..=hub.ports().count()).for_each(|port| self.lose(&hub, port));
+        }
+        self.host.disconnect(device.handle());
+    }
+
+    /// The nub of `device` was stopped: its port is empty for the next.
+    pub(super) fn nub_stopped(&self, device: &Arc<Device>) {
+        self.gated(|| {
+            self.lose_device(device);
+            if let Some(hub) = device.hub() {
+                hub.vacate(device);
+                hub.call_attention(device.port());
+            }
+        });
+        self.wake();
+    }
+
+    /// A hub that `device` is, and whose driver is `service`: the thread looks at its ports from now on.
+    /// Offline if the device is gone.
+    pub fn add_hub(
+        self: &Arc<Self>,
+        service: &ServiceRef,
+        device: &Arc<Device>,
+        ports: Box<dyn Ports>,
+    ) -> IOResult<Arc<Hub>> {
+        let hub = Hub::new(service, Some(device.clone()), self.host.work_loop(), ports);
+        self.gated(|| {
+            device.set_hub(&hub)?;
+            self.hubs.with(|hubs| hubs.push(hub.clone()));
+            Ok::<(), IOReturn>(())
+        })?;
+        self.wake();
+        Ok(hub)
+    }
+
+    /// A hub has no driver any more.
+    pub fn remove_hub(&self, hub: &Arc<Hub>) {
+        let gone = self.gated(|| {
+            hub.set_gone();
+            if let Some(device) = hub.of() {
+                device.clear_hub();
+            }
+            self.hubs.with(|hubs| hubs.retain(|other| !Arc::ptr_eq(other, hub)));
+            hub.forget()
+        });
+        drop(gone);
+    }
+
+    /// A request to endpoint 0 of a device, with its data in `data`; bytes of the data. Gated; sleeps.
+    pub fn control(&self, device: Handle, setup: Setup, data: Option<Data>) -> IOResult<u32> {
+        let ticket = Ticket::new(&self.kernel, self.host.work_loop());
+        let done = ticket.done();
+        let transfer = Transfer { setup: Some(setup), data, timeout: Some(CONTROL_NS), done };
+        self.host.submit(device, 0, transfer)?;
+        ticket.wait()
+    }
+
+    /// What the plan calls the device at this place, and the number by which trace and ledger know it; of what the plan does not know, the
+    /// controller's number.
+    pub(super) fn identity(&self, service: &Service, ports: &[u8]) -> (u32, alloc::string::String) {
+        let args = service.kit().args();
+        let known = args.slots.iter().find(|slot| slot.is_at(self.slot, ports));
+        match known {
+            Some(slot) => (slot.slot, slot.name.clone()),
+            None => {
+                let path: Vec<_> = ports.iter().map(|port| alloc::format!("{port}")).collect();
+                (self.slot, alloc::format!("usb{}-{}", self.slot, path.join(".")))
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `IOUSBHostDevice`: the nub of a device.
+
+use super::bus::Bus;
+use super::controller::{Data, Handle, Place};
+use super::descriptor::{Configuration, DeviceDescriptor, Endpoint};
+use super::hub::Hub;
+use super::interface::UsbInterface;
+use super::pipe::Pipe;
+use super::standard::{IN, Setup};
+use crate::class::{Class, IO_SERVICE};
+use crate::io::MemoryDescriptor;
+use crate::ioreturn::{IOResult, IOReturn};
+use crate::service::{Driver, Options, Service, ServiceBuilder, ServiceRef};
+use crate::value::Properties;
+use crate::work_loop::Gated;
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use mach::{SpinLock, WaitEvent, WaitMode};
+
+/// The class of device nubs.
+pub static IO_USB_HOST_DEVICE: Class = Class::new("IOUSBHostDevice", &IO_SERVICE);
+
+/// Property: vendor.
+pub const VENDOR: &str = "idVendor";
+/// Property: product.
+pub const PRODUCT: &str = "idProduct";
+/// Property: class of the device.
+pub const DEVICE_CLASS: &str = "bDeviceClass";
+/// Property: subclass of the device.
+pub const DEVICE_SUBCLASS: &str = "bDeviceSubClass";
+/// Property: protocol of the device.
+pub const DEVICE_PROTOCOL: &str = "bDeviceProtocol";
+
+/// What the enumeration found out.
+pub struct Facts {
+    /// Who it is to the controller.
+    pub handle: Handle,
+    /// Where it is.
+    pub place: Place,
+    /// Its descriptor.
+    pub descriptor: DeviceDescriptor,
+    /// Its configuration, which is set.
+    pub configuration: Configuration,
+}
+
+#[derive(Default)]
+struct State {
+    gone: bool,
+    /// Somebody uses endpoint 0.
+    taken: bool,
+    hub: Option<Arc<Hub>>,
+}
+
+/// A device that was enumerated.
+pub struct Device {
+    bus: Arc<Bus>,
+    hub: Weak<Hub>,
+    port: u8,
+    facts: Facts,
+    nub: SpinLock<Weak<Service>>,
+    state: Gated<State>,
+    /// What threads sleep on that wait for endpoint 0.
+    free: WaitEvent,
+}
+
+impl Device {
+    pub(super) fn new(bus: &Arc<Bus>, hub: &Arc<Hub>, port: u8, facts: Facts) -> Arc<Self> {
+        Arc::new(Self {
+            state: Gated::new(bus.host().work_loop(), State::default()),
+            free: bus.kernel().new_event(),
+            bus: bus.clone(),
+            hub: Arc::downgrade(hub),
+            port,
+            facts,
+            nub: SpinLock::new(Weak::new()),
+        })
+    }
+
+    /// The bus that it is on.
+    pub fn bus(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
+    /// Who it is to the controller.
+    pub fn handle(&self) -> Handle {
+        self.facts.handle
+    }
+
+    /// What the enumeration found out.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub(super) fn hub(&self) -> Option<Arc<Hub>> {
+        self.hub.upgrade()
+    }
+
+    pub(super) fn port(&self) -> u8 {
+        self.port
+    }
+
+    /// Whether it is gone from the bus. Gated.
+    pub fn is_gone(&self) -> bool {
+        self.state.with(|s| s.gone)
+    }
+
+    /// It is gone: the hub that it is, if it is one. `None`: that was known. Gated.
+    pub(super) fn set_gone(&self) -> Option<Option<Arc<Hub>>> {
+        self.state.with(|s| {
+            let known = core::mem::replace(&mut s.gone, true);
+            (!known).then(|| s.hub.clone())
+        })
+    }
+
+    pub(super) fn set_hub(&self, hub: &Arc<Hub>) -> IOResult {
+        self.state.with(|s| {
+            if s.gone {
+                return Err(IOReturn::Offline);
+            }
+            s.hub = Some(hub.clone());
+            Ok(())
+        })
+    }
+
+    pub(super) fn clear_hub(&self) {
+        let hub = self.state.with(|s| s.hub.take());
+        drop(hub);
+    }
+
+    /// A request to endpoint 0, one after another; bytes of the data. Gated; sleeps.
+    /// Offline if the device goes; PipeStalled if it refuses; Timeout, NotResponding.
+    pub fn control(&self, setup: Setup, data: Option<Data>) -> IOResult<u32> {
+        while self.state.with(|s| core::mem::replace(&mut s.taken, true)) {
+            self.bus.host().work_loop().sleep_gate(self.free, WaitMode::Uninterruptible, None);
+        }
+        let result = if self.is_gone() { Err(IOReturn::Offline) } else { self.request(setup, data) };
+        self.state.with(|s| s.taken = false);
+        self.bus.host().work_loop().wakeup_gate(self.free, true);
+        result
+    }
+
+    fn request(&self, setup: Setup, data: Option<Data>) -> IOResult<u32> {
+        self.bus.control(self.handle(), setup, data)
+    }
+
+    /// A request whose data comes into `into`, or goes from it; bytes that came. Gated; sleeps.
+    pub fn request_bytes(&self, setup: Setup, into: &mut [u8]) -> IOResult<usize> {
+        let length = into.len().min(usize::from(setup.length));
+        let memory = self.buffer(length.max(1) as u64)?;
+        if !setup.is_input() {
+            memory.write_bytes(0, &into[..length]);
+        }
+        let data = Data { memory: memory.clone(), offset: 0, length: length as u32 };
+        let count = (self.control(setup, Some(data))? as usize).min(length);
+        if setup.kind & IN != 0 {
+            memory.read_bytes(0, &mut into[..count]);
+        }
+        Ok(count)
+    }
+
+    /// Memory that the controller reaches.
+    pub fn buffer(&self, bytes: u64) -> IOResult<Arc<MemoryDescriptor>> {
+        self.bus.host().buffer(bytes)
+    }
+
+    /// A pipe to an endpoint of the configuration.
+    pub fn pipe(self: &Arc<Self>, endpoint: Endpoint) -> Pipe {
+        Pipe::new(&self.bus, self, endpoint)
+    }
+
+    /// Terminates the nub: the device is gone. Not in the gate.
+    pub(super) fn terminate(&self) {
+        let nub = self.nub.lock(self.bus.kernel()).upgrade();
+        if let Some(nub) = nub.filter(|nub| !nub.is_inactive()) {
+            nub.trace(trace::Kind::Gone, None, 0);
+            nub.terminate(Options::REQUIRED);
+        }
+    }
+
+    /// Makes the nubs of the device and its interfaces below `parent`, and registers them. False if `parent` is going.
+    pub(super) fn publish(self: &Arc<Self>, parent: &ServiceRef, ports: &[u8]) -> bool {
+        let (number, name) = self.bus.identity(parent, ports);
+        let nub = ServiceBuilder::under(parent, Box::new(UsbDevice(self.clone())))
+            .nub(number, &name)
+            .properties(self.properties())
+            .build();
+        *self.nub.lock(self.bus.kernel()) = Arc::downgrade(&nub);
+        if !nub.attach(parent) {
+            return false;
+        }
+        let active = self.facts.configuration.active();
+        let interfaces: Vec<ServiceRef> =
+            active.filter_map(|interface| UsbInterface::attach(&nub, self, interface.clone())).collect();
+        nub.register_service(Options::empty());
+        interfaces.iter().for_each(|interface| interface.register_service(Options::empty()));
+        true
+    }
+
+    /// What personalities can ask for.
+    pub(super) fn properties(&self) -> Properties {
+        let descriptor = &self.facts.descriptor;
+        Properties::new()
+            .with(VENDOR, u64::from(descriptor.vendor))
+            .with(PRODUCT, u64::from(descriptor.product))
+            .with(DEVICE_CLASS, u64::from(descriptor.class))
+            .with(DEVICE_SUBCLASS, u64::from(descriptor.subclass))
+            .with(DEVICE_PROTOCOL, u64::from(descriptor.protocol))
+    }
+}
+
+/// The driver half of a device nub.
+pub struct UsbDevice(Arc<Device>);
+
+impl UsbDevice {
+    /// The device whose nub `service` is.
+    pub fn of(service: &Service) -> Option<&Arc<Device>> {
+        service.driver_as::<Self>().map(|nub| &nub.0)
+    }
+}
+
+impl Driver for UsbDevice {
+    fn class(&self) -> &'static Class {
+        &IO_USB_HOST_DEVICE
+    }
+
+    fn stop(&self, _me: &ServiceRef, _provider: &ServiceRef) {
+        self.0.bus.nub_stopped(&self.0);
+    }
+}

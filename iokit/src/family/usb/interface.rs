@@ -1,0 +1,71 @@
+//! `IOUSBHostInterface`: the nub of an interface, which most drivers drive.
+
+use super::descriptor::{EndpointKind, Interface};
+use super::device::Device;
+use super::pipe::Pipe;
+use crate::class::{Class, IO_SERVICE};
+use crate::service::{Driver, Service, ServiceBuilder, ServiceRef};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+
+/// The class of interface nubs.
+pub static IO_USB_HOST_INTERFACE: Class = Class::new("IOUSBHostInterface", &IO_SERVICE);
+
+/// Property: number.
+pub const NUMBER: &str = "bInterfaceNumber";
+/// Property: class.
+pub const CLASS: &str = "bInterfaceClass";
+/// Property: subclass.
+pub const SUBCLASS: &str = "bInterfaceSubClass";
+/// Property: protocol.
+pub const PROTOCOL: &str = "bInterfaceProtocol";
+
+/// The driver half of an interface nub.
+pub struct UsbInterface {
+    device: Arc<Device>,
+    interface: Interface,
+}
+
+impl UsbInterface {
+    /// Makes the nub of an interface below the nub of its device. `None` if that is going.
+    pub(super) fn attach(nub: &ServiceRef, device: &Arc<Device>, interface: Interface) -> Option<ServiceRef> {
+        let properties = device
+            .properties()
+            .with(NUMBER, u64::from(interface.number))
+            .with(CLASS, u64::from(interface.class))
+            .with(SUBCLASS, u64::from(interface.subclass))
+            .with(PROTOCOL, u64::from(interface.protocol));
+        let name = format!("{}:{}", nub.name(), interface.number);
+        let driver = Self { device: device.clone(), interface };
+        let service =
+            ServiceBuilder::under(nub, Box::new(driver)).named(&name).properties(properties).build();
+        service.attach(nub).then_some(service)
+    }
+
+    /// The interface that `service` is.
+    pub fn of(service: &Service) -> Option<&Self> {
+        service.driver_as()
+    }
+
+    /// The device that it belongs to.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// What it says of itself.
+    pub fn descriptor(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// A pipe to its first endpoint of this kind and direction.
+    pub fn find_pipe(&self, kind: EndpointKind, input: bool) -> Option<Pipe> {
+        self.interface.find(kind, input).map(|endpoint| self.device.pipe(endpoint))
+    }
+}
+
+impl Driver for UsbInterface {
+    fn class(&self) -> &'static Class {
+        &IO_USB_HOST_INTERFACE
+    }
+}

@@ -1,0 +1,105 @@
+//! Pipes: what a driver moves data through.
+
+use super::Done;
+use super::bus::Bus;
+use super::controller::{Data, Transfer};
+use super::descriptor::Endpoint;
+use super::device::Device;
+use super::standard::{self, Setup};
+use crate::ioreturn::{IOResult, IOReturn};
+use crate::work_loop::{Gated, WorkLoop};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use mach::{KernelRef, WaitEvent, WaitMode};
+
+/// A transfer that a thread waits for.
+pub(super) struct Ticket {
+    work_loop: Arc<WorkLoop>,
+    event: WaitEvent,
+    result: Arc<Gated<Option<IOResult<u32>>>>,
+}
+
+impl Ticket {
+    pub(super) fn new(kernel: &KernelRef, work_loop: &Arc<WorkLoop>) -> Self {
+        let result = Arc::new(Gated::new(work_loop, None));
+        Self { work_loop: work_loop.clone(), event: kernel.new_event(), result }
+    }
+
+    /// Who is told: the thread.
+    pub(super) fn done(&self) -> Done {
+        let (work_loop, event, place) = (self.work_loop.clone(), self.event, self.result.clone());
+        Box::new(move |result| {
+            place.with(|place| *place = Some(result));
+            work_loop.wakeup_gate(event, false);
+        })
+    }
+
+    /// Sleeps in the gate, which is open meanwhile, until the transfer has come back. Everything that is in flight does, in bounded time: by itself, by its
+    /// timeout, or with its device.
+    pub(super) fn wait(&self) -> IOResult<u32> {
+        loop {
+            if let Some(result) = self.result.with(Option::take) {
+                return result;
+            }
+            self.work_loop.sleep_gate(self.event, WaitMode::Uninterruptible, None);
+        }
+    }
+}
+
+/// A pipe to one endpoint of a device, other than endpoint 0. Clones lead to the same endpoint.
+///
+/// All methods are called in the gate; those that say so sleep in it.
+#[derive(Clone)]
+pub struct Pipe {
+    bus: Arc<Bus>,
+    device: Arc<Device>,
+    endpoint: Endpoint,
+}
+
+impl Pipe {
+    pub(super) fn new(bus: &Arc<Bus>, device: &Arc<Device>, endpoint: Endpoint) -> Self {
+        Self { bus: bus.clone(), device: device.clone(), endpoint }
+    }
+
+    /// Its endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Begins a transfer; `done` is called in the gate when it has come back. On an error it is not called.
+    /// Offline if the device is gone.
+    pub fn submit(&self, data: Data, timeout: Option<u64>, done: Done) -> IOResult {
+        let transfer = Transfer { setup: None, data: Some(data), timeout, done };
+        self.bus.host().submit(self.device.handle(), self.endpoint.address, transfer)
+    }
+
+    /// A transfer; bytes that were moved. Sleeps. Offline if the device goes, PipeStalled, Timeout, NotResponding.
+    pub fn transfer(&self, data: Data, timeout: u64) -> IOResult<u32> {
+        let ticket = Ticket::new(self.bus.kernel(), self.bus.host().work_loop());
+        self.submit(data, Some(timeout), ticket.done())?;
+        ticket.wait()
+    }
+
+    /// Begins to abort what is in flight: it comes back as Aborted, or as Offline if the device is gone. Does not sleep.
+    pub fn abort(&self) {
+        self.bus.host().abort(self.device.handle(), self.endpoint.address);
+    }
+
+    /// Ends a halt at the device's side, and its data toggle is as after a configuration (USB 2.0, 9.4.5); the controller's side was reset
+    /// when it happened. Sleeps.
+    pub fn clear_stall(&self) -> IOResult {
+        let setup = Setup {
+            kind: standard::TO_ENDPOINT,
+            request: standard::CLEAR_FEATURE,
+            value: standard::ENDPOINT_HALT,
+            index: u16::from(self.endpoint.address),
+            length: 0,
+        };
+        match self.device.control(setup, None) {
+            Ok(_) => Ok(()),
+            // A device that stalls this one does not know what it wants.
+            Err(IOReturn::PipeStalled) => Err(IOReturn::NotResponding),
+            Err(why) => Err(why),
+        }
+    }
+}
