@@ -183,7 +183,7 @@ impl Host {
     fn trb(&mut self, ring: u8, parameter: u64, status: u32, control: u32) {
         let (base, ring) = (ring_base(ring), usize::from(ring) % self.put.len());
         let at = self.put[ring] % (TRBS - 1);
-        let cycle = 1 ^ (self.put[ring] / (TRBS - 1) & 1) as u32;
+        let cycle = 1 ^ ((self.put[ring] / (TRBS - 1)) & 1) as u32;
         self.put[ring] += 1;
         let bytes = |parameter: u64, status: u32, control: u32| {
             let mut bytes = parameter.to_le_bytes().to_vec();
@@ -280,7 +280,7 @@ impl Host {
             }
             Op::Memory { at, value } => self.poke(CONTEXTS + u64::from(at), &value.to_le_bytes()),
             Op::Acknowledge { place } => {
-                let dequeue = EVENTS + u64::from(place % 64) * 16 | spec::ERDP_EHB;
+                let dequeue = (EVENTS + u64::from(place % 64) * 16) | spec::ERDP_EHB;
                 self.set(spec::RUNTIME + spec::INTERRUPTERS + spec::ERDP, dequeue);
             }
             Op::Restart => self.restart(),
@@ -320,7 +320,7 @@ impl Op {
     fn kind(self) -> u64 {
         match self {
             Self::Trb { ring, kind, .. } => {
-                1 << 12 | u64::from(ring) % (PIPES + 1) << 8 | u64::from(kind % 40)
+                1 << 12 | (u64::from(ring) % (PIPES + 1)) << 8 | u64::from(kind % 40)
             }
             Self::Ring { slot, target } => 2 << 12 | u64::from(slot % 3) << 4 | u64::from(target % 8),
             Self::Register { runtime, index, .. } => {
