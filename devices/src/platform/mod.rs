@@ -257,3 +257,5 @@ mod properties;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod usb_tests;

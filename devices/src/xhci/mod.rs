@@ -93,7 +93,7 @@ impl Default for Settings {
 
 /// The controller cannot go on: memory did not answer, or the card is off the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(self) struct Fallen;
+struct Fallen;
 
 /// The command ring (4.9.3).
 #[derive(Clone, Copy, Default)]

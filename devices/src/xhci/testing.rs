@@ -261,7 +261,7 @@ impl Driver {
     /// Tells the controller how far the events are read.
     pub fn acknowledge(&mut self) {
         let runtime = spec::RUNTIME + spec::INTERRUPTERS;
-        self.set64(runtime + spec::ERDP, EVENTS + self.event * 16 | spec::ERDP_EHB);
+        self.set64(runtime + spec::ERDP, (EVENTS + self.event * 16) | spec::ERDP_EHB);
     }
 
     /// All events that are there, acknowledged.

@@ -4,7 +4,6 @@
 //! device is not ready for is tried again when it says so, or when something else has happened to the device.
 
 use super::agenda::Job;
-use super::ring::Trb;
 use super::td::{Front, Place, transfer_event};
 use super::{Fallen, Xhci};
 use crate::env::{Env, Mishap};
@@ -239,7 +238,7 @@ impl Xhci {
             Err(packet) => return packet,
         };
         let first = self.endpoint(slot, index).and_then(|it| it.td.as_ref().map(|td| td.first()));
-        let first = first.unwrap_or_else(Trb::default);
+        let first = first.unwrap_or_default();
         let now = env.now();
         self.tree.function(unit).setup(first.parameter.to_le_bytes(), now);
         self.follow_hub(unit, env);

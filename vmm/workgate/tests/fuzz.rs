@@ -123,6 +123,7 @@ fn the_same_seed_is_the_same_campaign_and_correct_drivers_bear_it() {
         "pci",
         "pci_config",
         "virtqueues",
+        "xhci",
     ] {
         let folder = Folder::new(target);
         let findings = folder.file("findings");

@@ -73,7 +73,7 @@ impl Stick {
         let ring = Driver::ring_of(self.slot, endpoint);
         let pointer = self.driver.open(ring);
         assert_eq!(self.driver.command(spec::SET_DEQUEUE, pointer, 0, pipe).0, spec::SUCCESS);
-        let address = endpoint / 2 | if endpoint == IN { 0x80 } else { 0 };
+        let address = (endpoint / 2) | if endpoint == IN { 0x80 } else { 0 };
         let clear = [2, usb::CLEAR_FEATURE, 0, 0, address, 0, 0, 0];
         assert_eq!(self.driver.control(self.slot, clear, &[]).0, spec::SUCCESS);
     }

@@ -10,6 +10,7 @@ mod schedules;
 mod teardown;
 mod user_client;
 mod virtqueues;
+mod xhci;
 
 use crate::target::Target;
 use devices::catalogue;
@@ -46,7 +47,7 @@ fn takes(plug: &Plug, driver: &str) -> bool {
 type Make = fn(Setting) -> Result<Box<dyn Target>, String>;
 
 /// Every target, and whether it takes a plan and drivers.
-const TARGETS: [(&str, bool, Make); 8] = [
+const TARGETS: [(&str, bool, Make); 9] = [
     ("teardown", true, |setting| Ok(Box::new(teardown::Teardown::new(setting)))),
     ("schedules", true, |setting| Ok(Box::new(schedules::Schedules::new(setting)))),
     ("user_client", false, |_| Ok(Box::new(user_client::UserClient))),
@@ -55,6 +56,7 @@ const TARGETS: [(&str, bool, Make); 8] = [
     ("pci", false, |_| Ok(Box::new(pci::Pci))),
     ("pci_config", false, |_| Ok(Box::new(pci_config::PciConfig))),
     ("virtqueues", false, |_| Ok(Box::new(virtqueues::Virtqueues))),
+    ("xhci", false, |_| Ok(Box::new(xhci::Xhci))),
 ];
 
 /// The names of all targets.

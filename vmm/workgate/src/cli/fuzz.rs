@@ -18,7 +18,7 @@ pub enum Engine {
 /// `workgate fuzz`
 #[derive(Debug, Args)]
 pub struct FuzzArgs {
-    /// What to fuzz: teardown, schedules, user_client, mach_messages, plan_text, pci, pci_config, virtqueues, kvm-image …
+    /// What to fuzz: teardown, schedules, user_client, mach_messages, plan_text, pci, pci_config, virtqueues, xhci, kvm-image …
     pub target: String,
     /// How long, such as 30s or 5m (10s if nothing else ends it)
     #[arg(long, value_name = "T", value_parser = host_time)]

@@ -25,6 +25,14 @@ pub(crate) fn device_fault() -> impl Strategy<Value = DeviceFault> {
         count().prop_map(|count| DeviceFault::ShortDma { count }),
         (time(), count()).prop_map(|(by, count)| DeviceFault::LateDma { by, count }),
         option::of(time()).prop_map(|duration| DeviceFault::LinkDown { duration }),
+        count().prop_map(|count| DeviceFault::UsbStall { count }),
+        count().prop_map(|count| DeviceFault::UsbError { count }),
+        count().prop_map(|count| DeviceFault::Babble { count }),
+        time().prop_map(|duration| DeviceFault::Nak { duration }),
+        (1u8..16, option::of(time()))
+            .prop_map(|(port, duration)| DeviceFault::DisconnectPort { port, duration }),
+        (1u8..16, option::of(time()))
+            .prop_map(|(port, duration)| DeviceFault::Overcurrent { port, duration }),
     ]
 }
 

@@ -126,3 +126,26 @@ fn clients_can_be_tasks() {
     assert!(plan.to_string().contains("load disk0 clients=2 depth=2 as=tasks\n"));
     assert!(!parse(&text.replace("=tasks", "=threads")).loads[0].tasks);
 }
+
+const USB: &str = "plug stick0 usb-storage on=hub1 port=2 size=16M\nplug hub1 usb-hub on=hub0 port=3\n\
+                   plug usb0 xhci slot=31 ports=6\nplug hub0 usb-hub on=usb0 port=4 absent=yes\n\
+                   load stick0 clients=1 depth=2\nat 1ms plug hub0\n\
+                   at 2ms disconnect-port hub0 port=3 for=5ms\nat 9ms nak stick0 for=1ms\n";
+
+#[test]
+fn usb_devices_have_numbers_that_no_card_has_and_a_way() {
+    let plan = parse(USB);
+    let numbers: Vec<u32> = plan.plugs.iter().map(|plug| plug.slot).collect();
+    assert_eq!(numbers, [30, 29, 31, 28]);
+    assert_eq!(plan.path(&plan.plugs[0]), Some((31, vec![4, 3, 2])));
+    let words = "slot.30=name:stick0,at:31.4.3.2 slot.29=name:hub1,at:31.4.3 slot.31=name:usb0 \
+                 slot.28=name:hub0,at:31.4 load.30=clients:1,depth:2";
+    assert_eq!(plan.guest_command_line(), words);
+}
+
+#[test]
+fn usb_plans_print_as_they_are() {
+    let plan = parse(USB);
+    assert_eq!(plan.to_string(), USB);
+    assert_eq!(parse(&plan.to_string()), plan);
+}

@@ -160,3 +160,34 @@ help: did you mean `unplug`?";
     assert_eq!(shown, expected);
     assert!(error(text).render(text, true).contains("\u{1b}["));
 }
+
+#[test]
+fn places_that_cannot_be() {
+    for (text, part) in [
+        ("plug a usb-hub on=b port=1\n", "there is no device `b`"),
+        ("plug a usb-hub on=a port=1\n", "no end, or too many hubs"),
+        ("plug a usb-hub on=Ä port=1\n", "expected the name of a controller or hub"),
+        ("plug a usb-hub on=a\n", "`port=` is missing"),
+        ("plug a usb-hub on=a port=16\n", "`16` is out of range"),
+        ("plug u xhci slot=1\nplug a usb-hub on=u port=1 slot=2\n", "slot"),
+        (
+            "plug u xhci slot=1\nplug a usb-hub on=u port=1\nplug b usb-hub on=u port=1\n",
+            "port 1 of `u` is taken by `a`",
+        ),
+    ] {
+        let errors = Plan::parse("p.plan", text).map(|plan| crate::catalogue::check(&plan));
+        let errors = errors.unwrap_or_else(|errors| errors);
+        assert!(errors.iter().any(|error| error.to_string().contains(part)), "{text}: {errors:?}");
+    }
+    let chain = |hubs: usize| {
+        let mut text = "plug h0 xhci slot=1\n".to_owned();
+        (1..=hubs).for_each(|n| text.push_str(&format!("plug h{n} usb-hub on=h{} port=1\n", n - 1)));
+        Plan::parse("p.plan", &text)
+    };
+    assert!(chain(6).is_ok(), "five hubs, and a device that is one");
+    assert!(chain(7).is_err());
+    let two = Plan::parse("p.plan", "plug a usb-hub on=b port=1\nplug b usb-hub on=a port=1\n");
+    assert!(two.is_err(), "a circle");
+    let many: String = (0..31).map(|n| format!("plug d{n} edu slot={}\n", n + 1)).collect();
+    assert!(shown(&format!("{many}plug u usb-hub on=d0 port=1\n")).contains("too many devices"));
+}
