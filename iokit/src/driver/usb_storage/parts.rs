@@ -162,10 +162,11 @@ impl Parts {
             match self.attempt(command, &mut moves) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Given(why)) => return Err(why),
-                Err(Failure::Sense) => match self.sense()? {
-                    Some(why) => return Err(why),
-                    None => {}
-                },
+                Err(Failure::Sense) => {
+                    if let Some(why) = self.sense()? {
+                        return Err(why);
+                    }
+                }
                 Err(Failure::Disturbed(why)) => {
                     last = why;
                     self.recover()?;

@@ -137,7 +137,25 @@ impl Device {
         let result = if self.is_gone() { Err(IOReturn::Offline) } else { self.request(setup, data) };
         self.state.with(|s| s.taken = false);
         self.bus.host().work_loop().wakeup_gate(self.free, true);
-        result
+        result.map_err(|why| self.judge(why))
+    }
+
+    /// What a failure means. Behind a hub, packets that nobody answers come before the hub tells that nobody is there: so the port is
+    /// asked. Gated; sleeps.
+    pub(super) fn judge(&self, why: IOReturn) -> IOReturn {
+        if why != IOReturn::NotResponding {
+            return why;
+        }
+        let Some(hub) = self.hub().filter(|_| !self.is_gone()) else { return IOReturn::Offline };
+        match hub.ports().status(self.port) {
+            Ok(status) if status.connected && !status.changed => return why,
+            Err(other) if other != IOReturn::Offline => return why,
+            _ => {}
+        }
+        self.bus.lose_device(self);
+        hub.call_attention(self.port);
+        self.bus.wake();
+        IOReturn::Offline
     }
 
     fn request(&self, setup: Setup, data: Option<Data>) -> IOResult<u32> {

@@ -77,7 +77,7 @@ impl Pipe {
     pub fn transfer(&self, data: Data, timeout: u64) -> IOResult<u32> {
         let ticket = Ticket::new(self.bus.kernel(), self.bus.host().work_loop());
         self.submit(data, Some(timeout), ticket.done())?;
-        ticket.wait()
+        ticket.wait().map_err(|why| self.device.judge(why))
     }
 
     /// Begins to abort what is in flight: it comes back as Aborted, or as Offline if the device is gone. Does not sleep.
