@@ -55,7 +55,9 @@ impl Kernel {
             body(self);
         }
         drop(thread);
-        self.exit_thread();
+        if !self.is_stopped() {
+            self.exit_thread();
+        }
     }
 
     /// Upcall: an interrupt was taken. Called masked. True: [`Kernel::preempt`] is wanted.

@@ -91,7 +91,33 @@ impl Links {
 }
 
 /// Gives control to the hub; returns when the hub resumes this fibre, or unwinds.
+#[inline]
 pub(crate) fn suspend(why: Suspend) {
+    if yield_to_hub(why) == Resume::Unwind {
+        leave();
+    }
+}
+
+/// [`suspend`] in a place from where the kernel's code itself finds the way out when the run has ended, if it said so: false then.
+#[inline]
+pub(crate) fn suspend_or_end(why: Suspend) -> bool {
+    if yield_to_hub(why) == Resume::Go {
+        return true;
+    }
+    if !hot(|h| h.orderly.get()) {
+        leave();
+    }
+    false
+}
+
+/// Unwinds this fibre.
+#[cold]
+fn leave() -> ! {
+    resume_unwind(Box::new(Teardown))
+}
+
+/// Gives control to the hub, and says what it answers.
+fn yield_to_hub(why: Suspend) -> Resume {
     let links = hot(|h| h.links.get());
     assert!(links.on_fibre(), "kernel code waited outside of a thread of the simulated machine");
     // SAFETY: the pointer is non-null, so it was stored by `Fibre::new`'s closure (or by this function) of the fibre that
@@ -100,9 +126,7 @@ pub(crate) fn suspend(why: Suspend) {
     // that closure is below us on the stack. `Links` never leaves this OS thread: it is stored in a thread-local cell only.
     let resume = unsafe { (*links.yielder).suspend(why) };
     hot(|h| h.links.set(links));
-    if resume == Resume::Unwind {
-        resume_unwind(Box::new(Teardown));
-    }
+    resume
 }
 
 /// Calls `f` with the kernel of the running fibre.

@@ -24,7 +24,8 @@ struct Line {
     masked: bool,
     /// Taken and not yet ended (remote IRR).
     in_service: bool,
-    route: Option<(usize, u8)>,
+    /// CPU and vector.
+    route: Option<(u8, u8)>,
 }
 
 /// All of a machine's interrupts.
@@ -119,7 +120,7 @@ impl Interrupts {
     /// Routes a line and masks it. Lines that do not exist are ignored, here and below.
     pub fn route(&mut self, gsi: u32, cpu: usize, vector: u8) {
         if let Some(line) = self.lines.get_mut(gsi as usize) {
-            line.route = Some((cpu, vector));
+            line.route = Some((cpu as u8, vector));
             line.masked = true;
             line.in_service = false;
         }
@@ -142,7 +143,8 @@ impl Interrupts {
     /// The handler of `vector` on `cpu` returned. The answer is what to raise again: a line that is still asserted.
     pub fn end_of_interrupt(&mut self, cpu: usize, vector: u8) -> Option<(usize, u8)> {
         let mut again = None;
-        for line in self.lines.iter_mut().filter(|line| line.in_service && line.route == Some((cpu, vector)))
+        for line in
+            self.lines.iter_mut().filter(|line| line.in_service && line.route == Some((cpu as u8, vector)))
         {
             line.in_service = false;
             again = line.fire().or(again);
@@ -157,7 +159,7 @@ impl Line {
             return None;
         }
         self.in_service = self.route.is_some();
-        self.route
+        self.route.map(|(cpu, vector)| (usize::from(cpu), vector))
     }
 }
 

@@ -113,9 +113,9 @@ pub(crate) fn run_machine(
     Ok(outcome)
 }
 
-fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
+fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Box<Cold> {
     let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
-    let mut state = Cold {
+    let mut state = Box::new(Cold {
         cpus: setup.cpus,
         chooser: setup.chooser,
         interrupts: Interrupts::new(),
@@ -132,7 +132,7 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
         plan,
         due: 0,
         snapshot: None,
-    };
+    });
     state.refresh_due();
     state
 }

@@ -1,6 +1,8 @@
 //! Workgate's simulator beside shuttle and loom, in one run: schedules a second, and executions to find a bug.
 //!
-//!     cargo run --release --manifest-path vmm/explore/peers/Cargo.toml
+//!     cargo run --release --manifest-path vmm/explore/peers/Cargo.toml [-- speed|finding|ROW…]
+//!
+//! `speed` and `finding` are the two halves; any other word picks the rows of the first half that contain it, for a profiler.
 #![forbid(unsafe_code)]
 
 mod model;
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// Schedules for a speed, and turns of which the best counts.
 const SCHEDULES: usize = 2_000;
-const TURNS: usize = 5;
+const TURNS: u64 = 9;
 /// Seeds for a number of executions; their median counts.
 const SEEDS: u64 = 9;
 /// Executions at the most, for each seed.
@@ -27,35 +29,53 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn main() {
     // What the models' failures print is not of interest: they are counted.
     std::panic::set_hook(Box::new(|_| {}));
-    speed();
-    finding();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let half = |name| words.is_empty() || words.iter().any(|word| word == name);
+    if half("speed") {
+        speed(|_| true);
+    } else if !half("finding") {
+        speed(|what| words.iter().any(|word| what.contains(word.as_str())));
+    }
+    if half("finding") {
+        finding();
+    }
 }
 
-/// Schedules a second; the best turn.
-fn rate(mut turn: impl FnMut(u64) -> (bool, u64)) -> f64 {
-    let one = |n| {
-        let begin = Instant::now();
-        let (failed, executions) = turn(n);
-        assert!(!failed, "the fixed model failed");
-        executions as f64 / begin.elapsed().as_secs_f64()
-    };
-    (0..TURNS as u64).map(one).fold(0.0, f64::max)
+/// A way to run schedules of the fixed model: its name, and what runs some with a seed.
+type Row = (&'static str, fn(u64) -> (bool, u64));
+
+const ROWS: [Row; 6] = [
+    (PEER, |seed| with_shuttle::random(Bug::None, seed, SCHEDULES)),
+    ("shuttle, PCT depth 3", |seed| with_shuttle::pct(Bug::None, 3, seed, SCHEDULES)),
+    ("loom, 2 preemptions", |_| with_loom::exhaustive(Bug::None, PREEMPTIONS, Duration::from_millis(500))),
+    ("workgate, random", |seed| with_sim::random(Bug::None, seed, SCHEDULES, Watch::Failures)),
+    ("workgate, PCT depth 3", |seed| with_sim::pct(Bug::None, 3, seed, SCHEDULES)),
+    ("workgate, random, traced", |seed| with_sim::random(Bug::None, seed, SCHEDULES, Watch::Oracles)),
+];
+
+/// The row that the others are compared with.
+const PEER: &str = "shuttle, random";
+
+/// Schedules a second of one turn.
+fn rate(run: fn(u64) -> (bool, u64), turn: u64) -> f64 {
+    let begin = Instant::now();
+    let (failed, executions) = run(turn);
+    assert!(!failed, "the fixed model failed");
+    executions as f64 / begin.elapsed().as_secs_f64()
 }
 
-fn speed() {
-    let fixed = Bug::None;
-    let shuttle = rate(|seed| with_shuttle::random(fixed, seed, SCHEDULES));
-    let rows = [
-        ("shuttle, random", shuttle),
-        ("shuttle, PCT depth 3", rate(|seed| with_shuttle::pct(fixed, 3, seed, SCHEDULES))),
-        ("loom, 2 preemptions", rate(|_| with_loom::exhaustive(fixed, PREEMPTIONS, Duration::from_secs(2)))),
-        ("workgate, random", rate(|seed| with_sim::random(fixed, seed, SCHEDULES, Watch::Failures))),
-        ("workgate, PCT depth 3", rate(|seed| with_sim::pct(fixed, 3, seed, SCHEDULES))),
-        ("workgate, random, traced", rate(|seed| with_sim::random(fixed, seed, SCHEDULES, Watch::Oracles))),
-    ];
+/// Prints the best turn of each row that is `wanted`. The rows take turns, so that a disturbance meets all of them.
+fn speed(wanted: impl Fn(&str) -> bool) {
+    let mut best = [0.0_f64; ROWS.len()];
+    for turn in 0..TURNS {
+        for ((_, run), best) in ROWS.iter().zip(&mut best).filter(|((what, _), _)| wanted(what)) {
+            *best = best.max(rate(*run, turn));
+        }
+    }
     println!("{:<28} {:>12} {:>10}", "the fixed model", "schedules/s", "× shuttle");
-    for (what, rate) in rows {
-        println!("{what:<28} {rate:>12.0} {:>10.2}", rate / shuttle);
+    let peer = best[0];
+    for ((what, _), rate) in ROWS.iter().zip(best).filter(|((what, _), _)| wanted(what)) {
+        println!("{what:<28} {rate:>12.0} {:>10.2}", rate / peer);
     }
 }
 
