@@ -32,7 +32,7 @@ use trace::{Event, Kind};
 pub type KernelRef = Arc<Kernel>;
 
 /// Buckets of the global wait hash.
-pub(crate) const WAIT_BUCKETS: usize = 64;
+pub(crate) const WAIT_BUCKETS: usize = 32;
 
 /// What the reaper of ports waits for; [`Kernel::new_event`] counts up from 1.
 const PORT_REAPER: WaitEvent = WaitEvent(1 << 59);
@@ -117,7 +117,7 @@ impl Scheduler {
     /// Takes all threads out, and what waits for a deadline.
     fn take_apart(&mut self) -> Owned {
         Owned {
-            _queues: core::mem::take(&mut self.queues),
+            _runnable: core::iter::from_fn(|| self.queues.pop()).collect(),
             threads: core::mem::take(&mut self.threads),
             _waiters: self.take_waiters(),
             _cpus: self.cpus.iter_mut().map(|cpu| core::mem::replace(cpu, CpuSched::new())).collect(),
@@ -128,7 +128,7 @@ impl Scheduler {
 
 /// What a scheduler owned that may refer back to its kernel.
 struct Owned {
-    _queues: RunQueues<Arc<Thread>>,
+    _runnable: Vec<Arc<Thread>>,
     threads: BTreeMap<ThreadId, Arc<Thread>>,
     _waiters: Vec<Arc<Thread>>,
     _cpus: Vec<CpuSched>,

@@ -37,10 +37,12 @@ pub(crate) fn slow() {
         never();
     }
     loop {
+        // Asked before the step: afterwards another CPU may be the running one.
+        let idles = hot(idles);
         match hot(|h| cold(|c| c.step(h))) {
             Step::Run => return,
             Step::Yield => {
-                if !give_way() {
+                if !give_way(idles) {
                     return;
                 }
                 hot(|h| cold(|c| c.resumed(h)));
@@ -57,10 +59,14 @@ pub(crate) fn slow() {
     }
 }
 
-/// Lets another CPU run. False when the run has ended meanwhile and this is an idle thread's own code: it looks whether the kernel was stopped
-/// before it does anything else. Not so in an interrupt's handler, which is masked, on the same stack.
-fn give_way() -> bool {
-    let idles = hot(|h| h.on_boot_context() && h.masked.get() & h.bit() == 0);
+/// Whether an idle thread's own code runs, which looks whether the kernel was stopped before it does anything else. An interrupt's handler on
+/// the same stack is none of it: that is masked.
+fn idles(h: &Hot) -> bool {
+    h.on_boot_context() && h.masked.get() & h.bit() == 0
+}
+
+/// Lets another CPU run. False when the run has ended meanwhile and this thread `idles`: it finds the way out.
+fn give_way(idles: bool) -> bool {
     if idles {
         return suspend_or_end(Suspend::Next);
     }

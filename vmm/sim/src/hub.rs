@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{
     ending,
-    fibre::{Fibre, Finish, Resume, Suspend},
+    fibre::{Fibre, Finish, Resume, Suspend, USUAL_CONTEXTS},
     outcome::Ended,
     recorder,
     state::{Mode, cold, hot},
@@ -48,7 +48,7 @@ impl<'a> Hub<'a> {
         Self {
             kernel,
             sink,
-            fibres: Vec::new(),
+            fibres: Vec::with_capacity(USUAL_CONTEXTS),
             hasher: Xxh3Default::new(),
             events: 0,
             spare: Vec::new(),

@@ -15,7 +15,7 @@ use crate::{
     console::Console,
     ending,
     faults::Faults,
-    fibre::Context,
+    fibre::{Context, USUAL_CONTEXTS},
     hub::{self, Hub, Sink, Totals},
     interrupts::Interrupts,
     outcome::Ended,
@@ -115,11 +115,13 @@ pub(crate) fn run_machine(
 
 fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Box<Cold> {
     let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
+    let mut contexts = Vec::with_capacity(USUAL_CONTEXTS);
+    contexts.extend((0..setup.cpus).map(boot));
     let mut state = Box::new(Cold {
         cpus: setup.cpus,
         chooser: setup.chooser,
         interrupts: Interrupts::new(),
-        contexts: (0..setup.cpus).map(boot).collect(),
+        contexts,
         free: Vec::new(),
         dead: Vec::new(),
         recorder: Recorder::new(),
