@@ -103,6 +103,10 @@ impl Kernel {
         *self.lock_raw(&self.cpus[cpu].leaving) = Some(current);
         drop(next);
         self.machine().switch(from, to, id);
+        if self.is_stopped() {
+            // An idle thread, on its way out: nobody was left for it.
+            return;
+        }
         self.finish_switch();
         if unmask {
             self.unmask();

@@ -6,11 +6,11 @@
 
 use crate::kernel::{Kernel, KernelRef};
 use crate::seam::{FIRST_DEVICE_VECTOR, LAST_DEVICE_VECTOR};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
-use spin::Mutex;
+use spin::{Mutex, Once};
 
 /// What runs at primary interrupt level.
 pub type Handler = Arc<dyn Fn(&KernelRef) + Send + Sync>;
@@ -35,10 +35,11 @@ struct Slot {
     enabled: bool,
 }
 
+#[derive(Default)]
 struct Vector {
     slot: Mutex<Slot>,
     /// CPUs that are inside the handler.
-    active: Arc<AtomicU32>,
+    active: AtomicU32,
 }
 
 struct Sharer {
@@ -60,25 +61,25 @@ struct Lines {
 
 /// All vectors and lines of a kernel.
 pub struct Interrupts {
-    vectors: Vec<Vector>,
+    /// Made when the first one is reserved: a kernel without devices has none.
+    vectors: Once<Box<[Vector]>>,
     lines: Mutex<Lines>,
 }
 
 impl Interrupts {
     pub(crate) fn new() -> Self {
-        let vector = || Vector { slot: Mutex::new(Slot::default()), active: Arc::new(AtomicU32::new(0)) };
-        Self { vectors: (0..VECTORS).map(|_| vector()).collect(), lines: Mutex::new(Lines::default()) }
+        Self { vectors: Once::new(), lines: Mutex::new(Lines::default()) }
     }
 
     pub(crate) fn clear(&self) {
-        for vector in &self.vectors {
+        for vector in self.vectors.get().into_iter().flatten() {
             *vector.slot.lock() = Slot::default();
         }
         self.lines.lock().lines.clear();
     }
 
     fn vector(&self, vector: u8) -> Option<&Vector> {
-        self.vectors.get(usize::from(vector.checked_sub(FIRST_DEVICE_VECTOR)?))
+        self.vectors.get()?.get(usize::from(vector.checked_sub(FIRST_DEVICE_VECTOR)?))
     }
 
     /// Reserves a vector.
@@ -87,7 +88,8 @@ impl Interrupts {
     /// All are taken.
     pub fn allocate_vector(&self, kernel: &Kernel) -> Result<u8, NoVector> {
         let _masked = kernel.masked();
-        for (number, vector) in self.vectors.iter().enumerate() {
+        let vectors = self.vectors.call_once(|| (0..VECTORS).map(|_| Vector::default()).collect());
+        for (number, vector) in vectors.iter().enumerate() {
             let mut slot = kernel.lock_raw(&vector.slot);
             if !slot.allocated {
                 *slot = Slot { allocated: true, ..Slot::default() };

@@ -32,7 +32,7 @@ use trace::{Event, Kind};
 pub type KernelRef = Arc<Kernel>;
 
 /// Buckets of the global wait hash.
-pub(crate) const WAIT_BUCKETS: usize = 64;
+pub(crate) const WAIT_BUCKETS: usize = 32;
 
 /// What the reaper of ports waits for; [`Kernel::new_event`] counts up from 1.
 const PORT_REAPER: WaitEvent = WaitEvent(1 << 59);
@@ -62,11 +62,28 @@ pub(crate) struct CpuSched {
     pub armed: Option<u64>,
 }
 
+impl CpuSched {
+    /// A CPU that has not started.
+    const fn new() -> Self {
+        Self {
+            current: None,
+            idle: None,
+            deadlines: BTreeMap::new(),
+            promised: Rank::NOBODY,
+            quantum_end: u64::MAX,
+            used_up: false,
+            sweep_at: u64::MAX,
+            armed: None,
+        }
+    }
+}
+
 /// Everything under the scheduler's lock.
 pub(crate) struct Scheduler {
     pub queues: RunQueues<Arc<Thread>>,
     pub threads: BTreeMap<ThreadId, Arc<Thread>>,
-    pub waits: [VecDeque<Arc<Thread>>; WAIT_BUCKETS],
+    /// [`WAIT_BUCKETS`] of them.
+    pub waits: Box<[VecDeque<Arc<Thread>>]>,
     pub cpus: Vec<CpuSched>,
     pub sequence: u64,
     pub locks: ContendedLocks,
@@ -77,27 +94,45 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     /// No threads, and `cpus` CPUs that have not started.
     fn new(cpus: usize) -> Self {
-        let cpu = |_| CpuSched {
-            current: None,
-            idle: None,
-            deadlines: BTreeMap::new(),
-            promised: Rank::NOBODY,
-            quantum_end: u64::MAX,
-            sweep_at: u64::MAX,
-            used_up: false,
-            armed: None,
-        };
         Self {
             queues: RunQueues::new(),
             threads: BTreeMap::new(),
-            waits: [const { VecDeque::new() }; WAIT_BUCKETS],
-            cpus: (0..cpus).map(cpu).collect(),
+            waits: (0..WAIT_BUCKETS).map(|_| VecDeque::new()).collect(),
+            cpus: (0..cpus).map(|_| CpuSched::new()).collect(),
             sequence: 0,
             locks: ContendedLocks::default(),
             sweep: Sweep::default(),
             latencies: Latencies::default(),
         }
     }
+
+    fn take_waiters(&mut self) -> Vec<Arc<Thread>> {
+        let mut waiters = Vec::new();
+        for queue in self.waits.iter_mut().filter(|queue| !queue.is_empty()) {
+            waiters.extend(queue.drain(..));
+        }
+        waiters
+    }
+
+    /// Takes all threads out, and what waits for a deadline.
+    fn take_apart(&mut self) -> Owned {
+        Owned {
+            _runnable: core::iter::from_fn(|| self.queues.pop()).collect(),
+            threads: core::mem::take(&mut self.threads),
+            _waiters: self.take_waiters(),
+            _cpus: self.cpus.iter_mut().map(|cpu| core::mem::replace(cpu, CpuSched::new())).collect(),
+            _locks: core::mem::take(&mut self.locks),
+        }
+    }
+}
+
+/// What a scheduler owned that may refer back to its kernel.
+struct Owned {
+    _runnable: Vec<Arc<Thread>>,
+    threads: BTreeMap<ThreadId, Arc<Thread>>,
+    _waiters: Vec<Arc<Thread>>,
+    _cpus: Vec<CpuSched>,
+    _locks: ContendedLocks,
 }
 
 /// What a CPU may look at without the scheduler's lock.
@@ -363,7 +398,8 @@ impl Kernel {
         }
     }
 
-    /// The run has ended and the machine is about to drop what lies on the threads' stacks: nothing is preempted any more.
+    /// The run has ended and the machine is about to drop what lies on the threads' stacks: nothing is preempted any more. Idle threads,
+    /// and a thread that has powered the machine off, return to the machine by themselves once they run again.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
@@ -393,7 +429,7 @@ impl Kernel {
         let command = self.lock_raw(&self.command).take();
         let first = self.lock_raw(&self.first).take();
         let leaving: Vec<_> = self.cpus.iter().map(|cpu| self.lock_raw(&cpu.leaving).take()).collect();
-        let owned = core::mem::replace(&mut *self.lock_raw(&self.sched), Scheduler::new(self.cpus.len()));
+        let owned = self.lock_raw(&self.sched).take_apart();
         for thread in owned.threads.values() {
             drop(self.lock_raw(&thread.body).take());
         }

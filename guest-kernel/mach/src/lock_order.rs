@@ -25,7 +25,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use spin::Mutex;
+use spin::{Mutex, Once};
 use trace::{Event, Kind};
 
 /// Classes that are told apart. A later one is no class at all.
@@ -62,6 +62,7 @@ impl LockClass {
 }
 
 /// What one thread holds.
+#[derive(Default)]
 struct Slot {
     /// The thread's number; 0 = nobody's.
     thread: AtomicU32,
@@ -81,17 +82,21 @@ pub(crate) struct LockOrder {
     names: Mutex<Vec<String>>,
     /// By class: the classes that were taken while it was held, a bit each.
     edges: [AtomicU64; MAX_CLASSES],
-    slots: Box<[Slot]>,
+    /// Made with the first class: while there is none, nobody is watched.
+    slots: Once<Box<[Slot]>>,
 }
 
 impl LockOrder {
     pub(crate) fn new() -> Self {
-        let slot = || Slot { thread: AtomicU32::new(0), held: AtomicU64::new(0) };
         Self {
             names: Mutex::new(Vec::new()),
             edges: [const { AtomicU64::new(0) }; MAX_CLASSES],
-            slots: (0..SLOTS).map(|_| slot()).collect(),
+            slots: Once::new(),
         }
+    }
+
+    fn make_slots(&self) -> &[Slot] {
+        self.slots.call_once(|| (0..SLOTS).map(|_| Slot::default()).collect())
     }
 
     /// Where to look for the slot of `thread`. Outside of any thread (0, which marks free slots) nobody is watched.
@@ -102,18 +107,18 @@ impl LockOrder {
 
     #[inline]
     fn slot_of(&self, thread: ThreadId) -> Option<&Slot> {
-        let mine = |&at: &usize| self.slots[at].thread.load(Ordering::Relaxed) == thread;
-        Self::probe(thread).find(mine).map(|at| &self.slots[at])
+        let slots = self.slots.get()?;
+        Self::probe(thread).map(|at| &slots[at]).find(|slot| slot.thread.load(Ordering::Relaxed) == thread)
     }
 
     /// A slot for a thread that has none. It keeps it until it ends: most who take one lock take another.
     #[cold]
     fn claim(&self, thread: ThreadId) -> Option<&Slot> {
-        let claim = |&at: &usize| {
-            let place = &self.slots[at].thread;
-            place.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let slots = self.slots.get()?;
+        let claim = |slot: &&Slot| {
+            slot.thread.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        Self::probe(thread).find(claim).map(|at| &self.slots[at])
+        Self::probe(thread).map(|at| &slots[at]).find(claim)
     }
 
     /// What `thread` holds, the last one first, a byte each.
@@ -216,6 +221,7 @@ impl Kernel {
             return LockClass::NONE;
         }
         let _masked = self.masked();
+        self.order.make_slots();
         let mut names = self.lock_raw(&self.order.names);
         let at = names.iter().position(|other| other == name);
         let at = at.or_else(|| {
@@ -331,9 +337,15 @@ mod tests {
     const B: LockClass = LockClass(2);
     const C: LockClass = LockClass(64);
 
+    fn order() -> LockOrder {
+        let order = LockOrder::new();
+        order.make_slots();
+        order
+    }
+
     #[test]
     fn what_is_held_comes_and_goes_in_any_order() {
-        let order = LockOrder::new();
+        let order = order();
         for class in [A, B, A, C] {
             order.push(7, class);
         }
@@ -348,14 +360,17 @@ mod tests {
         assert_eq!(held(), [B], "it was not held");
         order.pop(7, B);
         assert_eq!(held(), []);
-        assert_eq!(order.slots.iter().filter(|slot| slot.thread.load(Ordering::Relaxed) != 0).count(), 1);
+        assert_eq!(
+            order.make_slots().iter().filter(|slot| slot.thread.load(Ordering::Relaxed) != 0).count(),
+            1
+        );
         order.forget(7);
-        assert!(order.slots.iter().all(|slot| slot.thread.load(Ordering::Relaxed) == 0));
+        assert!(order.make_slots().iter().all(|slot| slot.thread.load(Ordering::Relaxed) == 0));
     }
 
     #[test]
     fn a_ninth_lock_pushes_the_first_one_out_and_nothing_else() {
-        let order = LockOrder::new();
+        let order = order();
         (1..=9).for_each(|n| order.push(7, LockClass(n)));
         assert_eq!(classes(order.held_by(7)).count(), 8);
         (1..=9).rev().for_each(|n| order.pop(7, LockClass(n)));
@@ -364,7 +379,7 @@ mod tests {
 
     #[test]
     fn threads_whose_numbers_collide_are_kept_apart_as_long_as_there_is_room() {
-        let order = LockOrder::new();
+        let order = order();
         let threads = [0, 1, 2, 3, 4].map(|n| 5 + n * SLOTS as u32);
         for (thread, n) in threads.into_iter().zip(1..) {
             order.push(thread, LockClass(n));
@@ -380,17 +395,29 @@ mod tests {
 
     #[test]
     fn outside_of_any_thread_nobody_is_watched() {
-        let order = LockOrder::new();
+        let order = order();
         order.push(0, A);
         order.pop(0, B);
         order.forget(0);
         assert_eq!(order.held_by(0), 0);
-        assert!(order.slots.iter().all(|slot| slot.held.load(Ordering::Relaxed) == 0));
+        assert!(order.make_slots().iter().all(|slot| slot.held.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn without_a_class_nobody_is_watched() {
+        let order = LockOrder::new();
+        order.push(7, A);
+        order.pop(7, B);
+        order.forget(7);
+        assert_eq!(order.held_by(7), 0);
+        order.make_slots();
+        order.push(7, A);
+        assert_eq!(order.held_by(7), 1);
     }
 
     #[test]
     fn the_way_back_is_found() {
-        let order = LockOrder::new();
+        let order = order();
         assert!(order.add(A, B) && !order.add(A, B) && order.add(B, C));
         assert_eq!(order.path(A, C), Some(Vec::from([A, B, C])));
         assert_eq!(order.path(C, A), None);

@@ -27,38 +27,30 @@ pub(crate) struct Log {
 }
 
 struct Buffer {
-    bytes: [u8; LOG_BYTES],
-    len: usize,
+    /// Whole lines. It has room for [`LOG_BYTES`] from [`Kernel::start_log`] on, so that a line needs no memory.
+    text: String,
     /// Lines dropped since the buffer was written.
     lost: u64,
 }
 
 impl Buffer {
     const fn new() -> Self {
-        Self { bytes: [0; LOG_BYTES], len: 0, lost: 0 }
+        Self { text: String::new(), lost: 0 }
     }
 
     /// Adds a line, or counts it as lost; whether the buffer was empty before.
     fn add(&mut self, line: &str) -> bool {
-        let was_empty = self.len == 0 && self.lost == 0;
-        match self.bytes.get_mut(self.len..self.len + line.len()) {
-            Some(room) => {
-                room.copy_from_slice(line.as_bytes());
-                self.len += line.len();
-            }
-            None => self.lost += 1,
+        let was_empty = self.text.is_empty() && self.lost == 0;
+        match self.text.len() + line.len() <= LOG_BYTES {
+            true => self.text.push_str(line),
+            false => self.lost += 1,
         }
         was_empty
     }
 
-    /// Whole lines only.
-    fn text(&self) -> &str {
-        core::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
-    }
-
     fn take(&mut self) -> (String, u64) {
-        let text = self.text().into();
-        self.len = 0;
+        let text = self.text.clone();
+        self.text.clear();
         (text, core::mem::take(&mut self.lost))
     }
 }
@@ -104,6 +96,7 @@ impl Kernel {
         let drain = ThreadCall::new(self, band::KERNEL, |kernel| kernel.flush_log());
         drain.prepare()?;
         let _masked = self.masked();
+        self.lock_raw(&self.log.buffer).text.reserve_exact(LOG_BYTES);
         *self.lock_raw(&self.log.drain) = Some(drain);
         Ok(())
     }
@@ -126,7 +119,7 @@ impl Kernel {
     /// for, and no memory.
     pub fn log_in_panic(&self, write: impl FnOnce(&str, u64)) {
         if let Some(buffer) = self.log.buffer.try_lock() {
-            write(buffer.text(), buffer.lost);
+            write(&buffer.text, buffer.lost);
         }
     }
 

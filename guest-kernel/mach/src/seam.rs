@@ -185,7 +185,8 @@ pub trait Machine: Send + Sync {
     fn unmask(&self);
     /// Raises [`RESCHEDULE_VECTOR`] on `cpu`.
     fn ipi(&self, cpu: usize);
-    /// Idle thread only; called masked. Enables interrupts and halts in one step; returns, unmasked, after at least one interrupt.
+    /// Idle thread only; called masked. Enables interrupts and halts in one step; returns, unmasked, after at least one interrupt, or when the
+    /// kernel was stopped.
     fn idle(&self);
     /// One turn of a spin loop.
     fn relax(&self);
@@ -193,7 +194,7 @@ pub trait Machine: Send + Sync {
     /// Makes a context whose first activation calls `Kernel::thread_entry`. Its stack has a guard page.
     fn create(&self, thread: ThreadId) -> Result<ContextId, OutOfMemory>;
     /// Leaves `from` (the running context) for `to`, which belongs to `thread`. Masked. Returns when something switches back to `from`,
-    /// maybe on another CPU.
+    /// maybe on another CPU; on a boot context also when the kernel was stopped.
     fn switch(&self, from: ContextId, to: ContextId, thread: ThreadId);
     /// Frees a context that is not running on any CPU and never will.
     fn destroy(&self, context: ContextId);
@@ -220,7 +221,7 @@ pub trait Machine: Send + Sync {
     fn backtrace(&self, frames: &mut [u64]) -> usize;
     /// The kernel cannot go on. The machine records it, prints registers and backtrace where it can, and ends the run.
     fn fatal(&self, message: fmt::Arguments<'_>) -> !;
-    /// The guest is done: power off.
+    /// The guest is done: power off. If it returns, the kernel was stopped.
     fn power_off(&self);
 
     /// Reads PCI configuration space (ECAM; offset 0–4095, aligned). All ones where nothing answers.

@@ -8,6 +8,7 @@ use crate::kernel::{Kernel, Scheduler};
 use crate::policy::Policy;
 use crate::seam::ThreadId;
 use crate::thread::{RunState, Sched, Thread};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -53,7 +54,7 @@ impl Histogram {
 
 /// Wake-up latencies by band, in the order of [`BANDS`].
 #[derive(Default)]
-pub(crate) struct Latencies([Histogram; BANDS.len()]);
+pub(crate) struct Latencies(Box<[Histogram; BANDS.len()]>);
 
 impl Latencies {
     pub(crate) fn add(&mut self, level: u8, nanos: u64) {
@@ -231,7 +232,7 @@ impl Kernel {
             time,
             cpus: (0..sched.cpus.len()).map(|cpu| self.cpu_statistics(&sched, cpu, time)).collect(),
             threads: sched.threads.values().map(|thread| thread.statistics_at(self, time)).collect(),
-            latencies: sched.latencies.0,
+            latencies: *sched.latencies.0,
         }
     }
 

@@ -9,10 +9,13 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use trace::{Event, Kind};
 
+/// Names of the idle threads, by CPU: a machine has eight at the most.
+const IDLE: [&str; 8] = ["idle0", "idle1", "idle2", "idle3", "idle4", "idle5", "idle6", "idle7"];
+
 impl Kernel {
     /// Upcall: this CPU starts; its boot context becomes its idle thread. Called masked; does not return before the machine is torn down.
     pub fn start_cpu(self: &Arc<Self>, cpu: usize) {
-        let idle = self.new_thread(&alloc::format!("idle{cpu}"), band::IDLE, Policy::Fixed, None);
+        let idle = self.new_thread(IDLE[cpu % IDLE.len()], band::IDLE, Policy::Fixed, None);
         *idle.context.lock() = Some(self.machine.adopt(idle.id()));
         idle.on_cpu.store(true, Ordering::Relaxed);
         idle.sched.lock().state = RunState::Running;
@@ -55,7 +58,9 @@ impl Kernel {
             body(self);
         }
         drop(thread);
-        self.exit_thread();
+        if !self.is_stopped() {
+            self.exit_thread();
+        }
     }
 
     /// Upcall: an interrupt was taken. Called masked. True: [`Kernel::preempt`] is wanted.

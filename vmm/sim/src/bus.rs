@@ -1,5 +1,7 @@
 //! Memory and what answers on the bus.
 
+use std::cell::Cell;
+
 use devices::{
     fault::plan::Plan,
     fault::plane::SITES,
@@ -29,10 +31,17 @@ enum Signal {
     Stray(u32, u64),
 }
 
+thread_local! {
+    /// Memory of an earlier machine, and its size. Nobody has written to it, so it is as good as new; and cheaper.
+    static SPARE: Cell<Option<(u64, GuestMemoryMmap)>> = const { Cell::new(None) };
+}
+
 /// The machine's memory and devices.
 pub(crate) struct Bus {
     memory: GuestMemoryMmap,
     bytes: u64,
+    /// No device and no kernel can have written to the memory.
+    untouched: bool,
     platform: Option<Platform>,
     armed: [u8; 32],
     signals: Vec<Signal>,
@@ -88,9 +97,10 @@ impl Bus {
     /// `bytes` of memory for DMA, committed page by page as it is touched, and the devices of `plan`, as firmware leaves them; `seed` is
     /// what the plan's faults are drawn from.
     pub fn new(bytes: u64, plan: Option<&Plan>, seed: u64) -> Result<Self, StartError> {
-        let length = usize::try_from(bytes).map_err(|e| StartError::Memory(e.to_string()))?;
-        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(DMA_BASE), length)])
-            .map_err(|e| StartError::Memory(e.to_string()))?;
+        let memory = match SPARE.take() {
+            Some((size, memory)) if size == bytes => memory,
+            _ => new_memory(bytes)?,
+        };
         let mut platform = plan.map(Platform::new).transpose()?;
         let mut armed = [0; 32];
         if let Some(platform) = &mut platform {
@@ -98,7 +108,8 @@ impl Bus {
             platform.firmware();
             armed = platform.armed_kinds();
         }
-        Ok(Self { memory, bytes, platform, armed, signals: Vec::new(), lent: Lent::default() })
+        let untouched = platform.is_none();
+        Ok(Self { memory, bytes, untouched, platform, armed, signals: Vec::new(), lent: Lent::default() })
     }
 
     /// Base and size of the memory for DMA.
@@ -116,7 +127,8 @@ impl Bus {
     }
 
     /// Writes memory. False where there is none.
-    pub fn dma_write(&self, address: u64, from: &[u8]) -> bool {
+    pub fn dma_write(&mut self, address: u64, from: &[u8]) -> bool {
+        self.untouched = false;
         self.memory.write_slice(from, GuestAddress(address)).is_ok()
     }
 
@@ -149,6 +161,20 @@ impl Bus {
         let mut world = World { now, memory: &self.memory, lent: &self.lent, signals: &mut self.signals };
         Some(f(platform, &mut world))
     }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        if self.untouched {
+            SPARE.set(Some((self.bytes, std::mem::take(&mut self.memory))));
+        }
+    }
+}
+
+fn new_memory(bytes: u64) -> Result<GuestMemoryMmap, StartError> {
+    let length = usize::try_from(bytes).map_err(|e| StartError::Memory(e.to_string()))?;
+    GuestMemoryMmap::from_ranges(&[(GuestAddress(DMA_BASE), length)])
+        .map_err(|e| StartError::Memory(e.to_string()))
 }
 
 impl Cold {

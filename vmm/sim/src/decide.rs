@@ -7,7 +7,7 @@ use crate::{
     chooser::{Decision, Kind},
     cost,
     ending::{end, never},
-    fibre::{Suspend, suspend, upcall},
+    fibre::{Suspend, suspend, suspend_or_end, upcall},
     outcome::Ended,
     state::{Cold, Hot, Mode, cold, hot, mask_of},
 };
@@ -33,21 +33,49 @@ pub(crate) fn slow() {
     if !hot(|h| h.links.get()).on_fibre() {
         return;
     }
+    if !running() {
+        never();
+    }
     loop {
-        if hot(|h| h.mode.get()) != Mode::Running {
-            never();
-        }
+        // Asked before the step: afterwards another CPU may be the running one.
+        let idles = hot(idles);
         match hot(|h| cold(|c| c.step(h))) {
             Step::Run => return,
             Step::Yield => {
-                suspend(Suspend::Next);
+                if !give_way(idles) {
+                    return;
+                }
                 hot(|h| cold(|c| c.resumed(h)));
             }
-            Step::Take(vector) => take(vector),
+            Step::Take(vector) => {
+                take(vector);
+                if !running() {
+                    return;
+                }
+            }
             Step::Again => {}
             Step::End(ended) => end(ended),
         }
     }
+}
+
+/// Whether an idle thread's own code runs, which looks whether the kernel was stopped before it does anything else. An interrupt's handler on
+/// the same stack is none of it: that is masked.
+fn idles(h: &Hot) -> bool {
+    h.on_boot_context() && h.masked.get() & h.bit() == 0
+}
+
+/// Lets another CPU run. False when the run has ended meanwhile and this thread `idles`: it finds the way out.
+fn give_way(idles: bool) -> bool {
+    if idles {
+        return suspend_or_end(Suspend::Next);
+    }
+    suspend(Suspend::Next);
+    true
+}
+
+fn running() -> bool {
+    hot(|h| h.mode.get()) == Mode::Running
 }
 
 /// One turn of a spin loop.
@@ -70,11 +98,18 @@ pub(crate) fn idle() {
     });
     loop {
         match hot(|h| cold(|c| c.idle(h))) {
-            Step::Yield => suspend(Suspend::Next),
+            Step::Yield => {
+                if !suspend_or_end(Suspend::Next) {
+                    return;
+                }
+            }
             Step::Take(vector) => {
                 hot(|h| h.halted.set(h.halted.get() & !h.bit()));
                 take(vector);
-                return slow();
+                if running() {
+                    slow();
+                }
+                return;
             }
             Step::Run | Step::Again => {}
             Step::End(ended) => end(ended),

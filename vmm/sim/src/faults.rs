@@ -42,6 +42,8 @@ enum Race {
 pub(crate) struct Faults {
     /// Virtual time until which each CPU executes nothing; 0 = it runs.
     stalled_until: [u64; MAX_CPUS],
+    /// Those that execute nothing, a bit each: asked at every step.
+    stalled: u8,
     /// Slots whose clients shall die, bit n = slot n.
     kill: u32,
     scarce_after: AtomicU32,
@@ -53,19 +55,25 @@ pub(crate) struct Faults {
 impl Faults {
     /// When the next stall ends; `u64::MAX` = none runs.
     pub fn next_end(&self) -> u64 {
+        if self.stalled == 0 {
+            return u64::MAX;
+        }
         self.stalled_until.iter().copied().filter(|&time| time != 0).min().unwrap_or(u64::MAX)
     }
 
     /// The CPUs that execute nothing, a bit each.
     pub fn stalled(&self) -> u8 {
-        let bit = |(cpu, &until): (usize, &u64)| u8::from(until != 0) << cpu;
-        self.stalled_until.iter().enumerate().map(bit).fold(0, |all, bit| all | bit)
+        self.stalled
     }
 
     /// Ends the stalls whose time is over.
     pub fn expire(&mut self, now: u64) {
-        for until in self.stalled_until.iter_mut().filter(|until| **until <= now) {
+        if self.stalled == 0 {
+            return;
+        }
+        for (cpu, until) in self.stalled_until.iter_mut().enumerate().filter(|(_, until)| **until <= now) {
             *until = 0;
+            self.stalled &= !(1 << cpu);
         }
     }
 
@@ -90,6 +98,7 @@ impl Cold {
             Ask::Stall { cpu, duration } => {
                 if let Some(until) = self.faults.stalled_until.get_mut(cpu as usize) {
                     *until = (*until).max(now.saturating_add(duration));
+                    self.faults.stalled |= u8::from(*until != 0) << cpu;
                     self.refresh_due();
                     h.hurry(0);
                 }

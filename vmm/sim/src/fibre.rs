@@ -1,15 +1,19 @@
 //! Fibres: one for each kernel context, on pooled stacks with guard pages.
 //!
-//! The only `unsafe` code of the simulator is here: a fibre reaches its hub through two pointers, see [`Links`].
+//! The only `unsafe` code of the simulator is here: a fibre reaches its hub through two pointers, see [`Links`], and its stack is a part of
+//! another one, see [`FibreStack`].
 #![allow(unsafe_code)]
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use corosensei::{Coroutine, CoroutineResult, Yielder, stack::DefaultStack};
+use corosensei::{
+    Coroutine, CoroutineResult, Yielder,
+    stack::{DefaultStack, Stack, StackPointer},
+};
 use mach::seam::ThreadId;
 
 use crate::{state::hot, upcalls::Upcalls};
@@ -18,6 +22,8 @@ use crate::{state::hot, upcalls::Upcalls};
 const STACK_BYTES: usize = 256 * 1024;
 /// Stacks that an OS thread keeps for its next fibres.
 const POOLED_STACKS: usize = 256;
+/// Contexts that tables have room for from the start.
+pub(crate) const USUAL_CONTEXTS: usize = 16;
 /// Most contexts of one machine.
 pub(crate) const MAX_CONTEXTS: usize = 4096;
 
@@ -91,7 +97,33 @@ impl Links {
 }
 
 /// Gives control to the hub; returns when the hub resumes this fibre, or unwinds.
+#[inline]
 pub(crate) fn suspend(why: Suspend) {
+    if yield_to_hub(why) == Resume::Unwind {
+        leave();
+    }
+}
+
+/// [`suspend`] in a place from where the kernel's code itself finds the way out when the run has ended, if it said so: false then.
+#[inline]
+pub(crate) fn suspend_or_end(why: Suspend) -> bool {
+    if yield_to_hub(why) == Resume::Go {
+        return true;
+    }
+    if !hot(|h| h.orderly.get()) {
+        leave();
+    }
+    false
+}
+
+/// Unwinds this fibre.
+#[cold]
+fn leave() -> ! {
+    resume_unwind(Box::new(Teardown))
+}
+
+/// Gives control to the hub, and says what it answers.
+fn yield_to_hub(why: Suspend) -> Resume {
     let links = hot(|h| h.links.get());
     assert!(links.on_fibre(), "kernel code waited outside of a thread of the simulated machine");
     // SAFETY: the pointer is non-null, so it was stored by `Fibre::new`'s closure (or by this function) of the fibre that
@@ -100,9 +132,7 @@ pub(crate) fn suspend(why: Suspend) {
     // that closure is below us on the stack. `Links` never leaves this OS thread: it is stored in a thread-local cell only.
     let resume = unsafe { (*links.yielder).suspend(why) };
     hot(|h| h.links.set(links));
-    if resume == Resume::Unwind {
-        resume_unwind(Box::new(Teardown));
-    }
+    resume
 }
 
 /// Calls `f` with the kernel of the running fibre.
@@ -118,7 +148,9 @@ pub(crate) fn upcall<R>(f: impl FnOnce(&dyn Upcalls) -> R) -> R {
 }
 
 thread_local! {
-    static POOL: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<FibreStack>> = const { RefCell::new(Vec::new()) };
+    /// Stacks that this OS thread has made.
+    static MADE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Stacks that this OS thread keeps for later fibres.
@@ -126,14 +158,50 @@ pub fn pooled_stacks() -> usize {
     POOL.with_borrow(Vec::len)
 }
 
-fn take_stack() -> std::io::Result<DefaultStack> {
-    match POOL.with_borrow_mut(Vec::pop) {
-        Some(stack) => Ok(stack),
-        None => DefaultStack::new(STACK_BYTES),
+/// A stack whose first bytes are left out, as many as its neighbours do not. All stacks begin at a page's edge, so that what the fibres of a
+/// machine use most would be in the same few sets of the cache otherwise, and push each other out at every switch.
+struct FibreStack {
+    stack: DefaultStack,
+    left_out: usize,
+}
+
+impl FibreStack {
+    /// Bytes by which neighbours differ: five cache lines.
+    const STEP: usize = 320;
+    /// All are left out within this, a page.
+    const PAGE: usize = 4096;
+
+    fn new() -> std::io::Result<Self> {
+        let number = MADE.replace(MADE.get().wrapping_add(1));
+        let stack = DefaultStack::new(STACK_BYTES + Self::PAGE)?;
+        Ok(Self { stack, left_out: number.wrapping_mul(Self::STEP) % Self::PAGE })
     }
 }
 
-fn give_stack(stack: DefaultStack) {
+// SAFETY: the stack is that of `DefaultStack`, with its guard page at the limit, without less than a page at its upper end. What is left out is a
+// multiple of 64 bytes, so that the base stays aligned; and `FibreStack::new` asks for that page on top of `STACK_BYTES`, which is more than
+// `MIN_STACK_SIZE`.
+unsafe impl Stack for FibreStack {
+    #[inline]
+    fn base(&self) -> StackPointer {
+        let base = self.stack.base().get() - self.left_out;
+        StackPointer::new(base).expect("a page below the end of a stack is in the stack")
+    }
+
+    #[inline]
+    fn limit(&self) -> StackPointer {
+        self.stack.limit()
+    }
+}
+
+fn take_stack() -> std::io::Result<FibreStack> {
+    match POOL.with_borrow_mut(Vec::pop) {
+        Some(stack) => Ok(stack),
+        None => FibreStack::new(),
+    }
+}
+
+fn give_stack(stack: FibreStack) {
     POOL.with_borrow_mut(|pool| {
         if pool.len() < POOLED_STACKS {
             pool.push(stack);
@@ -143,7 +211,7 @@ fn give_stack(stack: DefaultStack) {
 
 /// One kernel context's stack and registers; borrows its kernel for `'k`.
 pub(crate) struct Fibre<'k> {
-    coroutine: Option<Coroutine<Resume, Suspend, Finish, DefaultStack>>,
+    coroutine: Option<Coroutine<Resume, Suspend, Finish, FibreStack>>,
     /// It has been told to unwind, or does so by itself after a panic.
     pub unwinding: bool,
     kernel: PhantomData<&'k (dyn Upcalls + 'static)>,

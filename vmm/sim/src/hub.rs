@@ -6,8 +6,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{
     ending,
-    fibre::{Fibre, Finish, Resume, Suspend},
+    fibre::{Fibre, Finish, Resume, Suspend, USUAL_CONTEXTS},
     outcome::Ended,
+    recorder,
     state::{Mode, cold, hot},
     upcalls::Upcalls,
 };
@@ -47,7 +48,7 @@ impl<'a> Hub<'a> {
         Self {
             kernel,
             sink,
-            fibres: Vec::new(),
+            fibres: Vec::with_capacity(USUAL_CONTEXTS),
             hasher: Xxh3Default::new(),
             events: 0,
             spare: Vec::new(),
@@ -62,6 +63,7 @@ impl<'a> Hub<'a> {
         self.main_loop();
         self.flush();
         self.unwind();
+        recorder::keep(std::mem::take(&mut self.spare));
         Totals { trace_hash: self.hasher.digest(), events: self.events, abandoned: self.abandoned }
     }
 
@@ -144,7 +146,8 @@ impl<'a> Hub<'a> {
     /// Drops what is on the fibres' stacks. A fibre that has to wait for another one's guard takes turns with it.
     fn unwind(&mut self) {
         hot(|h| h.mode.set(Mode::Ending));
-        self.kernel.stop();
+        let orderly = self.kernel.stop();
+        hot(|h| h.orderly.set(orderly));
         self.reap();
         let mut rounds = 0;
         while rounds < UNWIND_ROUNDS && self.fibres.iter().any(Option::is_some) {

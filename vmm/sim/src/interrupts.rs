@@ -14,7 +14,8 @@ const MESSAGE_BASE: u64 = 0xfee0_0000;
 struct Local {
     pending: [u64; 4],
     deliver_at: u64,
-    timer: Option<u64>,
+    /// `u64::MAX` = disarmed.
+    timer: u64,
 }
 
 /// One line of the interrupt controller.
@@ -24,7 +25,8 @@ struct Line {
     masked: bool,
     /// Taken and not yet ended (remote IRR).
     in_service: bool,
-    route: Option<(usize, u8)>,
+    /// CPU and vector.
+    route: Option<(u8, u8)>,
 }
 
 /// All of a machine's interrupts.
@@ -37,7 +39,7 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     /// Nothing pending, armed or routed.
     pub fn new() -> Self {
-        let local = Local { pending: [0; 4], deliver_at: u64::MAX, timer: None };
+        let local = Local { pending: [0; 4], deliver_at: u64::MAX, timer: u64::MAX };
         let line = Line { asserted: false, masked: true, in_service: false, route: None };
         Self { local: [local; MAX_CPUS], lines: [line; LINES] }
     }
@@ -101,25 +103,26 @@ impl Interrupts {
 
     /// Arms or disarms the timer of `cpu`.
     pub fn arm(&mut self, cpu: usize, deadline: Option<u64>) {
-        self.local[cpu].timer = deadline;
+        // One at the end of time never comes.
+        self.local[cpu].timer = deadline.unwrap_or(u64::MAX);
     }
 
     /// The earliest armed timer; `u64::MAX` = none.
     pub fn next_timer(&self) -> u64 {
-        self.local.iter().filter_map(|l| l.timer).min().unwrap_or(u64::MAX)
+        self.local.iter().map(|l| l.timer).min().unwrap_or(u64::MAX)
     }
 
     /// Disarms one timer that is due at `now` and names its CPU and vector.
     pub fn expire(&mut self, now: u64) -> Option<(usize, u8)> {
-        let cpu = self.local.iter().position(|l| l.timer.is_some_and(|at| at <= now))?;
-        self.local[cpu].timer = None;
+        let cpu = self.local.iter().position(|l| l.timer <= now && l.timer != u64::MAX)?;
+        self.local[cpu].timer = u64::MAX;
         Some((cpu, TIMER_VECTOR))
     }
 
     /// Routes a line and masks it. Lines that do not exist are ignored, here and below.
     pub fn route(&mut self, gsi: u32, cpu: usize, vector: u8) {
         if let Some(line) = self.lines.get_mut(gsi as usize) {
-            line.route = Some((cpu, vector));
+            line.route = Some((cpu as u8, vector));
             line.masked = true;
             line.in_service = false;
         }
@@ -142,7 +145,8 @@ impl Interrupts {
     /// The handler of `vector` on `cpu` returned. The answer is what to raise again: a line that is still asserted.
     pub fn end_of_interrupt(&mut self, cpu: usize, vector: u8) -> Option<(usize, u8)> {
         let mut again = None;
-        for line in self.lines.iter_mut().filter(|line| line.in_service && line.route == Some((cpu, vector)))
+        for line in
+            self.lines.iter_mut().filter(|line| line.in_service && line.route == Some((cpu as u8, vector)))
         {
             line.in_service = false;
             again = line.fire().or(again);
@@ -157,7 +161,7 @@ impl Line {
             return None;
         }
         self.in_service = self.route.is_some();
-        self.route
+        self.route.map(|(cpu, vector)| (usize::from(cpu), vector))
     }
 }
 

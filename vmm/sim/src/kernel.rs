@@ -28,8 +28,9 @@ impl Upcalls for KernelRef {
         Kernel::command(self, command);
     }
 
-    fn stop(&self) {
+    fn stop(&self) -> bool {
         Kernel::stop(self);
+        true
     }
 
     fn shutdown(&self) {

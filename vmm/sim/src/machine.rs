@@ -7,8 +7,8 @@ use trace::Event;
 
 use crate::{
     cost, decide,
-    ending::{end, never},
-    fibre::{Context, MAX_CONTEXTS, Suspend, suspend},
+    ending::{end, never, record},
+    fibre::{Context, MAX_CONTEXTS, Suspend, suspend, suspend_or_end},
     interrupts,
     outcome::Ended,
     state::{Hot, Mode, cold, hot},
@@ -186,7 +186,11 @@ impl Machine for SimMachine {
             h.thread[cpu].set(thread);
             h.now.set(h.now.get() + cost::SWITCH);
         });
-        suspend(Suspend::Next);
+        if from.0 < self.cpus {
+            suspend_or_end(Suspend::Next);
+        } else {
+            suspend(Suspend::Next);
+        }
     }
 
     fn destroy(&self, context: ContextId) {
@@ -267,7 +271,8 @@ impl Machine for SimMachine {
 
     fn power_off(&self) {
         if self.running() {
-            end(Ended::Done);
+            record(Ended::Done);
+            suspend_or_end(Suspend::End);
         }
     }
 

@@ -1,9 +1,16 @@
 //! Events on their way from the fibres to the sink.
 
+use std::cell::Cell;
+
 use trace::{Event, Kind};
 
 /// Events that are handed over at once.
 const BATCH: usize = 512;
+
+thread_local! {
+    /// An empty batch of an earlier run of this OS thread: the room is worth keeping for runs of a few microseconds.
+    static SPARE: Cell<Vec<Event>> = const { Cell::new(Vec::new()) };
+}
 
 /// Collects events until the hub hands them to the sink.
 pub(crate) struct Recorder {
@@ -17,7 +24,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// An empty one.
     pub fn new() -> Self {
-        Self { batch: Vec::with_capacity(BATCH), done: false, progress: 0 }
+        Self { batch: SPARE.take(), done: false, progress: 0 }
     }
 
     /// Takes an event that is complete. `points` = points passed by now. True = the batch is full.
@@ -36,4 +43,17 @@ impl Recorder {
     pub fn swap(&mut self, spare: Vec<Event>) -> Vec<Event> {
         std::mem::replace(&mut self.batch, spare)
     }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        keep(std::mem::take(&mut self.batch));
+    }
+}
+
+/// Keeps the room of a batch that is done with for the next run.
+pub(crate) fn keep(mut batch: Vec<Event>) {
+    batch.clear();
+    let kept = SPARE.take();
+    SPARE.set(if batch.capacity() > kept.capacity() { batch } else { kept });
 }

@@ -41,8 +41,9 @@ impl Upcalls for Guest {
         self.kernel.command(command);
     }
 
-    fn stop(&self) {
+    fn stop(&self) -> bool {
         self.kernel.stop();
+        true
     }
 
     fn shutdown(&self) {

@@ -15,7 +15,7 @@ use crate::{
     console::Console,
     ending,
     faults::Faults,
-    fibre::Context,
+    fibre::{Context, USUAL_CONTEXTS},
     hub::{self, Hub, Sink, Totals},
     interrupts::Interrupts,
     outcome::Ended,
@@ -113,13 +113,15 @@ pub(crate) fn run_machine(
     Ok(outcome)
 }
 
-fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
+fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Box<Cold> {
     let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
-    let mut state = Cold {
+    let mut contexts = Vec::with_capacity(USUAL_CONTEXTS);
+    contexts.extend((0..setup.cpus).map(boot));
+    let mut state = Box::new(Cold {
         cpus: setup.cpus,
         chooser: setup.chooser,
         interrupts: Interrupts::new(),
-        contexts: (0..setup.cpus).map(boot).collect(),
+        contexts,
         free: Vec::new(),
         dead: Vec::new(),
         recorder: Recorder::new(),
@@ -132,7 +134,7 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Cold {
         plan,
         due: 0,
         snapshot: None,
-    };
+    });
     state.refresh_due();
     state
 }

@@ -45,6 +45,8 @@ pub(crate) struct Hot {
     pub alarm: Cell<u64>,
     /// The virtual CPU that runs.
     pub cpu: Cell<usize>,
+    /// Contexts below this number are the boot contexts of the CPUs: their idle threads.
+    pub boots: Cell<usize>,
     /// CPUs with interrupts masked, a bit each.
     pub masked: Cell<u8>,
     /// CPUs that halt in idle, a bit each.
@@ -65,6 +67,8 @@ pub(crate) struct Hot {
     pub spins: [Cell<u32>; MAX_CPUS],
     /// A context was destroyed: the hub has a stack to take back.
     pub reap: Cell<bool>,
+    /// The run has ended, and the kernel's idle threads find the way out themselves.
+    pub orderly: Cell<bool>,
     /// Where the running fibre finds its hub.
     pub links: Cell<Links>,
 }
@@ -76,6 +80,7 @@ impl Hot {
             now: Cell::new(0),
             alarm: Cell::new(0),
             cpu: Cell::new(0),
+            boots: Cell::new(0),
             masked: Cell::new(0),
             halted: Cell::new(0),
             pending: Cell::new(0),
@@ -86,6 +91,7 @@ impl Hot {
             relaxed: [const { Cell::new(0) }; MAX_CPUS],
             spins: [const { Cell::new(0) }; MAX_CPUS],
             reap: Cell::new(false),
+            orderly: Cell::new(false),
             links: Cell::new(Links::NONE),
         }
     }
@@ -96,6 +102,7 @@ impl Hot {
         self.now.set(0);
         self.alarm.set(u64::MAX);
         self.cpu.set(0);
+        self.boots.set(cpus);
         self.masked.set(mask_of(cpus));
         self.halted.set(0);
         self.pending.set(0);
@@ -108,7 +115,13 @@ impl Hot {
             self.spins[cpu].set(0);
         }
         self.reap.set(false);
+        self.orderly.set(false);
         self.links.set(Links::NONE);
+    }
+
+    /// Whether the running CPU is on its boot context.
+    pub fn on_boot_context(&self) -> bool {
+        self.current[self.cpu.get() & 7].get() < self.boots.get()
     }
 
     /// Bit of the running CPU.
@@ -190,7 +203,7 @@ pub(crate) struct Cold {
 
 thread_local! {
     static HOT: Hot = const { Hot::new() };
-    static COLD: RefCell<Option<Cold>> = const { RefCell::new(None) };
+    static COLD: RefCell<Option<Box<Cold>>> = const { RefCell::new(None) };
 }
 
 /// Calls `f` with the cells of this OS thread.
@@ -206,10 +219,10 @@ pub(crate) fn cold<R>(f: impl FnOnce(&mut Cold) -> R) -> R {
 
 /// [`cold`], or nothing if there is no run or its state is in use (a panic inside of the simulator itself).
 pub(crate) fn try_cold<R>(f: impl FnOnce(&mut Cold) -> R) -> Option<R> {
-    COLD.with(|cold| cold.try_borrow_mut().ok()?.as_mut().map(f))
+    COLD.with(|cold| cold.try_borrow_mut().ok()?.as_deref_mut().map(f))
 }
 
 /// Puts the slow state in place, or takes it away.
-pub(crate) fn replace_cold(state: Option<Cold>) -> Option<Cold> {
+pub(crate) fn replace_cold(state: Option<Box<Cold>>) -> Option<Box<Cold>> {
     COLD.with_borrow_mut(|cold| std::mem::replace(cold, state))
 }

@@ -1,6 +1,8 @@
 //! Workgate's simulator beside shuttle and loom, in one run: schedules a second, and executions to find a bug.
 //!
-//!     cargo run --release --manifest-path vmm/explore/peers/Cargo.toml
+//!     cargo run --release --manifest-path vmm/explore/peers/Cargo.toml [-- speed|finding|ROW…]
+//!
+//! `speed` and `finding` are the two halves; any other word picks the rows of the first half that contain it, for a profiler.
 #![forbid(unsafe_code)]
 
 mod model;
@@ -10,12 +12,12 @@ mod with_sim;
 mod world;
 
 use model::Bug;
-use with_sim::Watch;
 use std::time::{Duration, Instant};
+use with_sim::Watch;
 
-/// Schedules for a speed, and turns of which the best counts.
-const SCHEDULES: usize = 2_000;
-const TURNS: usize = 5;
+/// Schedules of a turn, a few milliseconds, and turns.
+const SCHEDULES: usize = 250;
+const TURNS: u64 = 101;
 /// Seeds for a number of executions; their median counts.
 const SEEDS: u64 = 9;
 /// Executions at the most, for each seed.
@@ -27,35 +29,57 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn main() {
     // What the models' failures print is not of interest: they are counted.
     std::panic::set_hook(Box::new(|_| {}));
-    speed();
-    finding();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let half = |name| words.is_empty() || words.iter().any(|word| word == name);
+    if half("speed") {
+        speed(|_| true);
+    } else if !half("finding") {
+        speed(|what| words.iter().any(|word| what.contains(word.as_str())));
+    }
+    if half("finding") {
+        finding();
+    }
 }
 
-/// Schedules a second; the best turn.
-fn rate(mut turn: impl FnMut(u64) -> (bool, u64)) -> f64 {
-    let one = |n| {
-        let begin = Instant::now();
-        let (failed, executions) = turn(n);
-        assert!(!failed, "the fixed model failed");
-        executions as f64 / begin.elapsed().as_secs_f64()
-    };
-    (0..TURNS as u64).map(one).fold(0.0, f64::max)
+/// A way to run schedules of the fixed model: its name, and what runs some with a seed.
+type Row = (&'static str, fn(u64) -> (bool, u64));
+
+const ROWS: [Row; 6] = [
+    (PEER, |seed| with_shuttle::random(Bug::None, seed, SCHEDULES)),
+    ("shuttle, PCT depth 3", |seed| with_shuttle::pct(Bug::None, 3, seed, SCHEDULES)),
+    ("loom, 2 preemptions", |_| with_loom::exhaustive(Bug::None, PREEMPTIONS, Duration::from_millis(20))),
+    ("workgate, random", |seed| with_sim::random(Bug::None, seed, SCHEDULES, Watch::Failures)),
+    ("workgate, PCT depth 3", |seed| with_sim::pct(Bug::None, 3, seed, SCHEDULES)),
+    ("workgate, random, traced", |seed| with_sim::random(Bug::None, seed, SCHEDULES, Watch::Oracles)),
+];
+
+/// The row that the others are compared with.
+const PEER: &str = "shuttle, random";
+
+/// Schedules a second of one turn.
+fn rate(run: fn(u64) -> (bool, u64), turn: u64) -> f64 {
+    let begin = Instant::now();
+    let (failed, executions) = run(turn);
+    assert!(!failed, "the fixed model failed");
+    executions as f64 / begin.elapsed().as_secs_f64()
 }
 
-fn speed() {
-    let fixed = Bug::None;
-    let shuttle = rate(|seed| with_shuttle::random(fixed, seed, SCHEDULES));
-    let rows = [
-        ("shuttle, random", shuttle),
-        ("shuttle, PCT depth 3", rate(|seed| with_shuttle::pct(fixed, 3, seed, SCHEDULES))),
-        ("loom, 2 preemptions", rate(|_| with_loom::exhaustive(fixed, PREEMPTIONS, Duration::from_secs(2)))),
-        ("workgate, random", rate(|seed| with_sim::random(fixed, seed, SCHEDULES, Watch::Failures))),
-        ("workgate, PCT depth 3", rate(|seed| with_sim::pct(fixed, 3, seed, SCHEDULES))),
-        ("workgate, random, traced", rate(|seed| with_sim::random(fixed, seed, SCHEDULES, Watch::Oracles))),
-    ];
+/// Prints the best turn of each row that is `wanted`, and how it compares. The rows take turns, and each is compared with the peer's turn of the
+/// same moment; the median of these ratios counts, which a host that does other things as well hardly moves.
+fn speed(wanted: impl Fn(&str) -> bool) {
+    let rows: Vec<Row> = ROWS.into_iter().filter(|(what, _)| *what == PEER || wanted(what)).collect();
+    let mut rates = vec![Vec::new(); rows.len()];
+    for turn in 0..TURNS {
+        for ((_, run), rates) in rows.iter().zip(&mut rates) {
+            rates.push(rate(*run, turn));
+        }
+    }
     println!("{:<28} {:>12} {:>10}", "the fixed model", "schedules/s", "× shuttle");
-    for (what, rate) in rows {
-        println!("{what:<28} {rate:>12.0} {:>10.2}", rate / shuttle);
+    for ((what, _), own) in rows.iter().zip(&rates) {
+        let best = own.iter().copied().fold(0.0, f64::max);
+        let mut ratios: Vec<f64> = own.iter().zip(&rates[0]).map(|(own, peer)| own / peer).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        println!("{what:<28} {best:>12.0} {:>10.2}", ratios[ratios.len() / 2]);
     }
 }
 
@@ -77,7 +101,10 @@ fn finding() {
             ("workgate, random", median(|seed| with_sim::random(bug, seed, MOST, Watch::Failures))),
             ("workgate, PCT", median(|seed| with_sim::pct(bug, depth, seed, MOST))),
             ("workgate, PCT at gates", median(|seed| with_sim::sites(bug, depth, seed, MOST, Watch::Traced))),
-            ("workgate, with its oracles", median(|seed| with_sim::sites(bug, depth, seed, MOST, Watch::Oracles))),
+            (
+                "workgate, with its oracles",
+                median(|seed| with_sim::sites(bug, depth, seed, MOST, Watch::Oracles)),
+            ),
         ];
         for (what, (executions, found)) in rows {
             let ratio = peer.0 as f64 / executions as f64;

@@ -38,11 +38,7 @@ impl World for Shuttle {
         result
     }
 
-    fn sleep<T: Send + 'static, R>(
-        &self,
-        gate: &Gate<T>,
-        mut ready: impl FnMut(&mut T) -> Option<R>,
-    ) -> R {
+    fn sleep<T: Send + 'static, R>(&self, gate: &Gate<T>, mut ready: impl FnMut(&mut T) -> Option<R>) -> R {
         let mut value = gate.value.lock().expect("nobody panics in a gate that goes on");
         loop {
             if let Some(result) = ready(&mut value) {

@@ -11,7 +11,8 @@ use trace::{Event, Kind};
 /// The model's threads, and the one that starts them: each has a CPU, so that the chooser decides which goes on.
 const CPUS: usize = 4;
 /// Machine time of a run at the most, in ns: it takes some tens of microseconds.
-const LIMITS: Limits = Limits { spins: 100_000, idle_points: 100_000, points: 1_000_000, time: 1_000_000_000 };
+const LIMITS: Limits =
+    Limits { spins: 100_000, idle_points: 100_000, points: 1_000_000, time: 1_000_000_000 };
 /// What the kernel calls a circle in the order of locks, and one that is closed.
 const CIRCLES: [&str; 2] = ["lock-order", "deadlock"];
 
@@ -69,11 +70,7 @@ impl World for Mach {
         result
     }
 
-    fn sleep<T: Send + 'static, R>(
-        &self,
-        gate: &Gate<T>,
-        mut ready: impl FnMut(&mut T) -> Option<R>,
-    ) -> R {
+    fn sleep<T: Send + 'static, R>(&self, gate: &Gate<T>, mut ready: impl FnMut(&mut T) -> Option<R>) -> R {
         gate.lock.lock(&self.0);
         loop {
             if let Some(result) = gate.value(&mut ready) {
@@ -121,10 +118,16 @@ pub enum Watch {
 }
 
 /// Executions until `bug` shows, with a chooser for each from `choose`; false if it does not in `most`.
-fn executions(bug: Bug, most: usize, watch: Watch, mut choose: impl FnMut(u64) -> Box<dyn Chooser>) -> (bool, u64) {
+fn executions(
+    bug: Bug,
+    most: usize,
+    watch: Watch,
+    mut choose: impl FnMut(u64) -> Box<dyn Chooser>,
+) -> (bool, u64) {
     for number in 0..most as u64 {
         let mut circle = false;
-        let mut look = |event: &Event| circle |= event.kind == Kind::Violation && CIRCLES.contains(&event.text_str());
+        let mut look =
+            |event: &Event| circle |= event.kind == Kind::Violation && CIRCLES.contains(&event.text_str());
         let outcome = once(bug, choose(number), watch != Watch::Failures, &mut look);
         if outcome.ended != Ended::Done || (circle && watch == Watch::Oracles) {
             return (true, number + 1);
