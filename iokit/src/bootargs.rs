@@ -438,7 +438,7 @@ mod tests {
         let a = BootArgs::parse("slot.3=name:usb0 slot.31=name:stick0,at:3.1.4");
         assert!(a.slot(31).unwrap().is_at(3, &[1, 4]) && !a.slot(31).unwrap().is_at(3, &[1]));
         assert!(a.unknown.is_empty() && !a.slot(3).unwrap().is_at(3, &[]));
-        let wrong = "slot.1=name:a,at:3 slot.1=name:a,at:3.0 slot.1=name:a,at:40.1 slot.1=name:a,at:3.1.1.1.1.1.1 slot.1=name:a,at:";
+        let wrong = "slot.1=name:a,at:3 slot.1=name:a,at:3.0 slot.1=name:a,at:40.1 slot.1=name:a,at:3.1.1.1.1.1.1.1 slot.1=name:a,at:";
         assert_eq!(BootArgs::parse(wrong).unknown.len(), 5);
     }
 

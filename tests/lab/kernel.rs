@@ -1,23 +1,43 @@
-//! The inner kernel of the svm leg: Debian's, downloaded as a package and unpacked, not installed.
+//! The kernel of the svm leg, inside of QEMU and inside of our own machine: Debian's, downloaded as a package and unpacked, not installed.
 
 use crate::error::LabError;
+use crate::modules;
 use crate::process;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The package that depends on the current kernel of the cloud flavour: small, and it has kvm-amd.
-const META: &str = "linux-image-cloud-amd64";
+/// The package that depends on the current kernel of the ordinary flavour: it has kvm-amd, and drivers of all that we model.
+const META: &str = "linux-image-amd64";
 
 /// Modules that make the KVM device, in the order of their dependencies. One that a kernel has built in is not there
 /// as a file.
 const MODULES: [&str; 4] = ["irqbypass", "kvm", "ccp", "kvm-amd"];
 
+/// Modules of a guest of ours: drivers of our devices.
+const GUEST_MODULES: [&str; 11] = [
+    "xhci-pci",
+    "usb-storage",
+    "sd_mod",
+    "usbhid",
+    "hid-generic",
+    "evdev",
+    "cdc-acm",
+    "firewire-ohci",
+    "firewire-sbp2",
+    "virtio_pci",
+    "virtio_blk",
+];
+/// The one among them that the smaller flavours do not have.
+const FIREWIRE: &str = "firewire-sbp2";
+
 /// An unpacked kernel.
 pub struct Kernel {
     /// The bootable image.
     pub image: PathBuf,
-    /// Module files, in the order in which to load them.
+    /// Files of the modules that make the KVM device, in the order in which to load them.
     pub modules: Vec<PathBuf>,
+    /// The same for a guest of ours.
+    pub guest_modules: Vec<PathBuf>,
 }
 
 /// The kernel from the cache in `folder`, else from the package archive.
@@ -42,7 +62,9 @@ pub fn unpacked(folder: &Path) -> Result<Kernel, LabError> {
     process::output(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&fresh))?;
     remove(&root)?;
     std::fs::rename(&fresh, &root).map_err(LabError::io("the kernel cache"))?;
-    look(&root)?.ok_or_else(|| LabError::Failed(format!("{} has no kernel with kvm-amd", package.display())))
+    look(&root)?.ok_or_else(|| {
+        LabError::Failed(format!("{} has no kernel with kvm-amd and firewire-sbp2", package.display()))
+    })
 }
 
 /// The kernel below `root`, if it is whole.
@@ -51,10 +73,11 @@ fn look(root: &Path) -> Result<Option<Kernel>, LabError> {
     let named = |file: &&PathBuf, name: &str| file.file_name().is_some_and(|f| f.to_string_lossy() == name);
     let image =
         files.iter().find(|f| f.file_name().is_some_and(|f| f.to_string_lossy().starts_with("vmlinuz-")));
-    let module = |name: &str| files.iter().find(|f| named(f, &format!("{name}.ko"))).cloned();
-    let modules: Vec<PathBuf> = MODULES.iter().filter_map(|name| module(name)).collect();
-    let whole = modules.last().is_some_and(|last| named(&last, "kvm-amd.ko"));
-    Ok(image.filter(|_| whole).map(|image| Kernel { image: image.clone(), modules }))
+    let has = |name: &str| files.iter().any(|f| named(&f, &format!("{name}.ko")));
+    let Some(image) = image.filter(|_| has("kvm-amd") && has(FIREWIRE)) else { return Ok(None) };
+    let modules = modules::in_order(&files, &MODULES)?;
+    let guest_modules = modules::in_order(&files, &GUEST_MODULES)?;
+    Ok(Some(Kernel { image: image.clone(), modules, guest_modules }))
 }
 
 /// All files below a folder; none if it is not there.
@@ -126,8 +149,9 @@ mod tests {
 
     #[test]
     fn the_dependency_names_the_kernel() {
-        let shown = "Package: linux-image-cloud-amd64\nVersion: 6.1.9-1\nDepends: linux-image-6.1.0-5-cloud-amd64 (= 6.1.9-1)\n";
-        assert_eq!(first_image(shown).as_deref(), Some("linux-image-6.1.0-5-cloud-amd64"));
+        let shown =
+            "Package: linux-image-amd64\nVersion: 6.1.9-1\nDepends: linux-image-6.1.0-5-amd64 (= 6.1.9-1)\n";
+        assert_eq!(first_image(shown).as_deref(), Some("linux-image-6.1.0-5-amd64"));
         assert_eq!(first_image("N: Unable to locate package\n"), None);
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod initramfs;
 mod kernel;
 mod linux;
+mod modules;
 mod process;
 mod qemu;
 mod qmp;

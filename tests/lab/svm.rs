@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// How long one command may take. Far above what is needed: it ends hangs.
-const COMMAND_LIMIT_SECONDS: u32 = 150;
+const COMMAND_LIMIT_SECONDS: u32 = 500;
 /// How long the machine may stay silent: longer than any command, whose end it would tell.
 const SILENCE_LIMIT: Duration = Duration::from_secs(COMMAND_LIMIT_SECONDS as u64 + 30);
 /// Host seconds to a machine second. The machine measures 17 when nothing else runs; a busy host must not turn a plan's deadlines into
@@ -118,7 +118,7 @@ fn archive(
     }
     if let Some(workgate) = workgate {
         archive.file("/bin/workgate", true, &read(workgate)?);
-        linux::add(&mut archive, &read(&kernel.image)?, &shell);
+        linux::add(&mut archive, kernel, &read(&kernel.image)?, &shell)?;
         for library in libraries(workgate)? {
             archive.file(&library.to_string_lossy(), true, &read(&library)?);
         }
@@ -178,7 +178,7 @@ fn boot(qemu: &Path, kernel: &Path, initrd: &Path, folder: &Path) -> Result<Repo
     command
         .args(["-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"])
         // One processor: with two, the kernel inside sometimes stops for good while it runs guests (docs/lab.md).
-        .args(["-smp", "1", "-m", "1G"])
+        .args(["-smp", "1", "-m", "1536M"])
         .args(["-display", "none", "-nodefaults", "-no-reboot"])
         .arg("-kernel")
         .arg(kernel)

@@ -88,6 +88,12 @@ faults! {
     short_dma = "short-dma", Some(true);
     late_dma = "late-dma", Some(true);
     link_down = "link-down", Some(false);
+    usb_stall = "usb-stall", None;
+    usb_error = "usb-error", None;
+    babble = "babble", None;
+    nak = "nak", Some(false);
+    disconnect_port = "disconnect-port", None;
+    overcurrent = "overcurrent", None;
     race = "race", Some(false);
     kill = "kill", Some(false);
     stall = "stall", None;
@@ -100,7 +106,9 @@ faults! {
 fn every_fault_is_covered() {
     // What the language had before has scenarios of its own.
     let older = ["unplug", "eject", "replug", "plug", "storm"];
-    let faults: Vec<_> = words::ACTIONS.iter().filter(|word| !older.contains(word)).collect();
+    // What only FireWire has is tested in `devices`: the guest has no driver that could bear it.
+    let other = |word: &&&str| !older.contains(*word) && !words::FIREWIRE_ACTIONS.contains(*word);
+    let faults: Vec<_> = words::ACTIONS.iter().filter(other).collect();
     assert_eq!(faults, COVERED.iter().collect::<Vec<_>>());
     for word in COVERED {
         assert!(plan(word).rules.iter().any(|rule| rule.action.word() == *word), "{word}");

@@ -33,7 +33,7 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
 fn plan(args: &BootArgs) -> Result<Plan, Failure> {
     let mut text = format!("machine cpus={} memory={}\n", args.cpus, word(&args.memory)?);
     for (n, plug) in args.plug.iter().enumerate() {
-        text.push_str(&statement(n, word(plug)?)?);
+        text.push_str(&statement(n, word(plug)?, &args.plug[..n])?);
     }
     crate::load::parse("the options of boot", &text)
 }
@@ -48,15 +48,33 @@ fn word(text: &str) -> Result<&str, Failure> {
     }
 }
 
-/// `SLOT=DEVICE[,k=v]…` as a `plug` statement.
-fn statement(n: usize, plug: &str) -> Result<String, Failure> {
+/// `SLOT=DEVICE[,k=v]…` as a `plug` statement; the device is called `devN`.
+///
+/// What stands before the `=` is a slot, or a slot and the ports from there on: `3.4.2` is port 2 of the hub at port 4 of the controller in slot 3.
+fn statement(n: usize, plug: &str, before: &[String]) -> Result<String, Failure> {
     let mut parts = plug.split(',');
-    let Some((slot, model)) = parts.next().and_then(|first| first.split_once('=')) else {
-        let message = format_args!("--plug {plug}: expected SLOT=DEVICE[,option=value], such as 1=edu");
+    let Some((place, model)) = parts.next().and_then(|first| first.split_once('=')) else {
+        let message = format_args!(
+            "--plug {plug}: expected SLOT=DEVICE[,option=value], such as 1=edu, or SLOT.PORT=DEVICE"
+        );
         return Err(Failure::request(message));
     };
+    let place = match place.rsplit_once('.') {
+        None => format!("slot={place}"),
+        Some((owner, port)) => {
+            let found = before.iter().position(|other| place_of(other) == owner).ok_or_else(|| {
+                Failure::request(format_args!("--plug {plug}: expected a --plug {owner}=DEVICE before it"))
+            })?;
+            format!("on=dev{found} port={port}")
+        }
+    };
     let options: Vec<&str> = parts.collect();
-    Ok(format!("plug dev{n} {model} slot={slot} {}\n", options.join(" ")))
+    Ok(format!("plug dev{n} {model} {place} {}\n", options.join(" ")))
+}
+
+/// Where the device of an option goes.
+fn place_of(plug: &str) -> &str {
+    plug.split_once('=').map_or(plug, |(place, _)| place)
 }
 
 #[cfg(test)]
@@ -84,12 +102,22 @@ mod tests {
     }
 
     #[test]
+    fn devices_go_into_ports_of_others() {
+        let plan = plan(&args("128M", &["3=xhci", "3.4=usb-hub,ports=4", "3.4.2=usb-keyboard"]))
+            .expect("a good request");
+        let (on, port) = (&plan.plugs[2].options["on"], &plan.plugs[2].options["port"]);
+        assert_eq!((on.as_str(), port.as_str()), ("dev1", "2"));
+    }
+
+    #[test]
     fn bad_options_are_refused() {
         for (memory, plug) in [
             ("128Q", "1=edu"),
             ("64M", "edu"),
             ("64M", "1=nosuch"),
             ("64M", "99=edu"),
+            ("64M", "3.1=usb-keyboard"),
+            ("64M", "3.=usb-keyboard"),
             ("64M\n", "1=edu"),
             ("64M", "1=edu\nrun for=1s"),
         ] {

@@ -127,7 +127,7 @@ pub struct BootArgs {
     /// Kernel command line
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub cmdline: String,
-    /// Plug a device into a slot: SLOT=DEVICE[,option=value]…; may be repeated
+    /// Plug a device into a slot: SLOT=DEVICE[,option=value]…; or, behind one, into a port: SLOT.PORT=DEVICE. May be repeated
     #[arg(long, value_name = "SLOT=DEVICE[,k=v]")]
     pub plug: Vec<String>,
 }

@@ -40,6 +40,8 @@ pub const ACTIONS: &[&str] = &[
 /// Those of [`ACTIONS`] that USB devices and their ports alone can have.
 pub const USB_ACTIONS: &[&str] =
     &["usb-stall", "usb-error", "babble", "nak", "disconnect-port", "overcurrent"];
+/// Those of [`ACTIONS`] that FireWire devices, their cables and their bus alone can have.
+pub const FIREWIRE_ACTIONS: &[&str] = &["bus-reset", "cable-pull", "lost-ack", "new-root"];
 /// Words behind `expect`.
 pub const EXPECTATIONS: &[&str] = &["offline", "quiet", "turn", "no-leaks"];
 /// What the clients of a load can be (`as=`); the first is the default.
