@@ -26,13 +26,15 @@ use error::LabError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: lab svm|qemu|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--boot-only]
+const USAGE: &str =
+    "usage: lab svm|qemu|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--long] [--boot-only]
 
   svm          run the scenarios on a real kvm-amd inside QEMU
   qemu         run our guest image under QEMU with QEMU's devices
   --workgate   the workgate binary to use (default: cargo builds it in release)
   --image      the guest image for the qemu leg (default: the one built with the lab)
   --only       one scenario of the svm leg
+  --long       svm: the scenarios of more than 200 ms of machine time too, which take minutes each
   --boot-only  svm: only boot the inner kernel and look for its KVM device";
 
 /// What was asked for.
@@ -43,6 +45,7 @@ struct Request {
     workgate: Option<PathBuf>,
     image: Option<PathBuf>,
     only: Option<String>,
+    long: bool,
     boot_only: bool,
 }
 
@@ -89,6 +92,7 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
             "--workgate" => request.workgate = Some(value()?.into()),
             "--image" => request.image = Some(value()?.into()),
             "--only" => request.only = Some(value()?),
+            "--long" => request.long = true,
             "--boot-only" => request.boot_only = true,
             other => return Err(format!("unknown word `{other}`")),
         }

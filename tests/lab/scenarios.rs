@@ -6,6 +6,11 @@ use crate::process;
 /// How a comment begins that says which broken rule the plan shows.
 const FINDS: &str = "# finds: ";
 
+/// Machine time, ms, beyond which a plan is a long one. Of these the leg runs few: a machine millisecond takes a tenth of a second there.
+const LONG: u64 = 200;
+/// Long ones that run all the same.
+const ALWAYS: [&str; 1] = ["usb-storage-removal"];
+
 /// One plan.
 pub struct Scenario {
     /// Its file's name, without the end.
@@ -14,6 +19,8 @@ pub struct Scenario {
     pub text: String,
     /// The exit status that `workgate run` must end with.
     pub status: i32,
+    /// It runs only if it is asked for, alone or with `--long`.
+    pub long: bool,
 }
 
 /// All of them, by name.
@@ -32,7 +39,8 @@ pub fn all() -> Result<Vec<Scenario>, LabError> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).map_err(LabError::io(file.display().to_string()))?;
         let status = status(&text);
-        found.push(Scenario { name, text, status });
+        let long = machine_time(&text) > LONG && !ALWAYS.contains(&name.as_str());
+        found.push(Scenario { name, text, status, long });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -43,9 +51,34 @@ fn status(text: &str) -> i32 {
     i32::from(text.lines().any(|line| line.contains(FINDS)))
 }
 
+/// Machine time of a plan, ms, rounded up: what its `run` says. A plan without that is for the plan's own reader to refuse.
+fn machine_time(text: &str) -> u64 {
+    let time = text.lines().find_map(|line| line.strip_prefix("run for=")).unwrap_or_default();
+    let time = time.split_whitespace().next().unwrap_or_default();
+    let digits = time.trim_end_matches(char::is_alphabetic);
+    let number = digits.parse::<u64>().unwrap_or(0);
+    match &time[digits.len()..] {
+        "s" => number.saturating_mul(1_000),
+        "ms" => number,
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn machine_time_is_read_from_the_plan() {
+        assert_eq!(
+            [
+                machine_time("a\nrun for=2s\n"),
+                machine_time("run for=350ms # x"),
+                machine_time("run for=800us")
+            ],
+            [2_000, 350, 1]
+        );
+    }
 
     #[test]
     fn every_plan_is_there_with_the_status_that_its_comment_says() {
@@ -54,5 +87,7 @@ mod tests {
         assert_eq!(status("surprise-removal"), Some(0));
         assert_eq!(status("close-early"), Some(1));
         assert_eq!(status("no-such"), None);
+        let long = |name: &str| all.iter().any(|scenario| scenario.name == name && scenario.long);
+        assert!(long("fault-freeze") && !long("surprise-removal") && !long("usb-storage-removal"));
     }
 }

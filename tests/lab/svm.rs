@@ -57,21 +57,23 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
     let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0 };
     let linux = Case { name: LINUX.into(), arguments: linux::arguments(), status: 0 };
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
-    let cases = scenarios.iter().filter(|scenario| wanted(&scenario.name)).map(|scenario| Case {
-        name: scenario.name.clone(),
-        arguments: [
-            "run",
-            &format!("/scenarios/{}.plan", scenario.name),
-            "--machine",
-            "kvm",
-            "--slow-down",
-            SLOW_DOWN,
-            "--json",
-        ]
-        .map(Into::into)
-        .into(),
-        status: scenario.status,
-    });
+    let asked = |scenario: &&Scenario| request.long || request.only.is_some() || !scenario.long;
+    let cases =
+        scenarios.iter().filter(asked).filter(|scenario| wanted(&scenario.name)).map(|scenario| Case {
+            name: scenario.name.clone(),
+            arguments: [
+                "run",
+                &format!("/scenarios/{}.plan", scenario.name),
+                "--machine",
+                "kvm",
+                "--slow-down",
+                SLOW_DOWN,
+                "--json",
+            ]
+            .map(Into::into)
+            .into(),
+            status: scenario.status,
+        });
     let cases: Vec<Case> = cases.chain(wanted(LINUX).then_some(linux)).collect();
     if cases.is_empty() {
         let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");

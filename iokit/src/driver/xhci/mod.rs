@@ -1,10 +1,10 @@
 //! The driver of extensible host controllers (xHCI 1.2).
 //!
 //! - [`regs`], [`trb`], [`context`], [`ring`]: what stands where; tested alone.
-//! - [`hardware`]: the registers.
+//! - `hardware`: the registers.
 //! - [`channel`]: one endpoint: what is in flight on it, and how it recovers.
-//! - [`engine`]: everything that the gate protects.
-//! - [`parts`], [`driver`]: event sources and life.
+//! - `engine`: everything that the gate protects.
+//! - `parts`, `driver`: event sources and life.
 
 pub mod channel;
 pub mod context;

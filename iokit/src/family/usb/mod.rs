@@ -8,7 +8,7 @@
 //!
 //! - [`standard`], [`descriptor`]: what stands in the standard, what a device says; tested alone.
 //! - [`controller`]: what a controller's driver does for the family.
-//! - [`bus`], [`hub`], [`enumerate`]: which device is at which port, and the thread that finds out.
+//! - [`bus`], [`hub`], `enumerate`: which device is at which port, and the thread that finds out.
 //! - [`device`], [`interface`], [`pipe`]: what drivers see.
 //!
 //! *One gate.* Everything behind a controller shares its work loop. Threads that wait for a device sleep in its gate, with the gate open.
