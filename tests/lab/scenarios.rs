@@ -11,6 +11,9 @@ const LONG: u64 = 200;
 /// Long ones that run all the same.
 const ALWAYS: [&str; 1] = ["usb-storage-removal"];
 
+/// Those that want a machine which is quick in its own time.
+const DELICATE: [&str; 2] = ["timer-era-10-3", "timer-era-modern"];
+
 /// One plan.
 pub struct Scenario {
     /// Its file's name, without the end.
@@ -21,6 +24,8 @@ pub struct Scenario {
     pub status: i32,
     /// It runs only if it is asked for, alone or with `--long`.
     pub long: bool,
+    /// It wants a machine that is quick in its own time.
+    pub delicate: bool,
 }
 
 /// All of them, by name.
@@ -40,7 +45,8 @@ pub fn all() -> Result<Vec<Scenario>, LabError> {
         let text = std::fs::read_to_string(&file).map_err(LabError::io(file.display().to_string()))?;
         let status = status(&text);
         let long = machine_time(&text) > LONG && !ALWAYS.contains(&name.as_str());
-        found.push(Scenario { name, text, status, long });
+        let delicate = DELICATE.contains(&name.as_str());
+        found.push(Scenario { name, text, status, long, delicate });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
