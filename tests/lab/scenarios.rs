@@ -12,7 +12,7 @@ const LONG: u64 = 200;
 const ALWAYS: [&str; 1] = ["usb-storage-removal"];
 
 /// Those that want a machine which is quick in its own time.
-const DELICATE: [&str; 2] = ["timer-era-10-3", "timer-era-modern"];
+const DELICATE: [&str; 3] = ["daq-overrun", "timer-era-10-3", "timer-era-modern"];
 
 /// One plan.
 pub struct Scenario {
