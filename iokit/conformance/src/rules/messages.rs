@@ -319,7 +319,10 @@ fn ms5_a_message_that_fails_takes_nothing(lab: &Lab<'_>) {
         fails(right(subject, Disposition::MoveSend), KernReturn::SendInvalidRight);
         fails(right(once, Disposition::MoveSendOnce), KernReturn::SendInvalidRight);
         fails(right(spare, Disposition::MakeSend), KernReturn::SendInvalidRight);
-        fails(Descriptor::OutOfLine { address: 8, size: 8, deallocate: false }, KernReturn::SendInvalidMemory);
+        fails(
+            Descriptor::OutOfLine { address: 8, size: 8, deallocate: false },
+            KernReturn::SendInvalidMemory,
+        );
         // Where there is no room, nothing goes either.
         user.trap(Trap::PortSetQueueLimit, &[queue.into(), 0]).unwrap();
         let mail = Mail::to(queue, Disposition::MoveSend, 1).with(right(spare, Disposition::MoveReceive));
@@ -343,8 +346,7 @@ fn ms5_a_request_that_fails_takes_nothing(lab: &Lab<'_>) {
             .unwrap();
         let once = name_in(&user.poll(port).unwrap().items[0]);
         let ask = |about: u32, id: u32| {
-            let arguments =
-                [about.into(), id.into(), 0, once.into(), Disposition::MoveSendOnce as u64];
+            let arguments = [about.into(), id.into(), 0, once.into(), Disposition::MoveSendOnce as u64];
             user.trap(Trap::PortRequestNotification, &arguments)
         };
         assert_eq!(ask(set, notify::DEAD_NAME), Err(KernReturn::InvalidRight));

@@ -7,9 +7,7 @@ use abi::{
 use mach::{KernelRef, task::Fault, vm::SharedMemory};
 
 use crate::prelude::*;
-use crate::user::{
-    Mail, Meeting, User, alone, assert_nothing_left, join, right, run, task, task_with,
-};
+use crate::user::{Mail, Meeting, User, alone, assert_nothing_left, join, right, run, task, task_with};
 
 fn pages(kernel: &KernelRef) -> u32 {
     kernel.resources().iter().find(|(name, _)| *name == "VmPage").unwrap().1
