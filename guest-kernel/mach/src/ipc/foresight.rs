@@ -109,6 +109,8 @@ impl Foresight {
 mod tests {
     use super::*;
 
+    use alloc::vec::Vec;
+
     const ALL: [Disposition; 6] = Disposition::ALL;
 
     /// The dispositions by which a right can be taken of it.
