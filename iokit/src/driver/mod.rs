@@ -3,6 +3,7 @@
 mod common;
 pub mod daq;
 pub mod edu;
+pub mod ohci;
 pub mod raid;
 pub mod usb_hid;
 pub mod usb_hub;
@@ -21,6 +22,7 @@ pub fn register(kit: &IoKit) {
     daq::register(kit);
     raid::register(kit);
     xhci::register(kit);
+    ohci::register(kit);
     usb_hub::register(kit);
     usb_hid::register(kit);
     usb_serial::register(kit);
