@@ -5,6 +5,7 @@ pub mod daq;
 pub mod edu;
 pub mod ohci;
 pub mod raid;
+pub mod sbp2;
 pub mod usb_hid;
 pub mod usb_hub;
 pub mod usb_serial;
@@ -23,6 +24,7 @@ pub fn register(kit: &IoKit) {
     raid::register(kit);
     xhci::register(kit);
     ohci::register(kit);
+    sbp2::register(kit);
     usb_hub::register(kit);
     usb_hid::register(kit);
     usb_serial::register(kit);

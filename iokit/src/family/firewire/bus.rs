@@ -170,6 +170,11 @@ impl Bus {
         self.state.with(|s| (s.settled && s.dead.is_none()).then_some(Generation(s.last)))
     }
 
+    /// The local node's ID, in the generation that the bus is in. Gated.
+    pub fn local(&self) -> u8 {
+        self.state.with(|s| s.local)
+    }
+
     /// BusReset: `generation` is over. Offline, NotResponding: so is the bus. Gated.
     pub(super) fn check(&self, generation: Generation) -> IOResult {
         self.state.with(|s| match s.dead {
