@@ -5,7 +5,6 @@
 //!                                  └ each a transfer that the thread sleeps for, with the gate open
 //! ```
 
-use super::driver::UsbStorageDriver;
 use super::scsi::{self, Block};
 use super::wire::{self, Status};
 use crate::driver::common::{self, Frame};
@@ -349,11 +348,6 @@ impl Parts {
         }
         Err(IOReturn::NotReady)
     }
-}
-
-/// The parts of the driver that `service` is.
-pub fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<UsbStorageDriver>().ok_or(IOReturn::Offline)?.parts()
 }
 
 impl common::Parts for Parts {
