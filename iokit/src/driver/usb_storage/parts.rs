@@ -5,7 +5,6 @@
 //!                                  └ each a transfer that the thread sleeps for, with the gate open
 //! ```
 
-use super::driver::UsbStorageDriver;
 use super::wire::{self, Status};
 use crate::driver::common::scsi::{self, Block, Unit};
 use crate::driver::common::{self, Frame};
@@ -324,11 +323,6 @@ impl Unit for Parts {
         let deadline = self.kernel.now().saturating_add(ns);
         self.frame.gate().command_sleep(self.turn, WaitMode::Uninterruptible, Some(deadline));
     }
-}
-
-/// The parts of the driver that `service` is.
-pub fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<UsbStorageDriver>().ok_or(IOReturn::Offline)?.parts()
 }
 
 impl common::Parts for Parts {
