@@ -161,7 +161,7 @@ impl Engine {
 fn later(stamp: u16) -> u16 {
     let cycles = u32::from(stamp >> 13) * 8000 + u32::from(stamp & 0x1fff).min(7999);
     let end = (cycles + SPLIT_TIMEOUT_CYCLES) % STAMP_CYCLES;
-    ((end / 8000) << 13 | end % 8000) as u16
+    (end / 8000 * 0x2000 + end % 8000) as u16
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub fn read_info(mut get: impl FnMut(u16) -> IOResult<u32>) -> IOResult<BusInfo>
 pub fn read(mut get: impl FnMut(u16) -> IOResult<u32>) -> IOResult<Rom> {
     let mut left = READS_MAX;
     let mut get = move |at: u16| {
-        left = left.checked_sub(1).ok_or(IOReturn::Unsupported)?;
+        left = left.checked_sub(1).filter(|_| at < ROM_QUADLETS).ok_or(IOReturn::Unsupported)?;
         get(at)
     };
     let root = 1 + info_length(get(0)?)?;
