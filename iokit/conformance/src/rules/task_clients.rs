@@ -336,7 +336,7 @@ fn uc2_an_asynchronous_result_comes_to_the_tasks_port(lab: &Lab<'_>) {
             if let Some(reference) = kept.take() {
                 break reference;
             }
-            kit.kernel().delay(5_000);
+            kit.kernel().delay(LOOK);
         };
         assert_eq!(answer.send_result(Err(IOReturn::Timeout), &[5, 6]), Ok(()));
         join(kit.kernel(), client);
