@@ -10,6 +10,7 @@
 
 mod frame;
 mod holder;
+pub mod scsi;
 
 pub use frame::Frame;
 pub use holder::{Holder, Parts};

@@ -2,7 +2,6 @@
 
 mod driver;
 mod parts;
-pub mod scsi;
 pub mod wire;
 
 pub use driver::UsbStorageDriver;
