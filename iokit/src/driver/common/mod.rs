@@ -13,12 +13,14 @@
 //! in which each client has a place.
 
 mod frame;
+mod habits;
 mod holder;
 mod life;
 mod subscriber;
 mod usb;
 
 pub use frame::Frame;
+pub use habits::{Right, UsbHabits};
 pub use holder::{Holder, Parts};
 pub use life::{Kind, Life, card};
 pub use subscriber::{Place, Subscriber};
