@@ -1,6 +1,6 @@
 //! The USB controller, and what can be plugged into it.
 
-use super::{Accepts, Build, Model, OptionSpec, Settings};
+use super::{Accepts, Build, Model, OptionSpec, Settings, zoo};
 use crate::fault::plane::Site;
 use crate::usb::{Hid, HidKind, Hub, Serial, Speed, Storage};
 use crate::virtio::store::MemoryStore;
@@ -79,6 +79,7 @@ pub(super) const STORAGE: Model = Model {
             "the fastest signalling that it can do",
         ),
         option("latency", "100us", Accepts::Time, "time of a command, without its data"),
+        driver(zoo::STORAGE_DRIVERS),
     ],
     sites: Site::USB,
     build: Build::Usb(|settings, store| {
@@ -92,13 +93,18 @@ pub(super) const STORAGE: Model = Model {
     }),
 };
 
+/// The option with the guest's driver, of these words.
+const fn driver(words: &'static [&'static str]) -> OptionSpec {
+    option("driver", "", Accepts::Words(words), "a variant of the guest's driver that is broken on purpose")
+}
+
 /// The option of a device that is worked by somebody.
 const PERIOD: OptionSpec = option("period", "10ms", Accepts::Time, "time from one event to the next");
 
 pub(super) const KEYBOARD: Model = Model {
     word: "usb-keyboard",
     description: "USB keyboard, boot protocol, on which somebody types the alphabet (1d6b:0105)",
-    options: &[PERIOD],
+    options: &[PERIOD, driver(zoo::KEYBOARD_DRIVERS)],
     sites: Site::USB,
     build: Build::Usb(|settings, _| Box::new(Hid::new(HidKind::Keyboard, settings.time("period")))),
 };
@@ -114,12 +120,15 @@ pub(super) const MOUSE: Model = Model {
 pub(super) const SERIAL: Model = Model {
     word: "usb-serial",
     description: "USB serial port, CDC ACM, that sends back what it gets (1d6b:0107)",
-    options: &[option(
-        "data",
-        "loopback",
-        Accepts::Words(&["loopback", "pattern"]),
-        "what it sends: what it gets, or 0, 1, 2 … at the rate of the line",
-    )],
+    options: &[
+        option(
+            "data",
+            "loopback",
+            Accepts::Words(&["loopback", "pattern"]),
+            "what it sends: what it gets, or 0, 1, 2 … at the rate of the line",
+        ),
+        driver(zoo::SERIAL_DRIVERS),
+    ],
     sites: Site::USB,
     build: Build::Usb(|settings, _| Box::new(Serial::new(settings.word("data") == "pattern"))),
 };
@@ -129,6 +138,7 @@ pub(super) const HUB_MODEL: Model = Model {
     description: "USB 2.0 hub (1d6b:0002)",
     options: &[
         option(PORTS, "4", Accepts::Words(HUB_PORTS), "ports"),
+        driver(zoo::HUB_DRIVERS),
         option("reset", "10ms", Accepts::Time, "time of a port's reset"),
     ],
     sites: Site::USB,

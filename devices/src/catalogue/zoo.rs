@@ -1,6 +1,6 @@
-//! The words of edu's `driver=`: drivers of the guest that are broken on purpose, and their fixed twins.
+//! The words of `driver=`: drivers of the guest that are broken on purpose, and their fixed twins.
 
-/// Every word that the guest's drivers know.
+/// Every word that the guest's drivers of edu know.
 pub const DRIVERS: &[&str] = &[
     "close-early",
     "zoo-close-early",
@@ -42,3 +42,21 @@ pub const DRIVERS: &[&str] = &[
     "zoo-dma-after-free",
     "zoo-dma-after-free-fixed",
 ];
+
+/// Those of keyboards.
+pub const KEYBOARD_DRIVERS: &[&str] = &[
+    "zoo-usb-asks-again",
+    "zoo-usb-asks-again-fixed",
+    "zoo-usb-waits-in-gate",
+    "zoo-usb-waits-in-gate-fixed",
+];
+
+/// Those of serial ports.
+pub const SERIAL_DRIVERS: &[&str] = &["zoo-usb-unwired", "zoo-usb-unwired-fixed"];
+
+/// Those of sticks.
+pub const STORAGE_DRIVERS: &[&str] = &["zoo-usb-late-abort", "zoo-usb-late-abort-fixed"];
+
+/// Those of hubs.
+pub const HUB_DRIVERS: &[&str] =
+    &["zoo-usb-hold-lost", "zoo-usb-hold-lost-fixed", "zoo-usb-orphans", "zoo-usb-orphans-fixed"];

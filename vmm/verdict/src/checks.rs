@@ -74,6 +74,8 @@ const CHECKS: &[(&str, By)] = &[
     ("filter of a dead owner", Events(&[K::Filter])),
     ("unregistered-twice", Events(&[K::SourceRemoved])),
     ("close-before-return", Events(&[K::Close])),
+    ("endpoint-after-removal", Events(&[K::Gone])),
+    ("published-elsewhere", Events(&[K::Attach])),
     ("completed-twice", Events(BACK)),
     ("deadlock", Events(&[K::GateWait])),
     ("lock-order", Events(&[K::GateClose])),

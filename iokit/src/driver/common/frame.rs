@@ -5,7 +5,7 @@ use crate::service::{Options, ServiceRef};
 use crate::work_loop::{CommandGate, Gated, InterruptSource, TimerPriority, TimerSource, WorkLoop};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use mach::{WaitEvent, WaitMode, WaitResult};
+use mach::{KernelRef, WaitEvent, WaitMode, WaitResult};
 
 /// What the gate protects.
 #[derive(Default)]
@@ -22,6 +22,7 @@ struct State {
 
 /// The frame of a started driver: one work loop with a command gate, interrupts and a watchdog.
 pub struct Frame {
+    kernel: KernelRef,
     work_loop: Arc<WorkLoop>,
     gate: Arc<CommandGate>,
     interrupts: Vec<Arc<InterruptSource>>,
@@ -54,7 +55,7 @@ impl Frame {
         let watchdog = TimerSource::new(me, TimerPriority::ThreadCall, move |owner, _| watch(owner));
         let gate = CommandGate::new(me);
         let state = Gated::new(&work_loop, State::default());
-        Self { work_loop, gate, interrupts, watchdog, patience, state }
+        Self { kernel: me.kernel().clone(), work_loop, gate, interrupts, watchdog, patience, state }
     }
 
     /// The work loop.
@@ -91,6 +92,16 @@ impl Frame {
     /// The device is given up: calls to come fail with `why`. Gated.
     pub fn close(&self, why: IOReturn) {
         self.state.with(|s| s.closed = Some(why));
+    }
+
+    /// Calls in flight, and what else uses the provider. Gated.
+    pub fn calls(&self) -> u32 {
+        self.state.with(|s| s.calls)
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &KernelRef {
+        &self.kernel
     }
 
     /// Runs `action` in the gate as a call that uses the provider of driver `me`; the last one closes it if the driver waits for that.

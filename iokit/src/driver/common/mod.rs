@@ -12,6 +12,7 @@
 //! in which each client has a place.
 
 mod frame;
+mod habits;
 mod holder;
 mod life;
 pub mod scsi;
@@ -19,6 +20,7 @@ mod subscriber;
 mod usb;
 
 pub use frame::Frame;
+pub use habits::{Right, UsbHabits};
 pub use holder::{Holder, Parts};
 pub use life::{Kind, Life, card};
 pub use subscriber::{Place, Subscriber};

@@ -1,6 +1,6 @@
 //! What drivers of USB interfaces have in common: they share the bus's work loop, and keep a transfer of their own in flight.
 
-use super::{Frame, Kind, Life, Parts};
+use super::{Frame, Kind, Life, Parts, UsbHabits};
 use crate::family::usb::standard::{CLASS, TO_INTERFACE};
 use crate::family::usb::{Data, Device, Pipe, Setup, UsbInterface};
 use crate::ioreturn::{IOResult, IOReturn};
@@ -15,6 +15,7 @@ const NEVER_NS: u64 = u64::MAX;
 /// The frame of a driver of an interface.
 pub struct UsbFrame {
     me: Weak<Service>,
+    habits: Arc<dyn UsbHabits>,
     frame: Frame,
     device: Arc<Device>,
     interface: u8,
@@ -22,18 +23,28 @@ pub struct UsbFrame {
 
 impl UsbFrame {
     /// The frame of driver `me` of the interface that `provider` is; and the interface. BadArgument: it is none.
-    pub fn new<'a>(me: &ServiceRef, provider: &'a ServiceRef) -> IOResult<(Self, &'a UsbInterface)> {
+    pub fn new<'a>(
+        me: &ServiceRef,
+        provider: &'a ServiceRef,
+        habits: &Arc<dyn UsbHabits>,
+    ) -> IOResult<(Self, &'a UsbInterface)> {
         let interface = UsbInterface::of(provider).ok_or(IOReturn::BadArgument)?;
         let device = interface.device().clone();
         let work_loop = device.bus().host().work_loop().clone();
         let frame = Frame::sharing(work_loop, me, vec![], NEVER_NS, |_| {});
         let number = interface.descriptor().number;
-        Ok((Self { me: Arc::downgrade(me), frame, device, interface: number }, interface))
+        let (me, habits) = (Arc::downgrade(me), habits.clone());
+        Ok((Self { me, habits, frame, device, interface: number }, interface))
     }
 
     /// Work loop, gate, calls in flight.
     pub fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    /// What the driver does in its own way.
+    pub fn habits(&self) -> &dyn UsbHabits {
+        &*self.habits
     }
 
     /// The device that the interface belongs to.
@@ -60,13 +71,13 @@ impl UsbFrame {
         answered: impl FnOnce(&K::Parts, IOResult<u32>) + Send + 'static,
     ) -> IOResult {
         self.frame.hold()?;
-        let me = self.me.clone();
+        let (me, habits) = (self.me.clone(), self.habits.clone());
         let done = Box::new(move |result| {
             if let Some(me) = me.upgrade()
                 && let Ok(parts) = Life::<K>::parts_of(&me)
             {
                 answered(&parts, result);
-                parts.frame().release(&me);
+                habits.release(parts.frame(), &me, result);
             }
         });
         let begun = pipe.submit(data, None, done);
@@ -82,6 +93,7 @@ impl UsbFrame {
     /// still there.
     pub fn go_offline<'a>(&self, pipes: impl IntoIterator<Item = &'a Pipe>, wake: impl FnOnce(&Frame)) {
         self.frame.go_offline(|| {
+            self.habits.leaving(&self.frame);
             wake(&self.frame);
             pipes.into_iter().for_each(Pipe::abort);
         });

@@ -9,6 +9,7 @@ pub use driver::{UsbHid, UsbHidDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
+use crate::driver::zoo;
 use crate::family::usb::IO_USB_HOST_INTERFACE;
 use crate::family::usb::interface::{CLASS, SUBCLASS};
 use crate::family::usb::standard::CLASS_HID;
@@ -27,7 +28,7 @@ const BOOT: u64 = 1;
 pub fn register(kit: &IoKit) {
     let personality =
         Personality::new("usb-hid", USB_HID_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
-            Some(Box::new(UsbHidDriver::new(nub.kernel(), UsbHid)))
+            Some(Box::new(UsbHidDriver::new(nub.kernel(), UsbHid(zoo::usb::habits(nub)))))
         });
     kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_HID)).wants(SUBCLASS, BOOT));
 }

@@ -7,12 +7,13 @@
 
 use super::driver::UsbHid;
 use super::report::{ENTRY_BYTES, REPORT_BYTES, Reports};
-use crate::driver::common::{Frame, Parts as _, UsbFrame};
+use crate::driver::common::{Frame, Parts as _, UsbFrame, UsbHabits};
 use crate::family::usb::{Data, EndpointKind, Pipe};
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
 use crate::work_loop::Gated;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use mach::{KernelRef, WaitEvent};
 
@@ -41,8 +42,8 @@ pub struct Parts {
 
 impl Parts {
     /// Finds the pipe; nothing is asked of the device yet.
-    pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
-        let (usb, interface) = UsbFrame::new(me, provider)?;
+    pub fn new(me: &ServiceRef, provider: &ServiceRef, habits: &Arc<dyn UsbHabits>) -> IOResult<Self> {
+        let (usb, interface) = UsbFrame::new(me, provider, habits)?;
         let pipe = interface.find_pipe(EndpointKind::Interrupt, true).ok_or(IOReturn::NotFound)?;
         Ok(Self {
             kernel: me.kernel().clone(),
@@ -62,11 +63,15 @@ impl Parts {
         }
     }
 
+    /// Where the next report goes.
+    fn data(&self) -> Data {
+        let length = u32::from(self.pipe.endpoint().packet).min(REPORT_BYTES as u32);
+        Data { memory: self.memory.clone(), offset: 0, length }
+    }
+
     /// Asks the pipe, which answers when there is a report. Gated.
     fn ask(&self) -> IOResult {
-        let length = u32::from(self.pipe.endpoint().packet).min(REPORT_BYTES as u32);
-        let data = Data { memory: self.memory.clone(), offset: 0, length };
-        self.usb.begin::<UsbHid>(&self.pipe, data, Self::answered)
+        self.usb.begin::<UsbHid>(&self.pipe, self.data(), Self::answered)
     }
 
     fn answered(&self, result: IOResult<u32>) {
@@ -151,6 +156,9 @@ impl Parts {
                     return Ok(count);
                 }
                 self.frame().sleep(self.news, Some(deadline))?;
+                self.usb.habits().woken(&|| {
+                    let _ = self.pipe.submit(self.data(), None, Box::new(drop));
+                });
             }
         })
     }

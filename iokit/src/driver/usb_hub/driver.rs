@@ -3,12 +3,13 @@
 use super::USB_HUB_DRIVER;
 use super::parts::Parts;
 use crate::class::Class;
-use crate::driver::common::{Holder, Kind, Life};
+use crate::driver::common::{Holder, Kind, Life, UsbHabits};
 use crate::ioreturn::IOResult;
 use crate::service::ServiceRef;
+use alloc::sync::Arc;
 
 /// A hub. The nubs of what is plugged into it are the clients of its driver.
-pub struct UsbHub;
+pub struct UsbHub(pub Arc<dyn UsbHabits>);
 
 /// Its driver.
 pub type UsbHubDriver = Life<UsbHub>;
@@ -23,7 +24,7 @@ impl Kind for UsbHub {
     }
 
     fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Parts> {
-        Parts::new(me, provider)
+        Parts::new(me, provider, &self.0)
     }
 
     fn stopping(&self, parts: &Holder<Parts>) {

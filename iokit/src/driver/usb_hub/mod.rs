@@ -9,6 +9,7 @@ pub use driver::{UsbHub, UsbHubDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE};
+use crate::driver::zoo;
 use crate::family::usb::IO_USB_HOST_INTERFACE;
 use crate::family::usb::interface::CLASS;
 use crate::family::usb::standard::CLASS_HUB;
@@ -22,7 +23,7 @@ pub static USB_HUB_DRIVER: Class = Class::new("UsbHubDriver", &IO_SERVICE);
 pub fn register(kit: &IoKit) {
     let personality =
         Personality::new("usb-hub", USB_HUB_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
-            Some(Box::new(UsbHubDriver::new(nub.kernel(), UsbHub)))
+            Some(Box::new(UsbHubDriver::new(nub.kernel(), UsbHub(zoo::usb::habits(nub)))))
         });
     kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_HUB)));
 }

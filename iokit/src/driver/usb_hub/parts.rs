@@ -8,7 +8,7 @@
 use super::driver::{UsbHub, UsbHubDriver};
 use super::ports::HubPorts;
 use super::wire;
-use crate::driver::common::{Frame, Parts as _, UsbFrame};
+use crate::driver::common::{Frame, Parts as _, UsbFrame, UsbHabits};
 use crate::family::usb::standard::{CLASS, GET_DESCRIPTOR, HUB, IN, SUPER_HUB};
 use crate::family::usb::{Data, EndpointKind, Hub, HubFacts, Pipe, Setup, Speed};
 use crate::io::MemoryDescriptor;
@@ -45,8 +45,8 @@ pub struct Parts {
 
 impl Parts {
     /// Finds the status pipe; nothing is asked of the hub yet.
-    pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
-        let (usb, interface) = UsbFrame::new(me, provider)?;
+    pub fn new(me: &ServiceRef, provider: &ServiceRef, habits: &Arc<dyn UsbHabits>) -> IOResult<Self> {
+        let (usb, interface) = UsbFrame::new(me, provider, habits)?;
         let pipe = interface.find_pipe(EndpointKind::Interrupt, true).ok_or(IOReturn::NotFound)?;
         Ok(Self {
             state: usb.frame().gated(State::default()),
@@ -114,7 +114,8 @@ impl Parts {
             if let Some(why) = self.frame().closed() {
                 return Err(why);
             }
-            let hub = self.usb.device().bus().add_hub(me, self.usb.device(), Box::new(ports))?;
+            let parent = self.usb.habits().parent(me);
+            let hub = self.usb.device().bus().add_hub(&parent, self.usb.device(), Box::new(ports))?;
             self.state.with(|s| s.hub = Some(hub.clone()));
             let begun = self.ask();
             if begun.is_err() {

@@ -4,13 +4,14 @@ use super::USB_SERIAL_DRIVER;
 use super::client::UsbSerialUserClient;
 use super::parts::Parts;
 use crate::class::Class;
-use crate::driver::common::{Kind, Life, Subscriber};
+use crate::driver::common::{Kind, Life, Subscriber, UsbHabits};
 use crate::ioreturn::IOResult;
 use crate::service::ServiceRef;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 /// A serial port.
-pub struct UsbSerial;
+pub struct UsbSerial(pub Arc<dyn UsbHabits>);
 
 /// Its driver.
 pub type UsbSerialDriver = Life<UsbSerial>;
@@ -25,7 +26,7 @@ impl Kind for UsbSerial {
     }
 
     fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Parts> {
-        Parts::new(me, provider)
+        Parts::new(me, provider, &self.0)
     }
 
     fn user_client(&self, me: &ServiceRef) -> IOResult<ServiceRef> {

@@ -8,6 +8,7 @@ pub use driver::{UsbSerial, UsbSerialDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
+use crate::driver::zoo;
 use crate::family::usb::IO_USB_HOST_INTERFACE;
 use crate::family::usb::interface::{CLASS, SUBCLASS};
 use crate::family::usb::standard::CLASS_CDC;
@@ -25,7 +26,8 @@ const ACM: u64 = 2;
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let make = |nub: &crate::ServiceRef, _: &Personality| {
-        Some(Box::new(UsbSerialDriver::new(nub.kernel(), UsbSerial)) as Box<dyn crate::Driver>)
+        Some(Box::new(UsbSerialDriver::new(nub.kernel(), UsbSerial(zoo::usb::habits(nub))))
+            as Box<dyn crate::Driver>)
     };
     let personality =
         Personality::new("usb-serial", USB_SERIAL_DRIVER.name, IO_USB_HOST_INTERFACE.name, make);

@@ -7,7 +7,7 @@
 //! ```
 
 use super::driver::UsbSerial;
-use crate::driver::common::{Frame, Parts as _, UsbFrame};
+use crate::driver::common::{Frame, Parts as _, UsbFrame, UsbHabits};
 use crate::family::usb::standard::CLASS_CDC_DATA;
 use crate::family::usb::{Data, EndpointKind, Pipe};
 use crate::io::MemoryDescriptor;
@@ -61,8 +61,8 @@ pub struct Parts {
 
 impl Parts {
     /// Finds the pipes, which belong to the data interface; nothing is asked of the device yet.
-    pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
-        let (usb, _) = UsbFrame::new(me, provider)?;
+    pub fn new(me: &ServiceRef, provider: &ServiceRef, habits: &Arc<dyn UsbHabits>) -> IOResult<Self> {
+        let (usb, _) = UsbFrame::new(me, provider, habits)?;
         let device = usb.device();
         let data = device.facts().configuration.active().find(|i| i.class == CLASS_CDC_DATA);
         let data = data.ok_or(IOReturn::NotFound)?;
@@ -116,6 +116,7 @@ impl Parts {
             if had {
                 self.frame().wake([self.news, self.turn]);
                 self.output.abort();
+                self.usb.habits().let_go(&self.memory);
             }
         });
     }

@@ -3,14 +3,14 @@
 use super::USB_STORAGE_DRIVER;
 use super::parts::Parts;
 use crate::class::Class;
-use crate::driver::common::{Holder, Kind, Life};
+use crate::driver::common::{Holder, Kind, Life, UsbHabits};
 use crate::family::storage::{BlockDevice, BlockStorageDevice, Geometry};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Service, ServiceRef};
 use alloc::sync::{Arc, Weak};
 
 /// A mass-storage interface.
-pub struct UsbStorage;
+pub struct UsbStorage(pub Arc<dyn UsbHabits>);
 
 /// Its driver.
 pub type UsbStorageDriver = Life<UsbStorage>;
@@ -25,7 +25,7 @@ impl Kind for UsbStorage {
     }
 
     fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Parts> {
-        Parts::new(me, provider)
+        Parts::new(me, provider, &self.0)
     }
 
     fn started(&self, me: &ServiceRef, parts: &Holder<Parts>) {

@@ -8,6 +8,7 @@ pub use driver::{UsbStorage, UsbStorageDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE};
+use crate::driver::zoo;
 use crate::family::usb::IO_USB_HOST_INTERFACE;
 use crate::family::usb::interface::{CLASS, PROTOCOL, SUBCLASS};
 use crate::family::usb::standard::CLASS_STORAGE;
@@ -25,7 +26,8 @@ const BULK_ONLY: u64 = 0x50;
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let make = |nub: &crate::ServiceRef, _: &Personality| {
-        Some(Box::new(UsbStorageDriver::new(nub.kernel(), UsbStorage)) as Box<dyn crate::Driver>)
+        Some(Box::new(UsbStorageDriver::new(nub.kernel(), UsbStorage(zoo::usb::habits(nub))))
+            as Box<dyn crate::Driver>)
     };
     let personality =
         Personality::new("usb-storage", USB_STORAGE_DRIVER.name, IO_USB_HOST_INTERFACE.name, make);

@@ -7,7 +7,7 @@
 
 use super::wire::{self, Status};
 use crate::driver::common::scsi::{self, Block, Unit};
-use crate::driver::common::{self, Frame};
+use crate::driver::common::{self, Frame, UsbHabits};
 use crate::family::storage::Geometry;
 use crate::family::usb::standard::{CLASS, IN, TO_INTERFACE};
 use crate::family::usb::{Data, Device, EndpointKind, Pipe, Setup, UsbInterface};
@@ -78,11 +78,12 @@ pub struct Parts {
     /// What threads sleep on that wait for their turn.
     turn: WaitEvent,
     geometry: spin::Once<Geometry>,
+    habits: Arc<dyn UsbHabits>,
 }
 
 impl Parts {
     /// Finds the pipes; nothing is asked of the device yet.
-    pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
+    pub fn new(me: &ServiceRef, provider: &ServiceRef, habits: &Arc<dyn UsbHabits>) -> IOResult<Self> {
         let interface = UsbInterface::of(provider).ok_or(IOReturn::BadArgument)?;
         let pipe = |input| interface.find_pipe(EndpointKind::Bulk, input).ok_or(IOReturn::NotFound);
         let (input, output) = (pipe(true)?, pipe(false)?);
@@ -103,6 +104,7 @@ impl Parts {
             output,
             memory,
             geometry: spin::Once::new(),
+            habits: habits.clone(),
         })
     }
 
@@ -263,7 +265,9 @@ impl Parts {
         if let Some(why) = self.frame.closed() {
             return Err(why);
         }
-        pipe.transfer(Data { memory: self.memory.clone(), offset, length }, STAGE_NS)
+        let me = self.me.upgrade().ok_or(IOReturn::Offline)?;
+        let data = Data { memory: self.memory.clone(), offset, length };
+        self.habits.transfer(&me, &self.frame, pipe, data, STAGE_NS)
     }
 
     /// Of a stage that did not end well: what that is for the command.

@@ -1,6 +1,6 @@
 //! The zoo: drivers of the edu card that are broken as real drivers are, each beside its fixed twin.
 //!
-//! All of them are one small driver , with a few places at which it can behave otherwise (`Habits`). A bug is a
+//! Those of the edu card are one small driver, with a few places at which it can behave otherwise (`Habits`). A bug is a
 //! handful of lines in a file of its own below `bugs`, and so is its fix: two implementations of the same places, to be read side by side.
 //! A plan chooses one by name: `plug edu0 edu slot=1 driver=zoo-lost-wakeup`, or `driver=zoo-lost-wakeup-fixed`.
 //!
@@ -8,6 +8,8 @@
 //! client ─► submit ─► gate: enqueue ─► pump: start the card ─► commandSleep ───────┐
 //! interrupt ─► filter ─► work loop ─► gate: settle: look at the card ─► complete ──┘
 //! ```
+//!
+//! Those of USB devices are the bench's own drivers, which have such places too (`UsbHabits`): see [`usb`].
 
 mod bugs;
 mod card;
@@ -16,17 +18,21 @@ mod driver;
 mod habits;
 mod parts;
 mod request;
+pub mod usb;
 
 pub use bugs::{SPECIMENS, Specimen};
 pub use driver::ZooDriver;
 
 use crate::IoKit;
 use crate::class::{Class, IO_USER_CLIENT};
+use crate::driver::common::UsbHabits;
 use crate::driver::edu::{EDU_DRIVER, regs};
 use crate::family::pci::IO_PCI_DEVICE;
 use crate::family::pci::device::{DEVICE_ID, VENDOR_ID};
 use crate::matching::Personality;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use bugs::Breed;
 use habits::Habits;
 
 /// The driver's class: to the workload it is an edu driver.
@@ -41,22 +47,36 @@ const PREFIX: &str = "zoo-";
 /// What tells a twin from its bug.
 const FIXED: &str = "-fixed";
 
+/// The habits of a specimen, by what it drives.
+enum Habit {
+    /// The edu card.
+    Edu(Box<dyn Habits>),
+    /// A USB interface.
+    Usb(Arc<dyn UsbHabits>),
+}
+
 /// The habits that `word` of a plan's `driver=` names; `None` = it names nothing in the zoo.
-fn habits(word: &str) -> Option<Box<dyn Habits>> {
+fn habit(word: &str) -> Option<Habit> {
     let name = word.strip_prefix(PREFIX)?;
     let (name, fixed) = match name.strip_suffix(FIXED) {
         Some(name) => (name, true),
         None => (name, false),
     };
     let specimen = SPECIMENS.iter().find(|s| s.name == name)?;
-    Some(if fixed { (specimen.fixed)() } else { (specimen.broken)() })
+    Some(match (specimen.breed, fixed) {
+        (Breed::Edu(broken, _), false) => Habit::Edu(broken()),
+        (Breed::Edu(_, right), true) => Habit::Edu(right()),
+        (Breed::Usb(broken, _), false) => Habit::Usb(broken()),
+        (Breed::Usb(_, right), true) => Habit::Usb(right()),
+    })
 }
 
 /// Adds the personality: it comes before the edu driver's, and makes nothing unless the plan asks for it.
 pub fn register(kit: &IoKit) {
     let personality = Personality::new("zoo", ZOO_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         let word = nub.kit().args().slot(nub.slot())?.driver.as_deref()?;
-        Some(Box::new(ZooDriver::new(nub.kernel(), habits(word)?)))
+        let Habit::Edu(habits) = habit(word)? else { return None };
+        Some(Box::new(ZooDriver::new(nub.kernel(), habits)))
     });
     let edu = personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE);
     kit.catalogue().add(kit, edu.score(1000));
@@ -69,11 +89,11 @@ mod tests {
     #[test]
     fn every_specimen_has_a_twin_and_other_words_name_nothing() {
         for specimen in SPECIMENS {
-            assert!(habits(&alloc::format!("zoo-{}", specimen.name)).is_some());
-            assert!(habits(&alloc::format!("zoo-{}-fixed", specimen.name)).is_some());
+            assert!(habit(&alloc::format!("zoo-{}", specimen.name)).is_some());
+            assert!(habit(&alloc::format!("zoo-{}-fixed", specimen.name)).is_some());
         }
         for word in ["", "zoo-", "zoo", "close-early", "zoo--fixed", "zoo-unicorn"] {
-            assert!(habits(word).is_none(), "{word}");
+            assert!(habit(word).is_none(), "{word}");
         }
     }
 }

@@ -17,6 +17,7 @@ use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use mach::{SpinLock, WaitEvent, WaitMode};
+use trace::{Event, Kind};
 
 /// The class of device nubs.
 pub static IO_USB_HOST_DEVICE: Class = Class::new("IOUSBHostDevice", &IO_SERVICE);
@@ -31,6 +32,9 @@ pub const DEVICE_CLASS: &str = "bDeviceClass";
 pub const DEVICE_SUBCLASS: &str = "bDeviceSubClass";
 /// Property: protocol of the device.
 pub const DEVICE_PROTOCOL: &str = "bDeviceProtocol";
+
+/// Services from a driver up to the nub of what it drives, at the most.
+const LEVELS: usize = 4;
 
 /// What the enumeration found out.
 pub struct Facts {
@@ -47,6 +51,8 @@ pub struct Facts {
 #[derive(Default)]
 struct State {
     gone: bool,
+    /// Every driver of it has been told that it goes.
+    retired: bool,
     /// Somebody uses endpoint 0.
     taken: bool,
     hub: Option<Arc<Hub>>,
@@ -103,6 +109,24 @@ impl Device {
     /// Whether it is gone from the bus. Gated.
     pub fn is_gone(&self) -> bool {
         self.state.with(|s| s.gone)
+    }
+
+    /// Every driver of it has been told that it goes. Gated.
+    pub(super) fn retire(&self) {
+        self.state.with(|s| s.retired = true);
+    }
+
+    /// A driver begins a transfer on one of its endpoints. Once all of them have been told that it goes, that is against the rule
+    /// `endpoint-after-removal`: the endpoint may be another device's by then. Gated.
+    pub(super) fn touch(&self) {
+        if !self.state.with(|s| s.retired) {
+            return;
+        }
+        let nub = self.nub.lock(self.bus.kernel()).upgrade();
+        if let Some(nub) = nub {
+            let event = Event::new(Kind::Violation).object(nub.id()).slot(nub.slot());
+            self.bus.kernel().trace(event.text("endpoint-after-removal"));
+        }
     }
 
     /// It is gone: the hub that it is, if it is one. `None`: that was known. Gated.
@@ -191,13 +215,14 @@ impl Device {
     pub(super) fn terminate(&self) {
         let nub = self.nub.lock(self.bus.kernel()).upgrade();
         if let Some(nub) = nub.filter(|nub| !nub.is_inactive()) {
-            nub.trace(trace::Kind::Gone, None, 0);
+            nub.trace(Kind::Gone, None, 0);
             nub.terminate(Options::REQUIRED);
         }
     }
 
     /// Makes the nubs of the device and its interfaces below `parent`, and registers them. False if `parent` is going.
     pub(super) fn publish(self: &Arc<Self>, parent: &ServiceRef, ports: &[u8]) -> bool {
+        self.check_parent(parent);
         let (number, name) = self.bus.identity(parent, ports);
         let nub = ServiceBuilder::under(parent, Box::new(UsbDevice(self.clone())))
             .nub(number, &name)
@@ -213,6 +238,19 @@ impl Device {
         nub.register_service(Options::empty());
         interfaces.iter().for_each(|interface| interface.register_service(Options::empty()));
         true
+    }
+
+    /// `parent` is to have this device among its clients: if the hub that it is plugged into is not above it, the hub's end is not this one's. That is
+    /// against the rule `published-elsewhere`.
+    fn check_parent(&self, parent: &ServiceRef) {
+        let Some(of) = self.hub().and_then(|hub| hub.of().cloned()) else { return };
+        let hub = of.nub.lock(self.bus.kernel()).upgrade();
+        let way = core::iter::successors(Some(parent.clone()), |service| service.provider());
+        let mut way = way.take(LEVELS);
+        if !hub.is_some_and(|hub| way.any(|service| Arc::ptr_eq(&service, &hub))) {
+            let event = Event::new(Kind::Violation).object(parent.id()).slot(parent.slot());
+            self.bus.kernel().trace(event.text("published-elsewhere"));
+        }
     }
 
     /// What personalities can ask for.

@@ -4,7 +4,7 @@ use super::descriptor::{EndpointKind, Interface};
 use super::device::Device;
 use super::pipe::Pipe;
 use crate::class::{Class, IO_SERVICE};
-use crate::service::{Driver, Service, ServiceBuilder, ServiceRef};
+use crate::service::{Driver, Options, Service, ServiceBuilder, ServiceRef};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
@@ -67,5 +67,11 @@ impl UsbInterface {
 impl Driver for UsbInterface {
     fn class(&self) -> &'static Class {
         &IO_USB_HOST_INTERFACE
+    }
+
+    /// All wills come before the first of these: the drivers of all interfaces have been told.
+    fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
+        self.device.bus().gated(|| self.device.retire());
+        me.default_did_terminate(provider, options, *defer);
     }
 }

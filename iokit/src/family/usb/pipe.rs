@@ -69,6 +69,7 @@ impl Pipe {
     /// Begins a transfer; `done` is called in the gate when it has come back. On an error it is not called.
     /// Offline if the device is gone.
     pub fn submit(&self, data: Data, timeout: Option<u64>, done: Done) -> IOResult {
+        self.device.touch();
         let transfer = Transfer { setup: None, data: Some(data), timeout, done };
         self.bus.host().submit(self.device.handle(), self.endpoint.address, transfer)
     }

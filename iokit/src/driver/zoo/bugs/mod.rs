@@ -21,7 +21,10 @@ mod sleep_off_gate;
 mod timer_outlives;
 
 use super::habits::Habits;
+use super::usb;
+use crate::driver::common::UsbHabits;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 /// A bug and its fix.
 pub struct Specimen {
@@ -29,10 +32,16 @@ pub struct Specimen {
     pub name: &'static str,
     /// The rule that finds it.
     pub rule: &'static str,
-    /// The driver that has it.
-    pub(super) broken: fn() -> Box<dyn Habits>,
-    /// Its twin.
-    pub(super) fixed: fn() -> Box<dyn Habits>,
+    pub(super) breed: Breed,
+}
+
+/// How to make the habits of the driver that has the bug, and those of its twin.
+#[derive(Clone, Copy)]
+pub(super) enum Breed {
+    /// Of the edu card.
+    Edu(fn() -> Box<dyn Habits>, fn() -> Box<dyn Habits>),
+    /// Of a USB interface.
+    Usb(fn() -> Arc<dyn UsbHabits>, fn() -> Arc<dyn UsbHabits>),
 }
 
 /// A specimen from the module that has its `Broken` and its `Fixed`.
@@ -41,8 +50,17 @@ macro_rules! specimen {
         Specimen {
             name: $name,
             rule: $rule,
-            broken: || Box::<$module::Broken>::default(),
-            fixed: || Box::<$module::Fixed>::default(),
+            breed: Breed::Edu(|| Box::<$module::Broken>::default(), || Box::<$module::Fixed>::default()),
+        }
+    };
+    (usb $name:literal, $rule:literal, $module:ident) => {
+        Specimen {
+            name: $name,
+            rule: $rule,
+            breed: Breed::Usb(
+                || Arc::<usb::$module::Broken>::default(),
+                || Arc::<usb::$module::Fixed>::default(),
+            ),
         }
     };
 }
@@ -68,4 +86,10 @@ pub const SPECIMENS: &[Specimen] = &[
     specimen!("instance-leak", "leak", instance_leak),
     specimen!("reentry", "gate-recursion", reentry),
     specimen!("dma-after-free", "dma-outside-buffer", dma_after_free),
+    specimen!(usb "usb-asks-again", "endpoint-after-removal", asks_again),
+    specimen!(usb "usb-waits-in-gate", "hang", waits_in_gate),
+    specimen!(usb "usb-unwired", "MD1", unwired),
+    specimen!(usb "usb-late-abort", "completed-twice", late_abort),
+    specimen!(usb "usb-hold-lost", "never-quiet", hold_lost),
+    specimen!(usb "usb-orphans", "published-elsewhere", orphans),
 ];

@@ -17,6 +17,7 @@ const PLANS: &[(&str, &str)] = plans! {
     "close-early" "dma-after-free" "double-completion" "filter-lock" "instance-leak" "interrupt-twice" "late-timer"
     "lock-order" "lost-on-error" "lost-wakeup" "never-closes" "over-release" "overstay" "reentry"
     "registry-in-place" "request-list" "sleep-mode" "sleep-off-gate" "timer-outlives"
+    "usb-asks-again" "usb-hold-lost" "usb-late-abort" "usb-orphans" "usb-unwired" "usb-waits-in-gate"
 };
 
 /// A bug to be found.
@@ -63,9 +64,11 @@ mod tests {
         let bugs = bugs(&[]).expect("all of them");
         assert_eq!((bugs.len(), PLANS.len()), (SPECIMENS.len(), SPECIMENS.len()));
         for Bug { specimen, plan, twin } in bugs {
-            let driver = |plan: &Plan| plan.plugs[0].options[DRIVER].clone();
-            assert_eq!(driver(&plan), format!("zoo-{}", specimen.name));
-            assert_eq!(driver(&twin), format!("zoo-{}-fixed", specimen.name));
+            let drivers = |plan: &Plan| -> Vec<String> {
+                plan.plugs.iter().filter_map(|plug| plug.options.get(DRIVER).cloned()).collect()
+            };
+            assert_eq!(drivers(&plan), [format!("zoo-{}", specimen.name)]);
+            assert_eq!(drivers(&twin), [format!("zoo-{}-fixed", specimen.name)]);
             assert!(devices::catalogue::check(&twin).is_empty(), "{}", specimen.name);
         }
     }

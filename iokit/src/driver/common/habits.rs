@@ -1,0 +1,46 @@
+//! The places at which drivers of USB interfaces go wrong in the field.
+
+use super::Frame;
+use crate::family::usb::{Data, Pipe};
+use crate::io::MemoryDescriptor;
+use crate::ioreturn::IOResult;
+use crate::service::ServiceRef;
+
+/// What a driver of a USB interface does in its own way. Every default is right, and is what drivers do; the zoo has the others.
+pub trait UsbHabits: Send + Sync + 'static {
+    /// A transfer that a command of driver `me` waits for, at most `limit` machine ns; bytes that were moved. Gated; sleeps.
+    fn transfer(
+        &self,
+        _me: &ServiceRef,
+        _frame: &Frame,
+        pipe: &Pipe,
+        data: Data,
+        limit: u64,
+    ) -> IOResult<u32> {
+        pipe.transfer(data, limit)
+    }
+
+    /// A transfer of the driver's own has come back with `result`, and was looked at: it uses the provider no more. Gated.
+    fn release(&self, frame: &Frame, me: &ServiceRef, _result: IOResult<u32>) {
+        frame.release(me);
+    }
+
+    /// The device goes: nothing is started any more, and nobody was woken yet. Gated.
+    fn leaving(&self, _frame: &Frame) {}
+
+    /// A reader was woken; `ask` asks its pipe. Gated.
+    fn woken(&self, _ask: &dyn Fn()) {}
+
+    /// A client lets go of the port that reads into `memory`. Gated.
+    fn let_go(&self, _memory: &MemoryDescriptor) {}
+
+    /// Below whom the nubs of what is plugged into hub `me` are.
+    fn parent(&self, me: &ServiceRef) -> ServiceRef {
+        me.clone()
+    }
+}
+
+/// The right habits.
+pub struct Right;
+
+impl UsbHabits for Right {}

@@ -1,0 +1,22 @@
+//! Specimens that drive USB interfaces: the bench's own drivers of keyboards, serial ports, sticks and hubs, with one habit that is wrong.
+
+pub mod asks_again;
+pub mod hold_lost;
+pub mod late_abort;
+pub mod orphans;
+pub mod unwired;
+pub mod waits_in_gate;
+
+use super::Habit;
+use crate::driver::common::{Right, UsbHabits};
+use crate::service::ServiceRef;
+use alloc::sync::Arc;
+
+/// The habits of the driver of interface `nub`: those that the plan's `driver=` asks for, or the right ones.
+pub fn habits(nub: &ServiceRef) -> Arc<dyn UsbHabits> {
+    let word = nub.kit().args().slot(nub.slot()).and_then(|slot| slot.driver.as_deref());
+    match word.and_then(super::habit) {
+        Some(Habit::Usb(habits)) => habits,
+        _ => Arc::new(Right),
+    }
+}
