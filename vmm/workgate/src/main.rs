@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod script;
 mod timeline;
