@@ -1,8 +1,10 @@
 //! The words of the command line.
 
 mod fuzz;
+mod trace_args;
 
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
+pub use trace_args::{TraceArgs, TraceFormat};
 
 use crate::script::ScriptArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -57,6 +59,11 @@ pub enum Command {
         after_help = "Examples:\n  workgate replay findings/io-lost.capsule\n  workgate replay findings/io-lost.capsule --stop-at willTerminate\n  workgate replay findings/io-lost.capsule --machine kvm"
     )]
     Replay(ReplayArgs),
+    /// Print, filter or convert the trace of a run
+    #[command(
+        after_help = "Examples:\n  workgate trace report/trace.bin --device edu0 --from 1ms --to 2ms\n  workgate trace my.plan --kind gate --thread IOConfigThread\n  workgate trace report --format chrome --out trace.json      (opens in ui.perfetto.dev)"
+    )]
+    Trace(TraceArgs),
     /// Print the plan that a script generates
     #[command(after_help = "Example:\n  workgate plan sweep.rhai --set cards=4 > sweep.plan")]
     Plan(PlanArgs),

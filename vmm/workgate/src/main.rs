@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod script;
 mod timeline;
+mod view;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         cli::Command::Merge(args) => find::merge(&args),
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
+        cli::Command::Trace(args) => view::view(&args),
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)
             .and_then(|plan| output::print(&plan.to_string()))
             .map(|()| exit::Exit::Held),

@@ -100,8 +100,8 @@ impl Collector {
         let mut picture = Picture::new(zero, end, self.labels.words().to_vec(), self.without_lane);
         picture.groups.push(Group::faults());
         picture.groups.push(picture.cpus(&self.cpus));
-        picture.groups.extend(picture.bands(&self.threads));
         picture.groups.push(picture.devices(&self.devices));
+        picture.groups.extend(picture.bands(&self.threads));
         picture.mark(&self.faults, &names, verdict);
         picture.arrows(self.flows.finish());
         (picture, latencies)

@@ -96,7 +96,13 @@
       c.fillRect(left, AXIS, Math.max(1, Math.min(x(end), width) - left), height);
       c.globalAlpha = 1;
     }
-    for (const [t, device, word] of data.faults) upright(c, t, colours.fault, `${word} ${device}`, faults.y + 13);
+    // A word that would stand on the one before is left out; it comes back when there is room.
+    let free = -1;
+    for (const [t, device, word] of data.faults) {
+      const text = `${word} ${device}`, room = x(t) >= free;
+      upright(c, t, colours.fault, room ? text : "", faults.y + 13);
+      if (room && t >= from) free = x(t) + c.measureText(text).width + 8;
+    }
     for (const [t, rule] of data.findings) upright(c, t, colours.bad, rule, faults.y - 6);
   };
   const arrows = (c) => {
