@@ -13,6 +13,7 @@ mod exit;
 mod find;
 mod load;
 mod machine;
+mod manual;
 mod output;
 mod progress;
 mod report;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
         cli::Command::Trace(args) => view::view(&args),
+        cli::Command::Completions(args) => manual::completions(&args),
+        cli::Command::Man(args) => manual::pages(&args),
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)
             .and_then(|plan| output::print(&plan.to_string()))
             .map(|()| exit::Exit::Held),

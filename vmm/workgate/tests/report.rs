@@ -195,3 +195,37 @@ fn wrong_requests_exit_2_and_say_what_was_expected() {
         assert!(told.contains(hint), "{more:?}: {told}");
     }
 }
+
+#[test]
+fn shells_and_manual_know_every_command() {
+    let folder = Folder::new("man");
+    let output = workgate(&["man", folder.path("")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let help = text(&workgate(&["--help"]).stdout);
+    let (_, commands) = help.split_once("Commands:").expect("a list of commands");
+    let words: Vec<&str> = commands
+        .lines()
+        .take_while(|line| !line.starts_with("Options"))
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|word| !word.is_empty())
+        .collect();
+    assert!(words.contains(&"run") && words.contains(&"trace"), "{words:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&workgate(&["completions", shell]).stdout);
+        assert!(words.iter().all(|word| script.contains(word)), "{shell}");
+    }
+    for word in words.iter().filter(|word| **word != "help") {
+        assert!(folder.read(&format!("workgate-{word}.1")).starts_with(".ie"), "{word}");
+    }
+    assert_eq!(workgate(&["completions", "tcsh"]).status.code(), Some(2));
+    assert_eq!(workgate(&["man", "/dev/null/pages"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_mistyped_command_or_option_is_answered_with_the_right_one() {
+    for (arguments, hint) in [(&["rum"][..], "run"), (&["trace", "x", "--devise", "edu0"], "--device")] {
+        let output = workgate(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(hint), "{}", text(&output.stderr));
+    }
+}

@@ -179,3 +179,46 @@ impl Collector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verdict::{Ended, Verifier};
+
+    /// Events of the long trace: more would only join more stretches.
+    const EVENTS: u64 = 1_000_000;
+
+    /// Every lane that there can be, each with more than it keeps.
+    fn long_trace(sink: &mut dyn FnMut(&Event)) {
+        let mut now = 0;
+        let mut event = |kind, cpu, slot, object, arg| {
+            now += 37;
+            let mut event = Event::new(kind).object(object).slot(slot).arg(arg).text("<i>thread</i>");
+            (event.time, event.cpu, event.thread) = (now, cpu, object);
+            sink(&event);
+        };
+        (1..=1_000).for_each(|id| event(Kind::ThreadStart, 0, 0, id, 81));
+        for n in 0..EVENTS / 5 {
+            let (cpu, slot, id) = ((n % 200) as u8, 1 + (n % 31) as u32, 1 + (n % 1_000) as u32);
+            event(Kind::Dispatch, cpu, 0, id, 0);
+            event(Kind::Interrupt, cpu, 0, id, n);
+            event(Kind::InterruptEnd, cpu, 0, id, n);
+            event([Kind::IoDone, Kind::IoError][(n % 2) as usize], cpu, slot, id, n);
+            event(Kind::Fault, cpu, slot, id, n);
+        }
+    }
+
+    #[test]
+    fn a_long_trace_makes_a_picture_of_bounded_size() {
+        let plugs: String = (1..=31).map(|slot| format!("plug edu{slot} edu slot={slot}\n")).collect();
+        let plan =
+            Plan::parse("long.plan", &format!("machine cpus=8\n{plugs}run for=1s\n")).expect("a good plan");
+        let mut collector = Collector::new(&plan);
+        long_trace(&mut |event| collector.event(event));
+        assert_eq!((collector.cpus.len(), collector.threads.len()), (MAX_CPUS, MAX_THREADS));
+        let (picture, latencies) = collector.finish(&Verifier::new(&plan).finish(Ended::Done));
+        let json = serde_json::to_string(&picture).expect("JSON");
+        assert!((1 << 20..30 << 20).contains(&json.len()), "{} bytes", json.len());
+        assert!(latencies.iter().all(|told| told.buckets.len() <= mach::BUCKETS));
+    }
+}
