@@ -1,8 +1,10 @@
 //! The words of the command line.
 
 mod fuzz;
+mod trace_args;
 
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
+pub use trace_args::{TraceArgs, TraceFormat};
 
 use crate::script::ScriptArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -57,6 +59,19 @@ pub enum Command {
         after_help = "Examples:\n  workgate replay findings/io-lost.capsule\n  workgate replay findings/io-lost.capsule --stop-at willTerminate\n  workgate replay findings/io-lost.capsule --machine kvm"
     )]
     Replay(ReplayArgs),
+    /// Print, filter or convert the trace of a run
+    #[command(
+        after_help = "Examples:\n  workgate trace report/trace.bin --device edu0 --from 1ms --to 2ms\n  workgate trace my.plan --kind gate --thread IOConfigThread\n  workgate trace report --format chrome --out trace.json      (opens in ui.perfetto.dev)"
+    )]
+    Trace(TraceArgs),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  workgate completions bash > ~/.local/share/bash-completion/completions/workgate\n  workgate completions fish > ~/.config/fish/completions/workgate.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// Write the manual pages, one for each command
+    #[command(after_help = "Example:\n  workgate man ~/.local/share/man/man1")]
+    Man(ManArgs),
     /// Print the plan that a script generates
     #[command(after_help = "Example:\n  workgate plan sweep.rhai --set cards=4 > sweep.plan")]
     Plan(PlanArgs),
@@ -398,6 +413,21 @@ fn machine_time(text: &str) -> Result<u64, String> {
     devices::fault::plan::units::TIME
         .parse(text, &range)
         .map_err(|error| format!("{error}; expected a time such as 500us or 2ms"))
+}
+
+/// `workgate completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `workgate man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write into; it is made if it is not there
+    pub folder: PathBuf,
 }
 
 /// `workgate plan`

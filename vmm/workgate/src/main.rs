@@ -13,11 +13,14 @@ mod exit;
 mod find;
 mod load;
 mod machine;
+mod manual;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod script;
 mod timeline;
+mod view;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
         cli::Command::Merge(args) => find::merge(&args),
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
+        cli::Command::Trace(args) => view::view(&args),
+        cli::Command::Completions(args) => manual::completions(&args),
+        cli::Command::Man(args) => manual::pages(&args),
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)
             .and_then(|plan| output::print(&plan.to_string()))
             .map(|()| exit::Exit::Held),

@@ -4,6 +4,7 @@ use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
 use crate::progress::Progress;
+use crate::report::{self, Collector, Seen};
 use crate::timeline::Timeline;
 use devices::fault::plan::Plan;
 use devices::fault::plane::SITES;
@@ -98,6 +99,8 @@ fn on_machine(
     };
     let mut progress = Progress::new(plan.run_for, args.json);
     let mut timeline = Timeline::new(plan);
+    // Without a folder nobody would see it.
+    let mut collector = recorder.folder.is_some().then(|| Collector::new(plan));
     let mut teardown = Teardown::default();
     let mut failed = None;
     let mut events = 0;
@@ -106,6 +109,9 @@ fn on_machine(
         verifier.event(event);
         progress.event(event);
         timeline.event(event);
+        if let Some(collector) = &mut collector {
+            collector.event(event);
+        }
         teardown.event(event);
         if failed.is_none() {
             failed = recorder.event(event).err();
@@ -123,6 +129,7 @@ fn on_machine(
         None => {
             let report = ran.report(plan, events, verifier, teardown);
             recorder.picture = Some(timeline.svg(&report.verdict));
+            recorder.seen = collector.map(|collector| Seen::new(collector, &report.verdict));
             Ok(report)
         }
     }
@@ -213,16 +220,19 @@ fn summary(report: &Report) -> String {
     text
 }
 
-/// Writes `trace.bin` while the run goes on, and the result as JSON, text and picture behind it.
+/// Writes `trace.bin` while the run goes on, and behind it the result as JSON, text, picture, page and test suite.
 struct Recorder {
     folder: Option<std::path::PathBuf>,
     trace: Option<std::io::BufWriter<std::fs::File>>,
     picture: Option<String>,
+    seen: Option<Seen>,
 }
 
 impl Recorder {
     fn new(folder: Option<&Path>) -> Result<Self, Failure> {
-        let Some(folder) = folder else { return Ok(Self { folder: None, trace: None, picture: None }) };
+        let Some(folder) = folder else {
+            return Ok(Self { folder: None, trace: None, picture: None, seen: None });
+        };
         std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
         let path = folder.join("trace.bin");
         let file = std::fs::File::create(&path).map_err(|error| unwritable(&path, &error))?;
@@ -230,6 +240,7 @@ impl Recorder {
             folder: Some(folder.to_owned()),
             trace: Some(std::io::BufWriter::new(file)),
             picture: None,
+            seen: None,
         })
     }
 
@@ -247,13 +258,16 @@ impl Recorder {
         use std::io::Write;
         let (Some(folder), Some(mut trace)) = (self.folder, self.trace) else { return Ok(()) };
         trace.flush().map_err(|error| unwritable(&folder.join("trace.bin"), &error))?;
-        let files = [
+        let mut files = vec![
             ("result.json", to_json(report)?),
             ("run.plan", report.plan_text.clone()),
             ("result.txt", summary(report)),
             ("console.txt", report.console.join("\n")),
             ("timeline.svg", self.picture.unwrap_or_default()),
         ];
+        if let Some(seen) = &self.seen {
+            files.extend(report::files(report, seen)?);
+        }
         for (name, text) in files {
             let path = folder.join(name);
             std::fs::write(&path, text).map_err(|error| unwritable(&path, &error))?;

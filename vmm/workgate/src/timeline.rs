@@ -77,10 +77,11 @@ impl Timeline {
 
     fn lane(&self, svg: &mut String, top: usize, slot: u32, lane: &[Column], verdict: &Verdict) {
         let name = self.names.get(&slot).map_or("", String::as_str);
+        let shown = explore::matrix::escaped(name);
         let base = top + LANE - 6;
         let room = (LANE - 24) as u64;
         let most = lane.iter().map(|c| c.completed + c.offline + c.other).max().unwrap_or(0).max(1);
-        _ = writeln!(svg, "<text x=\"8\" y=\"{}\">{name}</text>", base - 14);
+        _ = writeln!(svg, "<text x=\"8\" y=\"{}\">{shown}</text>", base - 14);
         _ = writeln!(
             svg,
             "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{base}\" y2=\"{base}\"/>",
@@ -121,7 +122,12 @@ impl Timeline {
             // Every second word stands lower, so that two that follow closely can both be read.
             let y = top + 8 + n % 2 * 10;
             _ = writeln!(svg, "<line class=\"fault\" x1=\"{x}\" x2=\"{x}\" y1=\"{y}\" y2=\"{base}\"/>");
-            _ = writeln!(svg, "<text x=\"{}\" y=\"{y}\" font-size=\"10\">{word}</text>", x + 2);
+            _ = writeln!(
+                svg,
+                "<text x=\"{}\" y=\"{y}\" font-size=\"10\">{}</text>",
+                x + 2,
+                explore::matrix::escaped(word)
+            );
         }
     }
 

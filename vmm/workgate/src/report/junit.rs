@@ -1,0 +1,101 @@
+//! `junit.xml`: the run as a test suite, for systems that read such files.
+
+use crate::run::Report;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use verdict::{Ended, Finding};
+
+/// Findings of one rule that are told in full.
+const TOLD: usize = 8;
+
+/// The document: a case for the end of the run, for each expectation, and for each rule that was broken.
+pub fn document(report: &Report) -> String {
+    let verdict = &report.verdict;
+    let mut cases = vec![case("the run ends in order", ended(&verdict.ended))];
+    cases.extend(verdict.expectations.iter().map(|held| {
+        let failure = (!held.held).then(|| (held.detail.clone(), held.detail.clone()));
+        case(&format!("expect {}", held.expect), failure)
+    }));
+    let mut rules: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in &verdict.findings {
+        rules.entry(&finding.rule).or_default().push(finding);
+    }
+    cases.extend(rules.iter().map(|(rule, findings)| case(&format!("rule {rule}"), Some(broken(findings)))));
+    let failures = cases.iter().filter(|case| case.contains("<failure")).count();
+    let (name, tests) = (xml(&report.plan), cases.len());
+    let took = seconds(report.machine_time);
+    let counts =
+        format!("name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{took}\"");
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n<testsuite {counts} skipped=\"0\">\n{}</testsuite>\n</testsuites>\n",
+        cases.concat().replace("classname=\"\"", &format!("classname=\"{name}\""))
+    )
+}
+
+fn case(name: &str, failure: Option<(String, String)>) -> String {
+    let mut text = format!("<testcase classname=\"\" name=\"{}\" time=\"0\"", xml(name));
+    // Writing into a string cannot fail.
+    _ = match failure {
+        None => writeln!(text, "/>"),
+        Some((message, told)) => {
+            writeln!(text, "><failure message=\"{}\">{}</failure></testcase>", xml(&message), xml(&told))
+        }
+    };
+    text
+}
+
+fn ended(ended: &Ended) -> Option<(String, String)> {
+    let (how, what) = match ended {
+        Ended::Done => return None,
+        Ended::Panic(what) => ("the kernel panicked", what),
+        Ended::Hang(what) => ("the guest hung", what),
+        Ended::Bad(what) => ("it ended badly", what),
+        Ended::HostDefect(what) => ("the host's processor is defective", what),
+    };
+    Some((how.to_owned(), what.clone()))
+}
+
+fn broken(findings: &[&Finding]) -> (String, String) {
+    let mut told = String::new();
+    for finding in findings.iter().take(TOLD) {
+        let device = finding.device.as_deref().unwrap_or("the machine");
+        // Writing into a string cannot fail.
+        _ = writeln!(told, "on {device} at {}: {}", verdict::time(finding.time), finding.message);
+        finding.events.iter().for_each(|line| _ = writeln!(told, "    {line}"));
+    }
+    (findings.first().map_or_else(String::new, |finding| finding.message.clone()), told)
+}
+
+/// Nanoseconds as seconds with a fraction.
+fn seconds(nanos: u64) -> String {
+    format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
+}
+
+/// Text for XML 1.0: what is markup becomes entities, what no document may contain (section 2.2) the replacement character.
+fn xml(text: &str) -> String {
+    let allowed = |c: char| match c {
+        '\u{9}' | '\u{a}' | '\u{d}' => c,
+        c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => '\u{fffd}',
+        c => c,
+    };
+    explore::matrix::escaped(&text.chars().map(allowed).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_text() {
+        assert_eq!(
+            xml("<a b=\"c\">&\u{0}\u{1b}[0m\n"),
+            "&lt;a b=&quot;c&quot;&gt;&amp;\u{fffd}\u{fffd}[0m\n"
+        );
+        assert_eq!(seconds(1_000_000_001), "1.000000001");
+        let bad = case("x\" y=\"z", Some(("<m>".to_owned(), "]]></failure>".to_owned())));
+        let tree = roxmltree::Document::parse(&bad).expect("well-formed");
+        let element = tree.root_element();
+        assert_eq!(element.attribute("name"), Some("x\" y=\"z"));
+        assert_eq!(element.first_element_child().and_then(|e| e.text()), Some("]]></failure>"));
+    }
+}

@@ -1,0 +1,223 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const canvas = document.getElementById("line"), told = document.getElementById("told");
+  const LEFT = 190, LANE = 18, HEAD = 22, AXIS = 24;
+  const rows = [], byKey = new Map();
+  let height = AXIS;
+  for (const group of data.groups) {
+    if (!group.lanes.length) continue;
+    rows.push({ y: height, title: group.name });
+    height += HEAD;
+    for (const lane of group.lanes) {
+      const row = { y: height, name: lane.name, spans: lane.spans, kind: group.kind };
+      byKey.set(lane.key, row);
+      rows.push(row);
+      height += LANE;
+    }
+  }
+  height += 8;
+  const whole = [data.begin, Math.max(data.end, data.begin + 1)];
+  let from = whole[0], to = whole[1], colours = {}, width = 0, waiting = false;
+
+  const time = (ns) => {
+    const size = Math.abs(ns);
+    const [unit, name] = size < 1e3 ? [1, "ns"] : size < 1e6 ? [1e3, "us"] : size < 1e9 ? [1e6, "ms"] : [1e9, "s"];
+    return `${+(ns / unit).toFixed(3)}${name}`;
+  };
+  const x = (t) => LEFT + ((t - from) / (to - from)) * (width - LEFT);
+  const at = (px) => from + ((px - LEFT) / (width - LEFT)) * (to - from);
+  const theme = () => {
+    const style = getComputedStyle(document.documentElement);
+    for (const name of ["ground", "text", "faint", "rule", "cpu", "thread", "device", "fault", "bad", "arrow"])
+      colours[name] = style.getPropertyValue(`--${name}`).trim();
+  };
+  // The first stretch that ends at or after `t`; stretches are in order of time.
+  const first = (spans, t) => {
+    let low = 0, high = spans.length / 5;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (spans[middle * 5] + spans[middle * 5 + 1] < t) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  const GRAVE = new Set(["error", "wrong data", "Offline"]);
+  const stretches = (c, row) => {
+    const spans = row.spans;
+    let last = -1;
+    for (let n = first(spans, from); n < spans.length / 5 && spans[n * 5] <= to; n++) {
+      const [start, length, label, count, busy] = spans.slice(n * 5, n * 5 + 5);
+      const left = Math.max(x(start), LEFT), right = Math.min(Math.max(x(start + length), left + 1), width);
+      if (right <= last) continue;
+      // Joined stretches are as strong as the part of their time that was busy.
+      c.globalAlpha = count > 1 && length > 0 && busy > 0 ? 0.25 + 0.75 * Math.min(1, busy / length) : 1;
+      c.fillStyle = GRAVE.has(data.labels[label]) ? colours.bad : colours[row.kind];
+      c.fillRect(left, row.y + 2, right - left, LANE - 4);
+      last = right;
+      if (count === 1 && right - left > 60) {
+        c.globalAlpha = 1;
+        c.fillStyle = colours.ground;
+        c.fillText(data.labels[label], left + 3, row.y + 13, right - left - 6);
+      }
+    }
+    c.globalAlpha = 1;
+  };
+  const axis = (c) => {
+    const step = 10 ** Math.floor(Math.log10((to - from) / 4));
+    const wide = [1, 2, 5, 10].map((n) => n * step).find((n) => (to - from) / n <= 10) || step * 10;
+    c.strokeStyle = colours.rule;
+    c.fillStyle = colours.text;
+    c.beginPath();
+    for (let t = Math.ceil(from / wide) * wide; t <= to; t += wide) {
+      c.moveTo(x(t), AXIS - 6);
+      c.lineTo(x(t), height);
+      c.fillText(time(t), x(t) + 3, 13);
+    }
+    c.stroke();
+  };
+  const upright = (c, t, colour, text, y) => {
+    if (t < from || t > to) return;
+    c.strokeStyle = c.fillStyle = colour;
+    c.beginPath();
+    c.moveTo(x(t), AXIS);
+    c.lineTo(x(t), height);
+    c.stroke();
+    c.fillText(text, x(t) + 3, y);
+  };
+  const marks = (c) => {
+    const faults = byKey.get("faults");
+    for (const [t, length] of data.teardowns) {
+      const end = length === null ? whole[1] : t + length;
+      if (end < from || t > to) continue;
+      c.globalAlpha = 0.15;
+      c.fillStyle = colours.fault;
+      const left = Math.max(x(t), LEFT);
+      c.fillRect(left, AXIS, Math.max(1, Math.min(x(end), width) - left), height);
+      c.globalAlpha = 1;
+    }
+    // A word that would stand on the one before is left out; it comes back when there is room.
+    let free = -1;
+    for (const [t, device, word] of data.faults) {
+      const text = `${word} ${device}`, room = x(t) >= free;
+      upright(c, t, colours.fault, room ? text : "", faults.y + 13);
+      if (room && t >= from) free = x(t) + c.measureText(text).width + 8;
+    }
+    for (const [t, rule] of data.findings) upright(c, t, colours.bad, rule, faults.y - 6);
+  };
+  const arrows = (c) => {
+    c.strokeStyle = c.fillStyle = colours.arrow;
+    c.lineWidth = 1.5;
+    for (const chain of data.flows) {
+      const points = chain.filter(([, key]) => byKey.has(key));
+      if (!points.length || points[points.length - 1][0] < from || points[0][0] > to) continue;
+      for (let n = 1; n < points.length; n++) {
+        const [x0, y0] = [x(points[n - 1][0]), byKey.get(points[n - 1][1]).y + LANE / 2];
+        const [x1, y1] = [x(points[n][0]), byKey.get(points[n][1]).y + LANE / 2];
+        c.beginPath();
+        c.moveTo(x0, y0);
+        c.lineTo(x1, y1);
+        c.stroke();
+        const turn = Math.atan2(y1 - y0, x1 - x0);
+        c.beginPath();
+        c.moveTo(x1, y1);
+        for (const side of [2.7, -2.7]) c.lineTo(x1 + 8 * Math.cos(turn + side), y1 + 8 * Math.sin(turn + side));
+        c.fill();
+      }
+    }
+    c.lineWidth = 1;
+  };
+  const draw = () => {
+    waiting = false;
+    const scale = window.devicePixelRatio || 1;
+    width = canvas.clientWidth;
+    canvas.width = width * scale;
+    canvas.height = height * scale;
+    canvas.style.height = `${height}px`;
+    const c = canvas.getContext("2d");
+    c.scale(scale, scale);
+    c.font = "11px system-ui, sans-serif";
+    c.fillStyle = colours.ground;
+    c.fillRect(0, 0, width, height);
+    axis(c);
+    c.save();
+    c.beginPath();
+    c.rect(LEFT, 0, width - LEFT, height);
+    c.clip();
+    for (const row of rows) if (row.spans) stretches(c, row);
+    marks(c);
+    if (document.getElementById("arrows").checked) arrows(c);
+    c.restore();
+    for (const row of rows) {
+      if (row.title) {
+        c.fillStyle = colours.faint;
+        c.fillRect(0, row.y, width, HEAD - 4);
+      }
+      c.fillStyle = colours.text;
+      c.fillText(row.title || row.name, row.title ? 6 : 14, row.y + 13, LEFT - 18);
+    }
+  };
+  const later = () => {
+    if (!waiting) requestAnimationFrame(draw);
+    waiting = true;
+  };
+  const show = (begin, end) => {
+    const wide = Math.min(Math.max(end - begin, 100), whole[1] - whole[0]);
+    from = Math.min(Math.max(begin, whole[0]), whole[1] - wide);
+    to = from + wide;
+    later();
+  };
+  const zoom = (factor, around) => show(around - (around - from) * factor, around + (to - around) * factor);
+  const middle = () => (from + to) / 2;
+
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    zoom(event.deltaY > 0 ? 1.25 : 0.8, at(Math.max(event.offsetX, LEFT)));
+  }, { passive: false });
+  let held = null;
+  canvas.addEventListener("pointerdown", (event) => {
+    held = [event.clientX, from, to];
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointerup", () => (held = null));
+  canvas.addEventListener("pointercancel", () => (held = null));
+  canvas.addEventListener("pointermove", (event) => {
+    if (held) {
+      const moved = ((held[0] - event.clientX) / (width - LEFT)) * (held[2] - held[1]);
+      show(held[1] + moved, held[2] + moved);
+      return;
+    }
+    const t = at(event.offsetX);
+    const row = rows.find((row) => row.spans && event.offsetY >= row.y && event.offsetY < row.y + LANE);
+    if (!row || event.offsetX < LEFT) return;
+    const reach = ((to - from) / (width - LEFT)) * 3, spans = row.spans;
+    const n = first(spans, t - reach) * 5;
+    let text = `${time(t)}  ${row.name}`;
+    if (n < spans.length && spans[n] <= t + reach) {
+      text += `: ${data.labels[spans[n + 2]]} from ${time(spans[n])} for ${time(spans[n + 1])}`;
+      if (spans[n + 3] > 1) text += `, ${spans[n + 3]} of them, together ${time(spans[n + 4])}`;
+    }
+    told.textContent = text;
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const wide = (to - from) / 5;
+    const keys = {
+      "+": () => zoom(0.5, middle()), "-": () => zoom(2, middle()), "0": () => show(...whole),
+      ArrowLeft: () => show(from - wide, to - wide), ArrowRight: () => show(from + wide, to + wide),
+    };
+    if (keys[event.key]) {
+      event.preventDefault();
+      keys[event.key]();
+    }
+  });
+  document.getElementById("in").onclick = () => zoom(0.5, middle());
+  document.getElementById("out").onclick = () => zoom(2, middle());
+  document.getElementById("all").onclick = () => show(...whole);
+  document.getElementById("arrows").onchange = later;
+  addEventListener("resize", later);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { theme(); later(); });
+  if (data.without_lane) told.textContent = `${data.without_lane} threads more have no lane`;
+  theme();
+  draw();
+})();

@@ -1,0 +1,231 @@
+//! The report of a run, and its trace, as people and programs read them.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn workgate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_workgate")).args(arguments).output().expect("the command starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn scenario(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(name);
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+/// A folder that goes with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("workgate-{name}-{}", std::process::id()));
+        Self(path)
+    }
+
+    /// The report of a scenario in the simulator.
+    fn report(name: &str, plan: &str, status: i32) -> Self {
+        let folder = Self::new(name);
+        let output = workgate(&["run", &scenario(plan), "--machine", "sim", "--report", folder.path("")]);
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output.stderr));
+        folder
+    }
+
+    fn path(&self, file: &str) -> &'static str {
+        // Leaked: a few bytes for the time of a test.
+        self.0.join(file).to_str().expect("a path in UTF-8").to_owned().leak()
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder left behind in the temporary one does no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn picture(page: &str) -> Value {
+    let (_, data) = page.split_once("id=\"data\">").expect("the data of the picture");
+    let (data, _) = data.split_once("</script>").expect("their end");
+    serde_json::from_str(data).expect("JSON")
+}
+
+#[test]
+fn the_page_of_a_removal_has_lanes_faults_arrows_and_tables() {
+    let folder = Folder::report("page", "surprise-removal.plan", 0);
+    let page = folder.read("report.html");
+    assert!(page.len() < 5 << 20, "{} bytes", page.len());
+    for part in
+        ["PASS", "I/O ledger", "unplug of edu0", "wake-up, kernel band", "request to disk0", "--seed 1"]
+    {
+        assert!(page.contains(part), "no `{part}`");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" src="));
+    let picture = picture(&page);
+    let groups = picture["groups"].as_array().expect("groups");
+    let named = |name: &str| groups.iter().find(|group| group["name"] == name).expect("a group");
+    let lanes = |name: &str| named(name)["lanes"].as_array().expect("lanes").clone();
+    assert_eq!(lanes("CPUs").len(), 4);
+    assert!(lanes("Threads, kernel band").iter().all(|lane| !lane["spans"][0].is_null()));
+    assert_eq!(lanes("Devices").len(), 6);
+    let faults = picture["faults"].as_array().expect("faults");
+    assert!(faults.iter().any(|fault| fault[1] == "edu0" && fault[2] == "unplug"), "{faults:?}");
+    let flows = picture["flows"].as_array().expect("chains");
+    let keys: Vec<&str> = lanes_of(groups);
+    assert!(!flows.is_empty());
+    for point in flows.iter().flat_map(|chain| chain.as_array().expect("points")) {
+        assert!(keys.contains(&point[1].as_str().expect("a key")), "{point}");
+    }
+}
+
+fn lanes_of(groups: &[Value]) -> Vec<&str> {
+    let lanes = groups.iter().flat_map(|group| group["lanes"].as_array().expect("lanes"));
+    lanes.map(|lane| lane["key"].as_str().expect("a key")).collect()
+}
+
+#[test]
+fn junit_and_json_say_what_broke() {
+    let folder = Folder::report("junit", "close-early.plan", 1);
+    let junit = folder.read("junit.xml");
+    let tree = roxmltree::Document::parse(&junit).expect("well-formed XML");
+    let suites = tree.root_element();
+    assert_eq!(suites.tag_name().name(), "testsuites");
+    let suite = suites.first_element_child().expect("a suite");
+    let cases: Vec<_> = suite.children().filter(|node| node.has_tag_name("testcase")).collect();
+    let failed = cases.iter().filter(|case| case.children().any(|node| node.has_tag_name("failure"))).count();
+    assert_eq!(suite.attribute("tests"), Some(cases.len().to_string().as_str()));
+    assert_eq!(suite.attribute("failures"), Some(failed.to_string().as_str()));
+    assert!(failed > 0);
+    assert!(cases.iter().any(|case| case.attribute("name") == Some("rule close-before-return")));
+    let json: Value = serde_json::from_str(&folder.read("report.json")).expect("JSON");
+    assert_eq!(json["format"], 1);
+    assert_eq!(json["run"]["verdict"]["passed"], false);
+    assert!(json["latencies"].as_array().is_some_and(|all| !all.is_empty()));
+    let page = folder.read("report.html");
+    assert!(page.contains("FAIL") && page.contains("close-before-return"));
+    assert!(!picture(&page)["findings"].as_array().expect("findings").is_empty());
+}
+
+#[test]
+fn a_trace_is_filtered_by_kind_device_cpu_thread_and_time() {
+    let folder = Folder::report("filter", "smallest.plan", 0);
+    let lines = |more: &[&str]| {
+        let mut arguments = vec!["trace", folder.path("trace.bin"), "--format", "json"];
+        arguments.extend(more);
+        let output = workgate(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{more:?}: {}", text(&output.stderr));
+        let out = text(&output.stdout);
+        out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")).collect::<Vec<_>>()
+    };
+    let all = lines(&[]);
+    let length = std::fs::metadata(folder.path("trace.bin")).expect("the trace").len();
+    assert_eq!(all.len() as u64, length / 64);
+    let of =
+        |fits: &dyn Fn(&Value) -> bool| all.iter().filter(|event| fits(event)).cloned().collect::<Vec<_>>();
+    assert!(lines(&["--kind", "gate.close"]) == of(&|event| event["kind"] == "gate.close"));
+    let gate = |event: &Value| event["kind"].as_str().is_some_and(|kind| kind.starts_with("gate."));
+    assert!(!of(&gate).is_empty() && lines(&["--kind", "gate"]) == of(&gate));
+    assert!(lines(&["--device", "edu0"]) == of(&|event| event["slot"] == 1));
+    assert!(lines(&["--cpu", "0"]) == of(&|event| event["cpu"] == 0));
+    let between = |event: &Value| (100_000..=200_000).contains(&event["plan_time"].as_u64().expect("a time"));
+    assert!(!of(&between).is_empty() && lines(&["--from", "100us", "--to", "200us"]) == of(&between));
+    let first = all.iter().find(|event| event["kind"] == "thread.start" && event["text"] == "first");
+    let first = &first.expect("the first thread")["object"];
+    assert!(lines(&["--thread", "first"]) == of(&|event| event["thread"] == *first));
+    assert!(lines(&["--thread", &first.to_string()]) == of(&|event| event["thread"] == *first));
+    assert!(lines(&["--limit", "7"]) == all[..7]);
+    // A plan gives the same trace as the file of its run, and so does the folder.
+    let printed = |file: &str| text(&workgate(&["trace", file, "--limit", "200"]).stdout);
+    let text = printed(folder.path("trace.bin"));
+    assert_eq!(text.lines().count(), 200);
+    assert_eq!(text, printed(&scenario("smallest.plan")));
+    assert_eq!(text, printed(folder.path("")));
+}
+
+#[test]
+fn the_document_for_perfetto_is_one() {
+    let folder = Folder::report("chrome", "smallest.plan", 0);
+    let file = folder.path("trace.json");
+    let output = workgate(&["trace", folder.path(""), "--format", "chrome", "--out", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_str(&folder.read("trace.json")).expect("JSON");
+    let events = document["traceEvents"].as_array().expect("events");
+    let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).count();
+    assert!(of("X") > 100 && of("s") > 10 && of("M") > 4);
+    assert_eq!(of("b"), of("e"));
+    for event in events.iter().filter(|event| event["ph"] == "X") {
+        assert!(
+            event["ts"].as_f64().is_some() && event["dur"].as_f64().is_some_and(|dur| dur >= 0.0),
+            "{event}"
+        );
+    }
+}
+
+#[test]
+fn wrong_requests_exit_2_and_say_what_was_expected() {
+    let folder = Folder::report("wrong", "smallest.plan", 0);
+    let trace = folder.path("trace.bin");
+    std::fs::write(folder.path("cut.bin"), [0; 65]).expect("writable");
+    let mut cut = std::fs::read(trace).expect("the trace");
+    cut.truncate(100);
+    std::fs::write(folder.path("short.bin"), cut).expect("writable");
+    let cases: [(&[&str], &str); 8] = [
+        (&[trace, "--kind", "gate.cloze"], "gate.close"),
+        (&[trace, "--device", "nosuch"], "edu0"),
+        (&[trace, "--from", "soon"], "500us"),
+        (&[trace, "--cpu", "many"], "many"),
+        (&[folder.path("cut.bin")], "record 1"),
+        (&[folder.path("short.bin")], "record 2"),
+        (&["/nonexistent.bin"], "cannot read /nonexistent.bin"),
+        (&[trace, "--out", "/nonexistent/file"], "cannot write"),
+    ];
+    for (more, hint) in cases {
+        let mut arguments = vec!["trace"];
+        arguments.extend(more);
+        let output = workgate(&arguments);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {told}");
+        assert!(told.contains(hint), "{more:?}: {told}");
+    }
+}
+
+#[test]
+fn shells_and_manual_know_every_command() {
+    let folder = Folder::new("man");
+    let output = workgate(&["man", folder.path("")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let help = text(&workgate(&["--help"]).stdout);
+    let (_, commands) = help.split_once("Commands:").expect("a list of commands");
+    let words: Vec<&str> = commands
+        .lines()
+        .take_while(|line| !line.starts_with("Options"))
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|word| !word.is_empty())
+        .collect();
+    assert!(words.contains(&"run") && words.contains(&"trace"), "{words:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&workgate(&["completions", shell]).stdout);
+        assert!(words.iter().all(|word| script.contains(word)), "{shell}");
+    }
+    for word in words.iter().filter(|word| **word != "help") {
+        assert!(folder.read(&format!("workgate-{word}.1")).starts_with(".ie"), "{word}");
+    }
+    assert_eq!(workgate(&["completions", "tcsh"]).status.code(), Some(2));
+    assert_eq!(workgate(&["man", "/dev/null/pages"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_mistyped_command_or_option_is_answered_with_the_right_one() {
+    for (arguments, hint) in [(&["rum"][..], "run"), (&["trace", "x", "--devise", "edu0"], "--device")] {
+        let output = workgate(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(hint), "{}", text(&output.stderr));
+    }
+}
