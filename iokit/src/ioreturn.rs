@@ -82,6 +82,8 @@ returns! {
     NotFound = 0xe000_02f0, "not found";
     /// The device refused by a STALL handshake (IOUSBFamily's kIOUSBPipeStalled).
     PipeStalled = 0xe000_404f, "the pipe is stalled";
+    /// The bus was reset since the generation that the request is of (IOFireWireFamily's kIOFireWireBusReset).
+    BusReset = 0xe000_8020, "the bus was reset";
     /// A port's queue is full and the sender does not wait (Mach's MACH_SEND_TIMED_OUT).
     SendTimedOut = 0x1000_0004, "the port's queue is full";
     /// A call to a connection whose port is gone (Mach's MACH_SEND_INVALID_DEST, seen by clients only).

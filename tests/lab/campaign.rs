@@ -23,6 +23,8 @@ pub struct Case {
     pub arguments: Vec<String>,
     /// The status that it must end with.
     pub status: i32,
+    /// A line that it must print, if its status does not say enough.
+    pub says: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,11 @@ fn fault(case: &Case, report: &Report) -> Option<String> {
     if report.status != case.status {
         return Some(format!("ended with status {} instead of {}\n{}", report.status, case.status, shown()));
     }
+    if let Some(line) = case.says
+        && !report.out.lines().any(|said| said == line)
+    {
+        return Some(format!("did not say \"{line}\"\n{}", shown()));
+    }
     let json = case.arguments.iter().any(|word| word == "--json");
     if json && serde_json::from_str::<serde_json::Value>(&report.out).is_err() {
         return Some(format!("printed no JSON document\n{}", shown()));
@@ -112,7 +119,7 @@ mod tests {
     use super::*;
 
     fn campaign() -> Campaign {
-        let case = |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0 };
+        let case = |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0, says: None };
         Campaign::new(vec![case("a"), case("b"), case("c")])
     }
 
@@ -145,6 +152,16 @@ mod tests {
         let mut campaign = campaign();
         campaign.judge(&reports(&[("a", HOST, "no KVM"), ("b", 0, ""), ("c", 0, "")]));
         assert_eq!(campaign.wrong(), ["a"]);
+    }
+
+    #[test]
+    fn a_case_must_say_what_it_is_to_say() {
+        let case = Case { name: "a".into(), arguments: Vec::new(), status: 0, says: Some("all well") };
+        for (said, wrong) in [("so far\nall well\n", vec![]), ("not all well\n", vec!["a".to_owned()])] {
+            let mut campaign = Campaign::new(vec![case.clone()]);
+            campaign.judge(&reports(&[("a", 0, said)]));
+            assert_eq!(campaign.wrong(), wrong, "{said}");
+        }
     }
 
     #[test]

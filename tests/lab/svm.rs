@@ -56,8 +56,9 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
     if request.boot_only {
         return Ok(Vec::new());
     }
-    let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0 };
-    let linux = Case { name: LINUX.into(), arguments: linux::arguments(), status: 0 };
+    let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None };
+    let linux =
+        Case { name: LINUX.into(), arguments: linux::arguments(), status: 0, says: Some(linux::LAST_WORD) };
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
     let asked = |scenario: &&Scenario| request.long || request.only.is_some() || !scenario.long;
     let cases =
@@ -75,6 +76,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             .map(Into::into)
             .into(),
             status: scenario.status,
+            says: None,
         });
     let cases: Vec<Case> = cases.chain(wanted(LINUX).then_some(linux)).collect();
     if cases.is_empty() {

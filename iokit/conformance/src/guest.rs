@@ -13,7 +13,7 @@ use alloc::{
 };
 use core::cell::Cell;
 
-use mach::{FAIL_SAFE_MODERN, KernelRef, Policy, band};
+use mach::{FAIL_SAFE_MODERN, KernelRef, Policy, Preemption, band};
 use trace::{Event, Kind};
 
 use crate::{
@@ -112,6 +112,7 @@ impl Guest<'_> {
         self.kernel.forget_lock_orders();
         self.kernel.set_fail_safe(FAIL_SAFE_MODERN);
         self.kernel.set_priority_push(true);
+        self.kernel.set_preemption(Preemption::default());
     }
 }
 

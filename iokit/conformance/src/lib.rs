@@ -27,6 +27,7 @@ mod run;
 pub mod sync;
 mod table;
 pub mod threads;
+pub mod user;
 pub mod world;
 
 pub use lab::{Body, Cpus, Job, Lab, Site};

@@ -3,7 +3,9 @@
 mod common;
 pub mod daq;
 pub mod edu;
+pub mod ohci;
 pub mod raid;
+pub mod sbp2;
 pub mod usb_hid;
 pub mod usb_hub;
 pub mod usb_serial;
@@ -21,6 +23,8 @@ pub fn register(kit: &IoKit) {
     daq::register(kit);
     raid::register(kit);
     xhci::register(kit);
+    ohci::register(kit);
+    sbp2::register(kit);
     usb_hub::register(kit);
     usb_hid::register(kit);
     usb_serial::register(kit);

@@ -1,45 +1,29 @@
 //! The exercise of a data-acquisition card: threads read the stream, and prove together that every sample came once or was counted as
 //! lost.
 
-use super::coverage::Coverage;
+use super::account::Account;
 use super::exercise::Outcome;
 use crate::driver::daq::client as daq;
 use crate::driver::daq::regs::MULTIPLIER;
 use crate::driver::daq::sample::{ENTRY_BYTES, Entry};
 use crate::user_client::{Arguments, Connection};
 use alloc::sync::Arc;
-use mach::{KernelRef, Mutex};
+use mach::KernelRef;
 
 /// Samples of one request at the most.
 const BATCH: usize = 16;
 
-/// What the threads of one client know together.
-pub(super) struct Stream {
-    kernel: KernelRef,
-    /// Threads that read.
-    threads: usize,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    coverage: Coverage,
-    /// Losses that were told of so far.
-    missed: u32,
-}
+/// The stream of one client's threads.
+pub(super) struct Stream(Account);
 
 impl Stream {
     pub(super) fn new(kernel: &KernelRef, threads: u32) -> Arc<Self> {
-        Arc::new(Self {
-            kernel: kernel.clone(),
-            threads: threads as usize,
-            seen: Mutex::new(kernel, Seen::default()),
-        })
+        Arc::new(Self(Account::new(kernel, threads)))
     }
 
     /// All threads are through: whether nothing was left out.
     pub(super) fn is_whole(&self) -> bool {
-        self.seen.lock(&self.kernel).coverage.close().is_ok()
+        self.0.is_whole()
     }
 
     /// One request: a read of whatever there is.
@@ -53,23 +37,9 @@ impl Stream {
         }
         let batch = usize::try_from(count[0]).ok().and_then(|count| bytes.get(..count * ENTRY_BYTES));
         match batch.and_then(examine) {
-            Some(batch) => self.book(&batch),
+            Some(Batch { first, end, missed }) => self.0.book(first, end, missed),
             None => Outcome::Corrupt,
         }
-    }
-
-    fn book(&self, batch: &Batch) -> Outcome {
-        let mut seen = self.seen.lock(&self.kernel);
-        if seen.coverage.see(batch.first, batch.end, self.threads).is_err() {
-            return Outcome::Corrupt;
-        }
-        // Another thread may have told of later losses already.
-        let fresh = batch.missed.wrapping_sub(seen.missed).cast_signed();
-        if fresh <= 0 {
-            return Outcome::Done;
-        }
-        seen.missed = batch.missed;
-        Outcome::Overrun(fresh.unsigned_abs())
     }
 }
 

@@ -1,42 +1,29 @@
 //! The exercise of a keyboard or a mouse: threads read its reports, and prove together that each came once or was counted as missed.
 
-use super::coverage::Coverage;
+use super::account::Account;
 use super::exercise::Outcome;
 use crate::driver::usb_hid::client as hid;
 use crate::driver::usb_hid::report::{ENTRY_BYTES, Entry};
 use crate::user_client::{Arguments, Connection};
 use alloc::sync::Arc;
-use mach::{KernelRef, Mutex};
+use mach::KernelRef;
 
 /// Reports of one request at the most.
 const BATCH: usize = 8;
 /// How long one request waits for a report, machine ns.
 const WAIT_NS: u64 = 20_000_000;
 
-/// What the threads of one client know together.
-pub(super) struct Reports {
-    kernel: KernelRef,
-    /// Threads that read.
-    threads: usize,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    coverage: Coverage,
-    /// Losses that were told of so far.
-    missed: u32,
-}
+/// The reports of one client's threads.
+pub(super) struct Reports(Account);
 
 impl Reports {
     pub(super) fn new(kernel: &KernelRef, threads: u32) -> Arc<Self> {
-        let seen = Mutex::new(kernel, Seen::default());
-        Arc::new(Self { kernel: kernel.clone(), threads: threads as usize, seen })
+        Arc::new(Self(Account::new(kernel, threads)))
     }
 
     /// All threads are through: whether nothing was left out.
     pub(super) fn is_whole(&self) -> bool {
-        self.seen.lock(&self.kernel).coverage.close().is_ok()
+        self.0.is_whole()
     }
 
     /// One request: a read of whatever there is, or comes within its time.
@@ -60,17 +47,10 @@ impl Reports {
     }
 
     fn book(&self, batch: &[u8]) -> Outcome {
-        let Some((first, end, missed)) = examine(batch) else { return Outcome::Corrupt };
-        let mut seen = self.seen.lock(&self.kernel);
-        if seen.coverage.see(first, end, self.threads).is_err() {
-            return Outcome::Corrupt;
+        match examine(batch) {
+            Some((first, end, missed)) => self.0.book(first, end, missed),
+            None => Outcome::Corrupt,
         }
-        let fresh = missed.wrapping_sub(seen.missed).cast_signed();
-        if fresh <= 0 {
-            return Outcome::Done;
-        }
-        seen.missed = missed;
-        Outcome::Overrun(fresh.unsigned_abs())
     }
 }
 

@@ -5,6 +5,7 @@
 //! and what becomes of its calls is booked where they enter the kernel. A session ends when its
 //! device goes, or with the run; then it prints its counts.
 
+mod account;
 mod client;
 mod coverage;
 mod daq;

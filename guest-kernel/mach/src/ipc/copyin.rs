@@ -1,6 +1,7 @@
 //! From names to rights.
 
 use super::entry::Entry;
+use super::foresight::Meaning;
 use super::message::Right;
 use super::table::{Ipc, SpaceId};
 use abi::{Disposition, KernReturn};
@@ -32,39 +33,37 @@ impl Ipc {
         if name == abi::port::DEAD {
             return Ok(Right::Dead);
         }
-        match self.look(space, name)? {
-            &mut Entry::Port { port, receive, send, .. } => match disposition {
-                Disposition::MakeSend if receive => Ok(self.make_send(port)),
-                Disposition::MakeSendOnce if receive => Ok(self.make_send_once(port)),
-                Disposition::CopySend if send > 0 => Ok(self.copy_send(port)),
-                Disposition::MoveSend if send > 0 => {
-                    // A new one in hand first: this is not the moment when the last one goes.
-                    let right = self.copy_send(port);
-                    self.change_send(space, name, -1)?;
-                    Ok(right)
-                }
-                Disposition::MoveReceive if receive => {
-                    self.leave_space(port);
-                    self.without_receive(space, name);
-                    Ok(Right::Receive(port))
-                }
-                _ => Err(KernReturn::InvalidRight),
-            },
-            &mut Entry::SendOnce { port, .. } if disposition == Disposition::MoveSendOnce => {
+        let entry = self.look(space, name)?;
+        // Which rights can be taken of what is said there, so that it is the same when it is only looked at.
+        Meaning::of(entry).without(disposition)?;
+        match (&*entry, disposition) {
+            (&Entry::Port { port, .. }, Disposition::MakeSend) => Ok(self.make_send(port)),
+            (&Entry::Port { port, .. }, Disposition::MakeSendOnce) => Ok(self.make_send_once(port)),
+            (&Entry::Port { port, .. }, Disposition::CopySend) => Ok(self.copy_send(port)),
+            (&Entry::Port { port, .. }, Disposition::MoveSend) => {
+                // A new one in hand first: this is not the moment when the last one goes.
+                let right = self.copy_send(port);
+                self.change_send(space, name, -1)?;
+                Ok(right)
+            }
+            (&Entry::Port { port, .. }, Disposition::MoveReceive) => {
+                self.leave_space(port);
+                self.without_receive(space, name);
+                Ok(Right::Receive(port))
+            }
+            (&Entry::SendOnce { port, .. }, Disposition::MoveSendOnce) => {
                 let names = self.spaces.get_mut(&space).ok_or(KernReturn::Terminated)?;
                 if let Some(mut entry) = names.remove(name) {
                     self.drop_request(&mut entry, space, name);
                 }
                 Ok(Right::SendOnce(port))
             }
-            Entry::Dead { .. } if matches!(disposition, Disposition::CopySend) => Ok(Right::Dead),
-            Entry::Dead { .. }
-                if matches!(disposition, Disposition::MoveSend | Disposition::MoveSendOnce) =>
-            {
+            (Entry::Dead { .. }, Disposition::CopySend) => Ok(Right::Dead),
+            (Entry::Dead { .. }, Disposition::MoveSend | Disposition::MoveSendOnce) => {
                 self.change_dead(space, name, -1)?;
                 Ok(Right::Dead)
             }
-            Entry::SendOnce { .. } | Entry::Set { .. } | Entry::Dead { .. } => Err(KernReturn::InvalidRight),
+            _ => Err(KernReturn::InvalidRight),
         }
     }
 

@@ -35,6 +35,7 @@ mod copyin;
 mod copyout;
 mod death;
 mod entry;
+mod foresight;
 mod handle;
 mod manage;
 mod message;

@@ -35,7 +35,11 @@ impl Ipc {
             _ if wanted.told == wanted.name && wanted.disposition == Disposition::MoveSendOnce => {
                 return Err(KernReturn::InvalidArgument);
             }
-            _ => _ = self.look(space, wanted.name)?,
+            // Before anything is taken: who is to be told would be lost.
+            _ if matches!(self.look(space, wanted.name)?, Entry::Set { .. }) => {
+                return Err(KernReturn::InvalidRight);
+            }
+            _ => {}
         }
         let told = self.take_right(space, wanted.told, wanted.disposition)?;
         let told = match told {

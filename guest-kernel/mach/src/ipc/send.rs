@@ -1,5 +1,6 @@
 //! Sending: a task's message is copied in, checked, and queued.
 
+use super::foresight::{Foresight, Meaning};
 use super::message::{Boxed, Carried, Message, Right};
 use super::object::{self, KernelObject};
 use super::quota::Share;
@@ -29,6 +30,8 @@ struct Draft {
     parts: Vec<Part>,
     body: Vec<u8>,
     share: Share,
+    /// Address and bytes of memory that goes away from the sender, if the message goes.
+    leaving: Vec<(u64, u32)>,
 }
 
 /// What became of an attempt to send.
@@ -42,7 +45,7 @@ enum Step {
 
 /// Sends the `size` bytes at `address` in the memory of `task`; if the queue is full, waits for room until machine time `deadline`.
 ///
-/// A message that fails after its rights were taken takes them with it: who sends a right that it does not have loses those that came before it.
+/// A message that fails takes nothing: the sender has its rights and its memory as before.
 ///
 /// # Errors
 /// The `Send…` codes; Terminated.
@@ -53,10 +56,21 @@ pub(crate) fn send(
     deadline: Option<u64>,
 ) -> Result<(), KernReturn> {
     let mut draft = copy_in(kernel, task, address, size)?;
+    let leaving = core::mem::take(&mut draft.leaving);
+    let leave = || {
+        for (address, size) in leaving {
+            // Another thread may have cut its regions to pieces meanwhile: then it stays.
+            _ = task.map().deallocate(kernel, address, size.into());
+        }
+    };
     loop {
         match kernel.ipc(|ipc| ipc.try_send(kernel, task.id(), draft, deadline))? {
-            Step::Queued => return Ok(()),
+            Step::Queued => {
+                leave();
+                return Ok(());
+            }
             Step::Object(object, message) => {
+                leave();
                 object::serve(kernel, task, &*object, message);
                 return Ok(());
             }
@@ -122,14 +136,19 @@ fn copy_in(kernel: &KernelRef, task: &Task, address: u64, size: u64) -> Result<D
     let out_of_line = out_of_line(&list)?;
     kernel.allocate("message").map_err(|_| KernReturn::SendNoBuffer)?;
     let share = task.quota().message(size + out_of_line)?;
-    let parts = list.into_iter().map(|descriptor| match descriptor {
+    let parts = list.iter().map(|descriptor| match *descriptor {
         Descriptor::Port { name, disposition } => Ok(Part::Right(name, disposition)),
-        Descriptor::OutOfLine { address, size, deallocate } => {
-            task.map().snapshot(kernel, address, size, deallocate).map(Part::Memory)
+        Descriptor::OutOfLine { address, size, .. } => {
+            task.map().snapshot(kernel, address, size).map(Part::Memory)
         }
     });
     let parts: Result<Vec<_>, _> = parts.collect();
-    Ok(Draft { header, destination, reply, parts: parts?, body: body.to_vec(), share })
+    let leaving = list.iter().filter_map(|descriptor| match *descriptor {
+        Descriptor::OutOfLine { address, size: size @ 1.., deallocate: true } => Some((address, size)),
+        _ => None,
+    });
+    let leaving = leaving.collect();
+    Ok(Draft { header, destination, reply, parts: parts?, body: body.to_vec(), share, leaving })
 }
 
 /// Bytes of out-of-line memory.
@@ -161,6 +180,10 @@ impl Ipc {
                 return Err(why);
             }
         }
+        if let Err(why) = self.foresee(space, &draft) {
+            self.abandon(draft);
+            return Err(why);
+        }
         let mut message = self.take_rights(space, draft)?;
         let port = match &message.destination {
             Right::Send(id) | Right::SendOnce(id) => self.port(*id),
@@ -186,6 +209,25 @@ impl Ipc {
         Ok((port.object.is_none() && !port.has_room()).then_some(port.room))
     }
 
+    /// Looks at all that the draft names before anything is taken.
+    fn foresee(&mut self, space: SpaceId, draft: &Draft) -> Result<(), KernReturn> {
+        let mut foresight = Foresight::new();
+        let Header { remote, local, .. } = draft.header;
+        let target = foresight.take(self, space, remote, draft.destination).map_err(to_destination)?;
+        if !matches!(target, Meaning::Port { .. } | Meaning::SendOnce) {
+            return Err(KernReturn::SendInvalidDest);
+        }
+        match draft.reply {
+            Some(reply) => _ = foresight.take(self, space, local, reply).map_err(to_reply)?,
+            None if local != abi::port::NULL => return Err(KernReturn::SendInvalidReply),
+            None => {}
+        }
+        draft.parts.iter().try_for_each(|part| match *part {
+            Part::Memory(_) => Ok(()),
+            Part::Right(name, how) => foresight.take(self, space, name, how).map(drop).map_err(to_carried),
+        })
+    }
+
     /// What a draft has copied is dropped when the lock is free.
     fn abandon(&mut self, draft: Draft) {
         self.after.memory.extend(draft.parts.into_iter().filter_map(|part| match part {
@@ -194,9 +236,9 @@ impl Ipc {
         }));
     }
 
-    /// Makes rights of a draft's names.
+    /// Makes rights of a draft's names, which were [foreseen](Self::foresee).
     fn take_rights(&mut self, space: SpaceId, draft: Draft) -> Result<Boxed, KernReturn> {
-        let Draft { header, destination, reply, parts, body, share } = draft;
+        let Draft { header, destination, reply, parts, body, share, .. } = draft;
         let mut message = Box::new(Message {
             id: header.id,
             destination: Right::Null,
@@ -226,16 +268,8 @@ impl Ipc {
         parts: impl Iterator<Item = Part>,
     ) -> Result<(), KernReturn> {
         message.destination = self.take_right(space, header.remote, destination).map_err(to_destination)?;
-        if !matches!(message.destination, Right::Send(_) | Right::SendOnce(_)) {
-            return Err(KernReturn::SendInvalidDest);
-        }
-        match reply {
-            Some(reply) => {
-                let to_reply = |_| KernReturn::SendInvalidReply;
-                message.reply = self.take_right(space, header.local, reply).map_err(to_reply)?;
-            }
-            None if header.local != abi::port::NULL => return Err(KernReturn::SendInvalidReply),
-            None => {}
+        if let Some(reply) = reply {
+            message.reply = self.take_right(space, header.local, reply).map_err(to_reply)?;
         }
         let mut why = Ok(());
         for part in parts {
@@ -245,7 +279,7 @@ impl Ipc {
                 Part::Right(..) if why.is_err() => {}
                 Part::Right(name, disposition) => match self.take_right(space, name, disposition) {
                     Ok(right) => message.items.push(Carried::Right(right)),
-                    Err(_) => why = Err(KernReturn::SendInvalidRight),
+                    Err(other) => why = Err(to_carried(other)),
                 },
             }
         }
@@ -257,5 +291,19 @@ fn to_destination(why: KernReturn) -> KernReturn {
     match why {
         KernReturn::Terminated => why,
         _ => KernReturn::SendInvalidDest,
+    }
+}
+
+fn to_reply(why: KernReturn) -> KernReturn {
+    match why {
+        KernReturn::Terminated => why,
+        _ => KernReturn::SendInvalidReply,
+    }
+}
+
+fn to_carried(why: KernReturn) -> KernReturn {
+    match why {
+        KernReturn::Terminated => why,
+        _ => KernReturn::SendInvalidRight,
     }
 }

@@ -20,24 +20,33 @@ mod vector {
 
 /// Runs user code until the thread is to end; its exit code.
 pub(super) fn run(user: &UserThread, entry: u64, stack: u64, argument: u64) -> u64 {
-    let Some(space) = user.task().map().space() else { return 0 };
     let mut registers =
         UserRegisters { rip: entry, rsp: stack, rdi: argument, rflags: RFLAGS, ..UserRegisters::default() };
+    while until_trap(user, &mut registers) {
+        trap(user, &mut registers);
+    }
+    user.exit_code()
+}
+
+/// Runs user code from `registers` on until it traps. False: the thread is to end, or there is no user mode.
+pub(super) fn until_trap(user: &UserThread, registers: &mut UserRegisters) -> bool {
+    let Some(space) = user.task().map().space() else { return false };
     while !user.is_over() {
         user.set_in_user(true);
-        let exit = user.kernel().machine().user_run(space, &mut registers);
+        let exit = user.kernel().machine().user_run(space, registers);
         user.set_in_user(false);
         match exit {
-            UserExit::Trap => trap(user, &mut registers),
+            UserExit::Trap => return true,
             UserExit::PageFault { address, write, execute, .. } => page_fault(user, address, write, execute),
             UserExit::Exception { vector, code } => exception(user, vector, code, registers.rip),
             UserExit::Recalled => {}
         }
     }
-    user.exit_code()
+    false
 }
 
-fn trap(user: &UserThread, registers: &mut UserRegisters) {
+/// Carries out the trap at which user code has stopped.
+pub(super) fn trap(user: &UserThread, registers: &mut UserRegisters) {
     let r = &*registers;
     let (code, value) = user.trap(r.rax, [r.rdi, r.rsi, r.rdx, r.rcx, r.r8, r.r9]);
     registers.rax = code as u64;

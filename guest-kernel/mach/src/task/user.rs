@@ -1,9 +1,10 @@
 //! A user thread, as the kernel and native programs see it.
 
-use super::hardware::access_code;
+use super::hardware::{self, access_code};
 use super::program::NativeProgram;
 use super::table::Task;
 use crate::kernel::{Kernel, KernelRef};
+use crate::seam::UserRegisters;
 use crate::thread::Thread;
 use crate::vm::Access;
 use abi::exception::Exception;
@@ -106,6 +107,20 @@ impl UserThread {
             Ok(value) => (KernReturn::Success, value),
             Err(failed) => failed,
         }
+    }
+
+    /// Runs code of the task's in the processor's user mode, from `registers` on, until it traps: for a native program that does a step of its work there.
+    /// What stops user code meanwhile is dealt with as for the threads of an image. False: the thread is over, or the machine has no user mode.
+    pub fn run_user_code(&self, registers: &mut UserRegisters) -> bool {
+        let was_in_user = self.kernel.leave_user_mode(&self.thread);
+        let has_trapped = hardware::until_trap(self, registers);
+        self.return_to(was_in_user);
+        has_trapped
+    }
+
+    /// Carries out the trap at which user code has stopped: number and arguments are in `registers`, and so is the answer afterwards, as [`Trap`] says.
+    pub fn carry_out(&self, registers: &mut UserRegisters) {
+        hardware::trap(self, registers);
     }
 
     /// Reads memory as a program does: what it cannot reach is an exception.

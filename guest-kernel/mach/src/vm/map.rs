@@ -267,7 +267,7 @@ impl Map {
         kernel.machine().space_enter(space, at, frame, may).map_err(|_| KernReturn::ResourceShortage)
     }
 
-    /// A copy of a range, made lazily: from now on whoever writes to it writes to pages of his own. With `deallocate` it goes away here.
+    /// A copy of a range, made lazily: from now on whoever writes to it writes to pages of his own.
     ///
     /// # Errors
     /// SendInvalidMemory: not all of it can be read. SendTooLarge. SendNoBuffer: no memory.
@@ -276,7 +276,6 @@ impl Map {
         kernel: &Kernel,
         address: u64,
         size: u32,
-        deallocate: bool,
     ) -> Result<MemoryCopy, KernReturn> {
         if u64::from(size) > OUT_OF_LINE_MAX {
             return Err(KernReturn::SendTooLarge);
@@ -292,10 +291,6 @@ impl Map {
             self.forget(kernel, start, end);
             pages?
         };
-        if deallocate {
-            // Another thread may have cut its regions to pieces meanwhile: then it stays.
-            _ = self.deallocate(kernel, address, size.into());
-        }
         Ok(MemoryCopy::new(kernel, address % PAGE, size, pages))
     }
 

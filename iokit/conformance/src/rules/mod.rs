@@ -7,11 +7,13 @@ pub mod command_gate;
 pub mod command_pool;
 pub mod counted;
 pub mod data_queue;
+pub mod exceptions;
 pub mod fail_safe;
 pub mod gate;
 pub mod gate_eras;
 pub mod interest;
 pub mod interrupt;
+pub mod inversion;
 pub mod kernel_interrupts;
 pub mod kernel_locks;
 pub mod life_cycle;
@@ -20,6 +22,7 @@ pub mod lock_order;
 pub mod matching;
 pub mod matching_steps;
 pub mod memory;
+pub mod messages;
 pub mod order;
 pub mod order_again;
 pub mod order_more;
@@ -28,6 +31,8 @@ pub mod overstay_time;
 pub mod passes;
 pub mod phases;
 pub mod planes;
+pub mod ports;
+pub mod preemption;
 pub mod priority;
 pub mod properties;
 pub mod push;
@@ -36,11 +41,14 @@ pub mod registry;
 pub mod report;
 pub mod sources;
 pub mod state;
+pub mod task_clients;
+pub mod tasks;
 pub mod thread_calls;
 pub mod timer;
 pub mod timer_eras;
 pub mod timeshare;
 pub mod user_client;
+pub mod vm;
 pub mod work_loop;
 
 use crate::table::Test;
@@ -87,6 +95,14 @@ pub(crate) const ALL: &[&[Test]] = &[
     real_time::TESTS,
     fail_safe::TESTS,
     push::TESTS,
+    inversion::TESTS,
+    preemption::TESTS,
     thread_calls::TESTS,
     report::TESTS,
+    ports::TESTS,
+    messages::TESTS,
+    vm::TESTS,
+    tasks::TESTS,
+    exceptions::TESTS,
+    task_clients::TESTS,
 ];

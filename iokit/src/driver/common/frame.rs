@@ -5,7 +5,7 @@ use crate::service::{Options, ServiceRef};
 use crate::work_loop::{CommandGate, Gated, InterruptSource, TimerPriority, TimerSource, WorkLoop};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use mach::WaitEvent;
+use mach::{WaitEvent, WaitMode, WaitResult};
 
 /// What the gate protects.
 #[derive(Default)]
@@ -137,6 +137,14 @@ impl Frame {
         });
         if close && let Some(provider) = me.provider() {
             provider.close(me, Options::empty());
+        }
+    }
+
+    /// Sleeps on `event`, until machine time `deadline` if there is one. The gate is open meanwhile. Aborted: the thread shall not wait any longer.
+    pub fn sleep(&self, event: WaitEvent, deadline: Option<u64>) -> IOResult {
+        match self.gate.command_sleep(event, WaitMode::AbortSafe, deadline) {
+            WaitResult::Interrupted => Err(IOReturn::Aborted),
+            _ => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The part of a driver's life that is the same for every card: parts come with `start` and go with `stop`.
 
-use super::Frame;
+use super::{Frame, card};
 use crate::family::pci::PciDevice;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Options, ServiceRef};
@@ -46,11 +46,7 @@ impl<P: Parts> Holder<P> {
         provider: &ServiceRef,
         make: impl FnOnce(&PciDevice) -> IOResult<P>,
     ) -> bool {
-        let Some(device) = PciDevice::of(provider) else { return false };
-        self.start_on(me, provider, || {
-            device.set_bus_master(true);
-            make(device)
-        })
+        self.start_on(me, provider, || make(card(provider)?))
     }
 
     /// [`Holder::start`] on a provider of any kind.

@@ -7,9 +7,19 @@
 //! | `willTerminate` | nothing starts any more, what is in flight is Offline, sleepers wake; no interrupt and no timer after it | [`Frame::go_offline`] |
 //! | `didTerminate` | close the provider: now, or behind the last call that uses it | [`Holder::did_terminate`] |
 //! | `stop` | no DMA any more, then free what it went to | [`Holder::stop`] |
+//!
+//! [`Life`] is a driver that does just this; [`UsbFrame`] adds what drivers of USB interfaces share, and [`Subscriber`] is the user client of a driver
+//! in which each client has a place.
 
 mod frame;
 mod holder;
+mod life;
+pub mod scsi;
+mod subscriber;
+mod usb;
 
 pub use frame::Frame;
 pub use holder::{Holder, Parts};
+pub use life::{Kind, Life, card};
+pub use subscriber::{Place, Subscriber};
+pub use usb::UsbFrame;

@@ -3,7 +3,6 @@
 use super::DAQ_USER_CLIENT;
 use super::driver::DaqDriver;
 use super::feed::Reader;
-use super::parts::Parts;
 use super::sample::ENTRY_BYTES;
 use crate::class::Class;
 use crate::ioreturn::{IOResult, IOReturn};
@@ -52,15 +51,10 @@ impl DaqUserClient {
     /// No more samples; whoever sleeps for one wakes.
     fn leave(&self, driver: &ServiceRef) {
         let reader = self.reader.lock(&self.kernel).take();
-        if let (Some(reader), Ok(parts)) = (reader, parts_of(driver)) {
+        if let (Some(reader), Ok(parts)) = (reader, DaqDriver::parts_of(driver)) {
             parts.unsubscribe(&reader);
         }
     }
-}
-
-/// The parts of the driver that `service` is.
-fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<DaqDriver>().ok_or(IOReturn::Offline)?.parts()
 }
 
 fn read(client: &DaqUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) -> IOResult {
@@ -70,7 +64,7 @@ fn read(client: &DaqUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) 
     }
     let reader = client.reader.lock(&client.kernel).clone().ok_or(IOReturn::Aborted)?;
     let driver = me.provider().ok_or(IOReturn::Offline)?;
-    let parts = parts_of(&driver)?;
+    let parts = DaqDriver::parts_of(&driver)?;
     loop {
         let count = reader.take(arguments.struct_output)?;
         if count != 0 {
@@ -84,7 +78,7 @@ fn read(client: &DaqUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) 
 
 fn info(_: &DaqUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) -> IOResult {
     let driver = me.provider().ok_or(IOReturn::Offline)?;
-    let parts = parts_of(&driver)?;
+    let parts = DaqDriver::parts_of(&driver)?;
     let card = parts.card();
     let facts = [card.period(), card.entries(), card.threshold()].map(u64::from);
     arguments.scalar_output.copy_from_slice(&facts);
@@ -97,7 +91,7 @@ impl Driver for DaqUserClient {
     }
 
     fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        let reader = parts_of(provider).and_then(|parts| parts.subscribe(provider, me.id()));
+        let reader = DaqDriver::parts_of(provider).and_then(|parts| parts.subscribe(provider, me.id()));
         let Ok(reader) = reader else { return false };
         *self.reader.lock(&self.kernel) = Some(Arc::new(reader));
         true
@@ -124,7 +118,7 @@ impl UserClient for DaqUserClient {
             return Err(IOReturn::Unsupported);
         }
         let driver = me.provider().ok_or(IOReturn::Offline)?;
-        parts_of(&driver)?.share(&driver, me.id())
+        DaqDriver::parts_of(&driver)?.share(&driver, me.id())
     }
 
     /// Kind 0: the queue of samples is no longer empty.
@@ -133,7 +127,7 @@ impl UserClient for DaqUserClient {
             return Err(IOReturn::Unsupported);
         }
         let driver = me.provider().ok_or(IOReturn::Offline)?;
-        parts_of(&driver)?.tell(&driver, me.id(), port)
+        DaqDriver::parts_of(&driver)?.tell(&driver, me.id(), port)
     }
 
     /// Order (a′): the connection terminates itself. First its sleepers must go: a call in flight holds `finalize` back, and nobody else

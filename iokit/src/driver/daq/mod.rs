@@ -8,7 +8,7 @@ mod parts;
 pub mod regs;
 pub mod sample;
 
-pub use driver::DaqDriver;
+pub use driver::{Daq, DaqDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
@@ -25,7 +25,7 @@ pub static DAQ_USER_CLIENT: Class = Class::new("DaqUserClient", &IO_USER_CLIENT)
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let personality = Personality::new("daq", DAQ_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
-        Some(Box::new(DaqDriver::new(nub.kernel())))
+        Some(Box::new(DaqDriver::new(nub.kernel(), Daq)))
     });
     kit.catalogue().add(kit, personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE));
 }

@@ -19,9 +19,9 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
+use mach::KernelRef;
 use mach::ipc::SendRight;
 use mach::vm::SharedMemory;
-use mach::{KernelRef, WaitMode, WaitResult};
 
 /// From one look of the watchdog to the next, machine ns: what a lost interrupt costs.
 const WATCH_NS: u64 = 50_000_000;
@@ -49,7 +49,7 @@ pub struct Parts {
 }
 
 fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    owner.driver_as::<DaqDriver>()?.parts().ok()
+    DaqDriver::parts_of(owner).ok()
 }
 
 impl Parts {
@@ -136,10 +136,7 @@ impl Parts {
                 if let Some(why) = self.frame.closed() {
                     return Err(why);
                 }
-                let woken = self.frame.gate().command_sleep(reader.event(), WaitMode::AbortSafe, None);
-                if woken == WaitResult::Interrupted {
-                    return Err(IOReturn::Aborted);
-                }
+                self.frame.sleep(reader.event(), None)?;
             }
         })
     }

@@ -2,6 +2,7 @@
 
 use super::EDU_USER_CLIENT;
 use super::driver::EduDriver;
+use super::parts::Parts;
 use super::regs::CARD_BUFFER_BYTES;
 use super::requests::{Op, Output};
 use crate::class::Class;
@@ -44,13 +45,10 @@ const METHODS: [Method<EduUserClient>; 3] = [
 ];
 
 /// Calls `action` with the driver that `me` is a client of.
-fn with_driver<R>(
-    me: &ServiceRef,
-    action: impl FnOnce(&ServiceRef, &EduDriver) -> IOResult<R>,
-) -> IOResult<R> {
+fn with_driver<R>(me: &ServiceRef, action: impl FnOnce(&ServiceRef, &Parts) -> IOResult<R>) -> IOResult<R> {
     let provider = me.provider().ok_or(IOReturn::Offline)?;
-    let driver = provider.driver_as::<EduDriver>().ok_or(IOReturn::Offline)?;
-    action(&provider, driver)
+    let parts = EduDriver::parts_of(&provider)?;
+    action(&provider, &parts)
 }
 
 fn argument(value: u64) -> IOResult<u32> {
@@ -59,7 +57,7 @@ fn argument(value: u64) -> IOResult<u32> {
 
 fn factorial(_: &EduUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) -> IOResult {
     let n = argument(arguments.scalar_input[0])?;
-    match with_driver(me, |service, driver| driver.parts()?.submit(service, Op::Factorial(n)))? {
+    match with_driver(me, |service, parts| parts.submit(service, Op::Factorial(n)))? {
         Output::Number(value) => arguments.scalar_output[0] = u64::from(value),
         Output::Data(_) => return Err(IOReturn::Error),
     }
@@ -68,7 +66,7 @@ fn factorial(_: &EduUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) 
 
 fn liveness(_: &EduUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) -> IOResult {
     let value = argument(arguments.scalar_input[0])?;
-    let answer = with_driver(me, |service, driver| driver.parts()?.liveness(service, value))?;
+    let answer = with_driver(me, |service, parts| parts.liveness(service, value))?;
     arguments.scalar_output[0] = u64::from(answer);
     Ok(())
 }
@@ -79,7 +77,7 @@ fn copy(_: &EduUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) -> IO
     if !fits || arguments.struct_output.len() != data.len() {
         return Err(IOReturn::BadArgument);
     }
-    match with_driver(me, |service, driver| driver.parts()?.submit(service, Op::Copy(data.to_vec())))? {
+    match with_driver(me, |service, parts| parts.submit(service, Op::Copy(data.to_vec())))? {
         Output::Data(back) if back.len() == data.len() => arguments.struct_output.copy_from_slice(&back),
         _ => return Err(IOReturn::Error),
     }

@@ -7,7 +7,7 @@ mod parts;
 pub mod regs;
 mod requests;
 
-pub use driver::{EduDriver, Variant};
+pub use driver::{Edu, EduDriver, Variant};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
@@ -25,7 +25,7 @@ pub static EDU_USER_CLIENT: Class = Class::new("EduUserClient", &IO_USER_CLIENT)
 pub fn register(kit: &IoKit) {
     let personality = Personality::new("edu", EDU_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         let word = nub.kit().args().slot(nub.slot()).and_then(|s| s.driver.as_deref());
-        Some(Box::new(EduDriver::new(nub.kernel(), Variant::from_word(word))))
+        Some(Box::new(EduDriver::new(nub.kernel(), Edu(Variant::from_word(word)))))
     });
     kit.catalogue().add(kit, personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE));
 }

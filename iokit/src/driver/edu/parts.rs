@@ -34,7 +34,7 @@ pub struct Parts {
 }
 
 fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    owner.driver_as::<EduDriver>()?.parts().ok()
+    EduDriver::parts_of(owner).ok()
 }
 
 impl Parts {

@@ -1,12 +1,13 @@
 //! The user client: a reader of reports.
 
 use super::USB_HID_USER_CLIENT;
-use super::parts::parts_of;
+use super::driver::UsbHidDriver;
 use super::report::ENTRY_BYTES;
 use crate::class::Class;
+use crate::driver::common::Place;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Driver, Options, ServiceRef};
-use crate::user_client::{Arguments, Count, Method, UserClient, dispatch};
+use crate::service::ServiceRef;
+use crate::user_client::{Arguments, Count, Method, dispatch};
 
 /// Selector: how long to wait (machine ns, at most a second) and room for whole entries of [`ENTRY_BYTES`] bytes in; their number out.
 pub const READ: u32 = 0;
@@ -32,48 +33,27 @@ fn read(_: &UsbHidUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>) ->
     }
     let driver = me.provider().ok_or(IOReturn::Offline)?;
     let wait = arguments.scalar_input[0].min(WAIT_MAX_NS);
-    let count = parts_of(&driver)?.read(&driver, me.id(), wait, arguments.struct_output)?;
+    let count = UsbHidDriver::parts_of(&driver)?.read(&driver, me.id(), wait, arguments.struct_output)?;
     arguments.scalar_output[0] = count as u64;
     Ok(())
 }
 
-/// No more reports; whoever sleeps for one wakes.
-fn leave(me: &ServiceRef, driver: &ServiceRef) {
-    if let Ok(parts) = parts_of(driver) {
-        parts.unsubscribe(me.id());
-    }
-}
-
-impl Driver for UsbHidUserClient {
+impl Place for UsbHidUserClient {
     fn class(&self) -> &'static Class {
         &USB_HID_USER_CLIENT
     }
 
-    fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        parts_of(provider).and_then(|parts| parts.subscribe(provider, me.id())).is_ok()
+    fn take(&self, driver: &ServiceRef, client: u32) -> IOResult {
+        UsbHidDriver::parts_of(driver)?.subscribe(driver, client)
     }
 
-    /// In the bus's gate. A termination from below does not close the client, so this is where its place goes.
-    fn stop(&self, me: &ServiceRef, provider: &ServiceRef) {
-        leave(me, provider);
-    }
-
-    fn as_user_client(&self) -> Option<&dyn UserClient> {
-        Some(self)
-    }
-}
-
-impl UserClient for UsbHidUserClient {
-    fn external_method(&self, me: &ServiceRef, selector: u32, arguments: &mut Arguments<'_>) -> IOResult {
-        dispatch(&METHODS, self, me, selector, arguments)
-    }
-
-    /// Order (a′): the connection terminates itself. First its sleepers must go: a call in flight holds `finalize` back.
-    fn client_close(&self, me: &ServiceRef) -> IOResult {
-        if let Some(driver) = me.provider() {
-            leave(me, &driver);
+    fn give_back(&self, driver: &ServiceRef, client: u32) {
+        if let Ok(parts) = UsbHidDriver::parts_of(driver) {
+            parts.unsubscribe(client);
         }
-        me.terminate(Options::empty());
-        Ok(())
+    }
+
+    fn call(&self, me: &ServiceRef, selector: u32, arguments: &mut Arguments<'_>) -> IOResult {
+        dispatch(&METHODS, self, me, selector, arguments)
     }
 }

@@ -5,7 +5,7 @@ mod driver;
 mod parts;
 pub mod report;
 
-pub use driver::UsbHidDriver;
+pub use driver::{UsbHid, UsbHidDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
@@ -27,7 +27,7 @@ const BOOT: u64 = 1;
 pub fn register(kit: &IoKit) {
     let personality =
         Personality::new("usb-hid", USB_HID_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
-            Some(Box::new(UsbHidDriver::new(nub.kernel())))
+            Some(Box::new(UsbHidDriver::new(nub.kernel(), UsbHid)))
         });
     kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_HID)).wants(SUBCLASS, BOOT));
 }

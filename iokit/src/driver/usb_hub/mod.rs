@@ -5,7 +5,7 @@ mod parts;
 mod ports;
 pub mod wire;
 
-pub use driver::UsbHubDriver;
+pub use driver::{UsbHub, UsbHubDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE};
@@ -22,7 +22,7 @@ pub static USB_HUB_DRIVER: Class = Class::new("UsbHubDriver", &IO_SERVICE);
 pub fn register(kit: &IoKit) {
     let personality =
         Personality::new("usb-hub", USB_HUB_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
-            Some(Box::new(UsbHubDriver::new(nub.kernel())))
+            Some(Box::new(UsbHubDriver::new(nub.kernel(), UsbHub)))
         });
     kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_HUB)));
 }

@@ -5,25 +5,22 @@
 //!      └ an error other than the end ─► the bus's thread clears the halt and asks again
 //! ```
 
-use super::driver::UsbHubDriver;
+use super::driver::{UsbHub, UsbHubDriver};
 use super::ports::HubPorts;
 use super::wire;
-use crate::driver::common::{self, Frame};
+use crate::driver::common::{Frame, Parts as _, UsbFrame};
 use crate::family::usb::standard::{CLASS, GET_DESCRIPTOR, HUB, IN, SUPER_HUB};
-use crate::family::usb::{Data, Device, EndpointKind, Hub, HubFacts, Pipe, Setup, Speed, UsbInterface};
+use crate::family::usb::{Data, EndpointKind, Hub, HubFacts, Pipe, Setup, Speed};
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Service, ServiceRef};
+use crate::service::ServiceRef;
 use crate::work_loop::Gated;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
-use alloc::vec;
 use mach::{WaitEvent, WaitMode};
 
 /// Bytes of the status pipe's bitmap that are asked for: 31 ports and the hub.
 const BITMAP_BYTES: u64 = 4;
-/// What the frame's watchdog would wait for; it is never armed.
-const NEVER_NS: u64 = u64::MAX;
 /// Errors of the status pipe before it is left alone.
 const ERRORS_MAX: u32 = 8;
 /// How long the ports' power may take at the most, machine ns: what a hub says is not believed beyond.
@@ -39,9 +36,7 @@ struct State {
 
 /// Everything of a started driver.
 pub struct Parts {
-    me: Weak<Service>,
-    frame: Frame,
-    device: Arc<Device>,
+    usb: UsbFrame,
     pipe: Pipe,
     memory: Arc<MemoryDescriptor>,
     nap: WaitEvent,
@@ -51,25 +46,20 @@ pub struct Parts {
 impl Parts {
     /// Finds the status pipe; nothing is asked of the hub yet.
     pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
-        let interface = UsbInterface::of(provider).ok_or(IOReturn::BadArgument)?;
+        let (usb, interface) = UsbFrame::new(me, provider)?;
         let pipe = interface.find_pipe(EndpointKind::Interrupt, true).ok_or(IOReturn::NotFound)?;
-        let device = interface.device().clone();
-        let work_loop = device.bus().host().work_loop().clone();
-        let frame = Frame::sharing(work_loop, me, vec![], NEVER_NS, |_| {});
         Ok(Self {
-            me: Arc::downgrade(me),
-            state: frame.gated(State::default()),
+            state: usb.frame().gated(State::default()),
             nap: me.kernel().new_event(),
-            memory: device.buffer(BITMAP_BYTES)?,
-            frame,
-            device,
+            memory: usb.device().buffer(BITMAP_BYTES)?,
+            usb,
             pipe,
         })
     }
 
     /// What the hub says of itself. Gated; sleeps.
     fn describe(&self) -> IOResult<(HubFacts, u64)> {
-        let of = if self.device.facts().place.speed == Speed::Super { SUPER_HUB } else { HUB };
+        let of = if self.usb.device().facts().place.speed == Speed::Super { SUPER_HUB } else { HUB };
         let setup = Setup {
             kind: IN | CLASS,
             request: GET_DESCRIPTOR,
@@ -78,16 +68,16 @@ impl Parts {
             length: wire::DESCRIPTOR_BYTES,
         };
         let mut bytes = [0; wire::DESCRIPTOR_BYTES as usize];
-        let count = self.device.request_bytes(setup, &mut bytes)?;
+        let count = self.usb.device().request_bytes(setup, &mut bytes)?;
         wire::describe(&bytes[..count]).ok_or(IOReturn::NotResponding)
     }
 
     /// Makes the device a hub: for the controller, and its ports for everybody. Gated; sleeps.
     fn set_up(&self, parts: Weak<Self>) -> IOResult<HubPorts> {
         let (facts, power) = self.describe()?;
-        let host = self.device.bus().host().clone();
-        host.configure(self.device.handle(), &[], Some(facts))?;
-        let place = self.device.facts().place;
+        let host = self.usb.device().bus().host().clone();
+        host.configure(self.usb.device().handle(), &[], Some(facts))?;
+        let place = self.usb.device().facts().place;
         if place.speed == Speed::Super {
             let setup = Setup {
                 kind: CLASS,
@@ -95,9 +85,10 @@ impl Parts {
                 value: u16::from(place.depth),
                 ..Setup::default()
             };
-            self.device.control(setup, None)?;
+            self.usb.device().control(setup, None)?;
         }
-        let ports = HubPorts::new(&self.device, facts.ports.min(crate::family::usb::hub::PORTS_MAX), parts);
+        let ports =
+            HubPorts::new(self.usb.device(), facts.ports.min(crate::family::usb::hub::PORTS_MAX), parts);
         for port in 1..=facts.ports.min(crate::family::usb::hub::PORTS_MAX) {
             ports.power(port)?;
         }
@@ -107,23 +98,23 @@ impl Parts {
 
     /// Sleeps in the gate. The hub may go meanwhile.
     fn nap(&self, nanos: u64) {
-        let Some(me) = self.me.upgrade() else { return };
+        let Ok(me) = self.usb.me() else { return };
         let deadline = me.kernel().now().saturating_add(nanos);
-        while self.frame.closed().is_none() && me.kernel().now() < deadline {
-            self.frame.gate().command_sleep(self.nap, WaitMode::Uninterruptible, Some(deadline));
+        while self.frame().closed().is_none() && me.kernel().now() < deadline {
+            self.frame().gate().command_sleep(self.nap, WaitMode::Uninterruptible, Some(deadline));
         }
     }
 
     /// The parts as they are in their driver, which has just got them: sets the hub up and asks its status pipe.
     fn begin_hub(&self, me: &ServiceRef) -> IOResult {
-        let own = parts_of(me)?;
-        let ports = self.frame.call(me, || self.set_up(Arc::downgrade(&own)))?;
+        let own = UsbHubDriver::parts_of(me)?;
+        let ports = self.frame().call(me, || self.set_up(Arc::downgrade(&own)))?;
         // In one stay in the gate: no port is looked at before it is certain that this driver starts.
-        self.device.bus().gated(|| {
-            if let Some(why) = self.frame.closed() {
+        self.usb.device().bus().gated(|| {
+            if let Some(why) = self.frame().closed() {
                 return Err(why);
             }
-            let hub = self.device.bus().add_hub(me, &self.device, Box::new(ports))?;
+            let hub = self.usb.device().bus().add_hub(me, self.usb.device(), Box::new(ports))?;
             self.state.with(|s| s.hub = Some(hub.clone()));
             let begun = self.ask();
             if begun.is_err() {
@@ -135,24 +126,8 @@ impl Parts {
 
     /// Asks the status pipe, which answers when there is news. Gated.
     fn ask(&self) -> IOResult {
-        self.frame.hold()?;
         let data = Data { memory: self.memory.clone(), offset: 0, length: self.bytes() };
-        let me = self.me.clone();
-        let done = Box::new(move |result| {
-            if let Some(me) = me.upgrade()
-                && let Ok(parts) = parts_of(&me)
-            {
-                parts.answered(result);
-                parts.frame.release(&me);
-            }
-        });
-        let begun = self.pipe.submit(data, None, done);
-        if begun.is_err()
-            && let Some(me) = self.me.upgrade()
-        {
-            self.frame.release(&me);
-        }
-        begun
+        self.usb.begin::<UsbHub>(&self.pipe, data, Self::answered)
     }
 
     fn bytes(&self) -> u32 {
@@ -162,7 +137,7 @@ impl Parts {
     /// The status pipe has answered. Gated.
     fn answered(&self, result: IOResult<u32>) {
         let Some(hub) = self.state.with(|s| s.hub.clone()) else { return };
-        if self.frame.closed().is_some() {
+        if self.frame().closed().is_some() {
             return;
         }
         match result {
@@ -174,7 +149,7 @@ impl Parts {
                 wire::named(&bytes[..count])
                     .filter(|&port| port != 0)
                     .for_each(|port| hub.call_attention(port));
-                self.device.bus().wake();
+                self.usb.device().bus().wake();
                 self.ask_or_tend(&hub);
             }
             Err(IOReturn::Offline) => {}
@@ -192,7 +167,7 @@ impl Parts {
     fn need_tending(&self, hub: &Arc<Hub>) {
         self.state.with(|s| s.failed = true);
         hub.call_attention(0);
-        self.device.bus().wake();
+        self.usb.device().bus().wake();
     }
 
     /// On the bus's thread: a status pipe that failed is asked again, a number of times. Gated; sleeps.
@@ -202,7 +177,7 @@ impl Parts {
             s.errors += u32::from(failed);
             failed && s.errors <= ERRORS_MAX
         });
-        if !again || self.frame.closed().is_some() {
+        if !again || self.frame().closed().is_some() {
             return;
         }
         let Some(hub) = self.state.with(|s| s.hub.clone()) else { return };
@@ -212,44 +187,37 @@ impl Parts {
             Err(_) => self.need_tending(&hub),
         }
         // What the pipe did not tell of meanwhile.
-        if self.frame.closed().is_none() {
+        if self.frame().closed().is_none() {
             (1..=hub.ports().count()).for_each(|port| hub.call_attention(port));
-            self.device.bus().wake();
+            self.usb.device().bus().wake();
         }
     }
 
     /// The hub is no hub of the bus any more.
     pub fn leave(&self) {
-        let hub = self.device.bus().gated(|| self.state.with(|s| s.hub.take()));
+        let hub = self.usb.device().bus().gated(|| self.state.with(|s| s.hub.take()));
         if let Some(hub) = hub {
-            self.device.bus().remove_hub(&hub);
+            self.usb.device().bus().remove_hub(&hub);
         }
     }
 }
 
-fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<UsbHubDriver>().ok_or(IOReturn::Offline)?.parts()
-}
-
-impl common::Parts for Parts {
+impl crate::driver::common::Parts for Parts {
     fn frame(&self) -> &Frame {
-        &self.frame
+        self.usb.frame()
     }
 
     fn begin(&self) -> IOResult {
-        self.frame.begin()?;
-        let me = self.me.upgrade().ok_or(IOReturn::Offline)?;
-        self.begin_hub(&me)
+        self.frame().begin()?;
+        self.begin_hub(&self.usb.me()?)
     }
 
-    /// The status pipe comes back with the device, or is aborted if that is still there.
     fn go_offline(&self) {
-        self.frame.go_offline(|| {
+        self.usb.go_offline([&self.pipe], |frame| {
             if let Some(hub) = self.state.with(|s| s.hub.clone()) {
                 hub.set_gone();
             }
-            self.frame.wake([self.nap]);
-            self.pipe.abort();
+            frame.wake([self.nap]);
         });
     }
 }

@@ -1,11 +1,12 @@
 //! The user client: who has the port open.
 
 use super::USB_SERIAL_USER_CLIENT;
-use super::parts::parts_of;
+use super::driver::UsbSerialDriver;
 use crate::class::Class;
+use crate::driver::common::Place;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Driver, Options, ServiceRef};
-use crate::user_client::{Arguments, Count, Method, UserClient, dispatch};
+use crate::service::ServiceRef;
+use crate::user_client::{Arguments, Count, Method, dispatch};
 
 /// Selector: how long to wait (machine ns, at most a second) and room for bytes in; their number out.
 pub const READ: u32 = 0;
@@ -43,7 +44,7 @@ fn read(_: &UsbSerialUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>)
     }
     let driver = me.provider().ok_or(IOReturn::Offline)?;
     let wait = arguments.scalar_input[0].min(WAIT_MAX_NS);
-    let count = parts_of(&driver)?.read(&driver, me.id(), wait, arguments.struct_output)?;
+    let count = UsbSerialDriver::parts_of(&driver)?.read(&driver, me.id(), wait, arguments.struct_output)?;
     arguments.scalar_output[0] = count as u64;
     Ok(())
 }
@@ -53,46 +54,25 @@ fn write(_: &UsbSerialUserClient, me: &ServiceRef, arguments: &mut Arguments<'_>
         return Err(IOReturn::BadArgument);
     }
     let driver = me.provider().ok_or(IOReturn::Offline)?;
-    parts_of(&driver)?.write(&driver, me.id(), arguments.struct_input)
+    UsbSerialDriver::parts_of(&driver)?.write(&driver, me.id(), arguments.struct_input)
 }
 
-/// The port is free for the next; whoever sleeps for this one wakes.
-fn leave(me: &ServiceRef, driver: &ServiceRef) {
-    if let Ok(parts) = parts_of(driver) {
-        parts.close(me.id());
-    }
-}
-
-impl Driver for UsbSerialUserClient {
+impl Place for UsbSerialUserClient {
     fn class(&self) -> &'static Class {
         &USB_SERIAL_USER_CLIENT
     }
 
-    fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        parts_of(provider).and_then(|parts| parts.open(provider, me.id())).is_ok()
+    fn take(&self, driver: &ServiceRef, client: u32) -> IOResult {
+        UsbSerialDriver::parts_of(driver)?.open(driver, client)
     }
 
-    /// In the bus's gate. A termination from below does not close the client, so this is where it lets go.
-    fn stop(&self, me: &ServiceRef, provider: &ServiceRef) {
-        leave(me, provider);
-    }
-
-    fn as_user_client(&self) -> Option<&dyn UserClient> {
-        Some(self)
-    }
-}
-
-impl UserClient for UsbSerialUserClient {
-    fn external_method(&self, me: &ServiceRef, selector: u32, arguments: &mut Arguments<'_>) -> IOResult {
-        dispatch(&METHODS, self, me, selector, arguments)
-    }
-
-    /// Order (a′): the connection terminates itself. First its sleepers must go: a call in flight holds `finalize` back.
-    fn client_close(&self, me: &ServiceRef) -> IOResult {
-        if let Some(driver) = me.provider() {
-            leave(me, &driver);
+    fn give_back(&self, driver: &ServiceRef, client: u32) {
+        if let Ok(parts) = UsbSerialDriver::parts_of(driver) {
+            parts.close(client);
         }
-        me.terminate(Options::empty());
-        Ok(())
+    }
+
+    fn call(&self, me: &ServiceRef, selector: u32, arguments: &mut Arguments<'_>) -> IOResult {
+        dispatch(&METHODS, self, me, selector, arguments)
     }
 }

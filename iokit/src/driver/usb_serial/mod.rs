@@ -4,7 +4,7 @@ pub mod client;
 mod driver;
 mod parts;
 
-pub use driver::UsbSerialDriver;
+pub use driver::{UsbSerial, UsbSerialDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
@@ -25,7 +25,7 @@ const ACM: u64 = 2;
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let make = |nub: &crate::ServiceRef, _: &Personality| {
-        Some(Box::new(UsbSerialDriver::new(nub.kernel())) as Box<dyn crate::Driver>)
+        Some(Box::new(UsbSerialDriver::new(nub.kernel(), UsbSerial)) as Box<dyn crate::Driver>)
     };
     let personality =
         Personality::new("usb-serial", USB_SERIAL_DRIVER.name, IO_USB_HOST_INTERFACE.name, make);

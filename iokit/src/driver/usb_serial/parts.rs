@@ -6,19 +6,17 @@
 //!               └► write: gate, one writer at a time, bulk out
 //! ```
 
-use super::driver::UsbSerialDriver;
-use crate::driver::common::{self, Frame};
-use crate::family::usb::standard::{CLASS, CLASS_CDC_DATA, TO_INTERFACE};
-use crate::family::usb::{Data, Device, EndpointKind, Pipe, Setup, UsbInterface};
+use super::driver::UsbSerial;
+use crate::driver::common::{Frame, Parts as _, UsbFrame};
+use crate::family::usb::standard::CLASS_CDC_DATA;
+use crate::family::usb::{Data, EndpointKind, Pipe};
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Service, ServiceRef};
+use crate::service::ServiceRef;
 use crate::work_loop::Gated;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::sync::{Arc, Weak};
-use alloc::vec;
-use mach::{KernelRef, WaitEvent, WaitMode, WaitResult};
+use alloc::sync::Arc;
+use mach::{KernelRef, WaitEvent, WaitMode};
 
 /// SET_LINE_CODING (PSTN 1.2, 6.3.10).
 const SET_LINE_CODING: u8 = 0x20;
@@ -34,8 +32,6 @@ const PIECE: usize = 512;
 const ROOM: usize = 4096;
 /// How long a write may take, machine ns.
 const WRITE_NS: u64 = 2_000_000_000;
-/// What the frame's watchdog would wait for; it is never armed.
-const NEVER_NS: u64 = u64::MAX;
 
 #[derive(Default)]
 struct State {
@@ -53,10 +49,7 @@ struct State {
 /// Everything of a started driver.
 pub struct Parts {
     kernel: KernelRef,
-    me: Weak<Service>,
-    frame: Frame,
-    device: Arc<Device>,
-    interface: u8,
+    usb: UsbFrame,
     input: Pipe,
     output: Pipe,
     /// What comes, and behind it what goes.
@@ -66,44 +59,30 @@ pub struct Parts {
     state: Gated<State>,
 }
 
-/// The parts of the driver that `service` is.
-pub fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<UsbSerialDriver>().ok_or(IOReturn::Offline)?.parts()
-}
-
 impl Parts {
     /// Finds the pipes, which belong to the data interface; nothing is asked of the device yet.
     pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
-        let interface = UsbInterface::of(provider).ok_or(IOReturn::BadArgument)?;
-        let device = interface.device().clone();
+        let (usb, _) = UsbFrame::new(me, provider)?;
+        let device = usb.device();
         let data = device.facts().configuration.active().find(|i| i.class == CLASS_CDC_DATA);
         let data = data.ok_or(IOReturn::NotFound)?;
         let pipe = |input| data.find(EndpointKind::Bulk, input).ok_or(IOReturn::NotFound);
         let (input, output) = (device.pipe(pipe(true)?), device.pipe(pipe(false)?));
-        let work_loop = device.bus().host().work_loop().clone();
-        let frame = Frame::sharing(work_loop, me, vec![], NEVER_NS, |_| {});
         Ok(Self {
             kernel: me.kernel().clone(),
-            me: Arc::downgrade(me),
-            state: frame.gated(State::default()),
+            state: usb.frame().gated(State::default()),
             news: me.kernel().new_event(),
             turn: me.kernel().new_event(),
             memory: device.buffer(2 * PIECE as u64)?,
-            interface: interface.descriptor().number,
-            frame,
-            device,
+            usb,
             input,
             output,
         })
     }
 
-    fn setup(&self, request: u8, value: u16, length: u16) -> Setup {
-        Setup { kind: CLASS | TO_INTERFACE, request, value, index: u16::from(self.interface), length }
-    }
-
     /// The user client with registry id `client` has the port from now on. ExclusiveAccess: another has it.
     pub fn open(&self, me: &ServiceRef, client: u32) -> IOResult {
-        self.frame.call(me, || {
+        self.frame().call(me, || {
             let taken = self.state.with(|s| {
                 let taken = s.owner != 0;
                 if !taken {
@@ -116,7 +95,7 @@ impl Parts {
             if taken {
                 return Err(IOReturn::ExclusiveAccess);
             }
-            self.device.control(self.setup(SET_LINES, READY, 0), None).inspect_err(|_| {
+            self.usb.device().control(self.usb.setup(SET_LINES, READY, 0), None).inspect_err(|_| {
                 self.state.with(|s| s.owner = 0);
             })?;
             self.ask();
@@ -126,7 +105,7 @@ impl Parts {
 
     /// The user client lets go of the port: its sleepers return Aborted. Does not sleep.
     pub fn close(&self, client: u32) {
-        self.frame.work_loop().run_action(|| {
+        self.frame().work_loop().run_action(|| {
             let had = self.state.with(|s| {
                 let had = s.owner == client;
                 if had {
@@ -135,7 +114,7 @@ impl Parts {
                 had
             });
             if had {
-                self.frame.wake([self.news, self.turn]);
+                self.frame().wake([self.news, self.turn]);
                 self.output.abort();
             }
         });
@@ -154,29 +133,13 @@ impl Parts {
     }
 
     fn begin_input(&self) -> IOResult {
-        self.frame.hold()?;
         let data = Data { memory: self.memory.clone(), offset: 0, length: PIECE as u32 };
-        let me = self.me.clone();
-        let done = Box::new(move |result| {
-            if let Some(me) = me.upgrade()
-                && let Ok(parts) = parts_of(&me)
-            {
-                parts.answered(result);
-                parts.frame.release(&me);
-            }
-        });
-        let begun = self.input.submit(data, None, done);
-        if begun.is_err()
-            && let Some(me) = self.me.upgrade()
-        {
-            self.frame.release(&me);
-        }
-        begun
+        self.usb.begin::<UsbSerial>(&self.input, data, Self::answered)
     }
 
     fn answered(&self, result: IOResult<u32>) {
         self.state.with(|s| s.asking = false);
-        if self.frame.closed().is_some() {
+        if self.frame().closed().is_some() {
             return;
         }
         match result {
@@ -194,7 +157,7 @@ impl Parts {
             Err(IOReturn::Offline | IOReturn::Aborted) => {}
             Err(_) => self.state.with(|s| s.halted = true),
         }
-        self.frame.wake([self.news]);
+        self.frame().wake([self.news]);
     }
 
     /// Ends a halt of the pipe in, if it has one. Gated; sleeps.
@@ -212,7 +175,7 @@ impl Parts {
     }
 
     fn check(&self, client: u32) -> IOResult {
-        if let Some(why) = self.frame.closed() {
+        if let Some(why) = self.frame().closed() {
             return Err(why);
         }
         if self.state.with(|s| s.owner == client) { Ok(()) } else { Err(IOReturn::Aborted) }
@@ -222,7 +185,7 @@ impl Parts {
     /// Offline if the device goes meanwhile; Aborted if the thread or its client is.
     pub fn read(&self, me: &ServiceRef, client: u32, wait: u64, into: &mut [u8]) -> IOResult<usize> {
         let deadline = self.kernel.now().saturating_add(wait);
-        self.frame.call(me, || {
+        self.frame().call(me, || {
             loop {
                 self.check(client)?;
                 self.mend()?;
@@ -235,10 +198,7 @@ impl Parts {
                 if count != 0 || self.kernel.now() >= deadline {
                     return Ok(count);
                 }
-                let woken = self.frame.gate().command_sleep(self.news, WaitMode::AbortSafe, Some(deadline));
-                if woken == WaitResult::Interrupted {
-                    return Err(IOReturn::Aborted);
-                }
+                self.frame().sleep(self.news, Some(deadline))?;
             }
         })
     }
@@ -246,14 +206,14 @@ impl Parts {
     /// Writes all of `from` for `client`. `me` is the driver.
     /// Offline if the device goes meanwhile, Timeout if it does not take it, Aborted if the client goes.
     pub fn write(&self, me: &ServiceRef, client: u32, from: &[u8]) -> IOResult {
-        self.frame.call(me, || {
+        self.frame().call(me, || {
             while self.state.with(|s| core::mem::replace(&mut s.writing, true)) {
-                self.frame.gate().command_sleep(self.turn, WaitMode::Uninterruptible, None);
+                self.frame().gate().command_sleep(self.turn, WaitMode::Uninterruptible, None);
             }
             let result = from.chunks(PIECE).try_for_each(|piece| self.write_piece(client, piece));
             self.state.with(|s| s.writing = false);
-            self.frame.gate().command_wakeup(self.turn, true);
-            result.map_err(|why| self.frame.closed().unwrap_or(why))
+            self.frame().gate().command_wakeup(self.turn, true);
+            result.map_err(|why| self.frame().closed().unwrap_or(why))
         })
     }
 
@@ -273,18 +233,17 @@ impl Parts {
     }
 }
 
-impl common::Parts for Parts {
+impl crate::driver::common::Parts for Parts {
     fn frame(&self) -> &Frame {
-        &self.frame
+        self.usb.frame()
     }
 
     fn begin(&self) -> IOResult {
-        self.frame.begin()?;
-        let me = self.me.upgrade().ok_or(IOReturn::Offline)?;
-        self.frame.call(&me, || {
+        self.frame().begin()?;
+        self.frame().call(&self.usb.me()?, || {
             let mut coding = CODING;
-            let setup = self.setup(SET_LINE_CODING, 0, CODING.len() as u16);
-            match self.device.request_bytes(setup, &mut coding) {
+            let setup = self.usb.setup(SET_LINE_CODING, 0, CODING.len() as u16);
+            match self.usb.device().request_bytes(setup, &mut coding) {
                 // A port without a line has no rate either.
                 Ok(_) | Err(IOReturn::PipeStalled) => Ok(()),
                 Err(why) => Err(why),
@@ -292,12 +251,7 @@ impl common::Parts for Parts {
         })
     }
 
-    /// What is in flight comes back with the device, or is aborted if that is still there.
     fn go_offline(&self) {
-        self.frame.go_offline(|| {
-            self.frame.wake([self.news, self.turn]);
-            self.input.abort();
-            self.output.abort();
-        });
+        self.usb.go_offline([&self.input, &self.output], |frame| frame.wake([self.news, self.turn]));
     }
 }

@@ -1,61 +1,39 @@
-//! The driver's life: start, removal, stop; and the disk that it offers.
+//! The driver: the common life, with these parts; and the disk that it offers.
 
 use super::USB_STORAGE_DRIVER;
-use super::parts::{Parts, parts_of};
+use super::parts::Parts;
 use crate::class::Class;
-use crate::driver::common::Holder;
+use crate::driver::common::{Holder, Kind, Life};
 use crate::family::storage::{BlockDevice, BlockStorageDevice, Geometry};
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Driver, Options, Service, ServiceRef};
+use crate::service::{Service, ServiceRef};
 use alloc::sync::{Arc, Weak};
-use mach::KernelRef;
 
-/// Drives a mass-storage interface.
-pub struct UsbStorageDriver {
-    parts: Holder<Parts>,
-}
+/// A mass-storage interface.
+pub struct UsbStorage;
 
-impl UsbStorageDriver {
-    /// A driver that has not started.
-    pub fn new(kernel: &KernelRef) -> Self {
-        Self { parts: Holder::new(kernel) }
-    }
+/// Its driver.
+pub type UsbStorageDriver = Life<UsbStorage>;
 
-    /// What there is between `start` and `stop`; Offline otherwise.
-    pub(super) fn parts(&self) -> IOResult<Arc<Parts>> {
-        self.parts.get()
-    }
-}
+impl Kind for UsbStorage {
+    type Parts = Parts;
 
-impl Driver for UsbStorageDriver {
+    const OWN_LOOP: bool = false;
+
     fn class(&self) -> &'static Class {
         &USB_STORAGE_DRIVER
     }
 
-    fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        if !self.parts.start_on(me, provider, || Parts::new(me, provider)) {
-            return false;
-        }
-        let geometry = self.parts().ok().and_then(|parts| parts.geometry());
+    fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Parts> {
+        Parts::new(me, provider)
+    }
+
+    fn started(&self, me: &ServiceRef, parts: &Holder<Parts>) {
+        let geometry = parts.get().ok().and_then(|parts| parts.geometry());
         if let Some(geometry) = geometry {
             let disk = Disk { driver: Arc::downgrade(me), geometry };
             BlockStorageDevice::publish(me, Arc::new(disk));
         }
-        me.register_service(Options::empty());
-        true
-    }
-
-    /// The device goes. Takes the bus's gate, so it waits for an action that runs.
-    fn will_terminate(&self, _me: &ServiceRef, _provider: &ServiceRef, _options: Options) {
-        self.parts.will_terminate();
-    }
-
-    fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
-        self.parts.did_terminate(me, provider, options, *defer);
-    }
-
-    fn stop(&self, _me: &ServiceRef, provider: &ServiceRef) {
-        self.parts.stop(provider);
     }
 }
 
@@ -68,7 +46,7 @@ struct Disk {
 impl Disk {
     fn with<R>(&self, action: impl FnOnce(&ServiceRef, &Parts) -> IOResult<R>) -> IOResult<R> {
         let service = self.driver.upgrade().ok_or(IOReturn::Offline)?;
-        let parts = parts_of(&service)?;
+        let parts = UsbStorageDriver::parts_of(&service)?;
         action(&service, &parts)
     }
 }

@@ -2,10 +2,9 @@
 
 mod driver;
 mod parts;
-pub mod scsi;
 pub mod wire;
 
-pub use driver::UsbStorageDriver;
+pub use driver::{UsbStorage, UsbStorageDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE};
@@ -26,7 +25,7 @@ const BULK_ONLY: u64 = 0x50;
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let make = |nub: &crate::ServiceRef, _: &Personality| {
-        Some(Box::new(UsbStorageDriver::new(nub.kernel())) as Box<dyn crate::Driver>)
+        Some(Box::new(UsbStorageDriver::new(nub.kernel(), UsbStorage)) as Box<dyn crate::Driver>)
     };
     let personality =
         Personality::new("usb-storage", USB_STORAGE_DRIVER.name, IO_USB_HOST_INTERFACE.name, make);

@@ -5,9 +5,8 @@
 //!                                  └ each a transfer that the thread sleeps for, with the gate open
 //! ```
 
-use super::driver::UsbStorageDriver;
-use super::scsi::{self, Block};
 use super::wire::{self, Status};
+use crate::driver::common::scsi::{self, Block, Unit};
 use crate::driver::common::{self, Frame};
 use crate::family::storage::Geometry;
 use crate::family::usb::standard::{CLASS, IN, TO_INTERFACE};
@@ -27,9 +26,6 @@ const STATUS_AT: u64 = 64;
 const DATA_AT: u64 = 128;
 /// How long one stage of a command may take, machine ns.
 const STAGE_NS: u64 = 2_000_000_000;
-/// Attempts to find the unit ready, and what lies between two, machine ns.
-const READY_TRIES: u32 = 20;
-const READY_STEP_NS: u64 = 10_000_000;
 /// Attempts of a command that the device disturbed.
 const TRIES: u32 = 3;
 
@@ -313,47 +309,20 @@ impl Parts {
     /// Gets to know the disk. Gated; sleeps.
     fn look(&self) -> IOResult<Geometry> {
         let _ = self.last_unit()?;
-        let mut inquiry = [0; scsi::INQUIRY_BYTES as usize];
-        self.in_turn(scsi::inquiry(), Moves::In(&mut inquiry))?;
-        if inquiry[0] & 0x1f != 0 {
-            return Err(IOReturn::Unsupported);
-        }
-        self.wait_ready()?;
-        let mut capacity = [0; scsi::CAPACITY_16_BYTES as usize];
-        let short = &mut capacity[..scsi::CAPACITY_BYTES as usize];
-        self.in_turn(scsi::read_capacity(), Moves::In(short))?;
-        let geometry = match scsi::geometry(short, DATA_BYTES)? {
-            Some(geometry) => geometry,
-            None => {
-                self.in_turn(scsi::read_capacity_16(), Moves::In(&mut capacity))?;
-                scsi::geometry_16(&capacity, DATA_BYTES)?
-            }
-        };
-        let mut mode = [0; scsi::MODE_BYTES as usize];
-        match self.in_turn(scsi::mode_sense(), Moves::In(&mut mode)) {
-            Ok(()) | Err(IOReturn::Unsupported) => {}
-            Err(why) => return Err(why),
-        }
-        Ok(Geometry { writable: scsi::is_writable(&mode), ..geometry })
-    }
-
-    fn wait_ready(&self) -> IOResult {
-        for _ in 0..READY_TRIES {
-            match self.in_turn(scsi::test_unit_ready(), Moves::Nothing) {
-                Err(IOReturn::NotReady) => {
-                    let deadline = self.kernel.now().saturating_add(READY_STEP_NS);
-                    self.frame.gate().command_sleep(self.turn, WaitMode::Uninterruptible, Some(deadline));
-                }
-                other => return other,
-            }
-        }
-        Err(IOReturn::NotReady)
+        scsi::look(self, DATA_BYTES)
     }
 }
 
-/// The parts of the driver that `service` is.
-pub fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<UsbStorageDriver>().ok_or(IOReturn::Offline)?.parts()
+impl Unit for Parts {
+    fn ask(&self, command: Block, into: &mut [u8]) -> IOResult {
+        let moves = if into.is_empty() { Moves::Nothing } else { Moves::In(into) };
+        self.in_turn(command, moves)
+    }
+
+    fn pause(&self, ns: u64) {
+        let deadline = self.kernel.now().saturating_add(ns);
+        self.frame.gate().command_sleep(self.turn, WaitMode::Uninterruptible, Some(deadline));
+    }
 }
 
 impl common::Parts for Parts {

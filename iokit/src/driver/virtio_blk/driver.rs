@@ -1,68 +1,45 @@
-//! The driver's life: start, removal, stop; and the disk that it offers.
+//! The driver: the common life, with these parts; and the disk that it offers.
 
 use super::VIRTIO_BLK_DRIVER;
 use super::parts::Parts;
 use super::ring::Ask;
 use crate::class::Class;
-use crate::driver::common::Holder;
+use crate::driver::common::{Holder, Kind, Life, card};
 use crate::family::storage::{BlockDevice, BlockStorageDevice, Geometry};
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Driver, Options, Service, ServiceRef};
-use crate::work_loop::WorkLoop;
+use crate::service::{Service, ServiceRef};
 use alloc::sync::{Arc, Weak};
-use mach::KernelRef;
 
-/// Drives a virtio block device.
-pub struct VirtioBlkDriver {
-    parts: Holder<Parts>,
+/// A virtio block device.
+#[derive(Default)]
+pub struct VirtioBlk {
+    /// Known once the parts are made.
+    geometry: spin::Once<Geometry>,
 }
 
-impl VirtioBlkDriver {
-    /// A driver that has not started.
-    pub fn new(kernel: &KernelRef) -> Self {
-        Self { parts: Holder::new(kernel) }
-    }
+/// Its driver.
+pub type VirtioBlkDriver = Life<VirtioBlk>;
 
-    /// What there is between `start` and `stop`; Offline otherwise.
-    pub(super) fn parts(&self) -> IOResult<Arc<Parts>> {
-        self.parts.get()
-    }
-}
+impl Kind for VirtioBlk {
+    type Parts = Parts;
 
-impl Driver for VirtioBlkDriver {
+    const OWN_LOOP: bool = true;
+
     fn class(&self) -> &'static Class {
         &VIRTIO_BLK_DRIVER
     }
 
-    fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        let mut geometry = None;
-        let started = self.parts.start(me, provider, |device| {
-            let parts = Parts::new(me, provider, device)?;
-            geometry = Some(parts.geometry());
-            Ok(parts)
-        });
-        let Some(geometry) = geometry.filter(|_| started) else { return false };
-        let disk = Disk { driver: Arc::downgrade(me), geometry };
-        BlockStorageDevice::publish(me, Arc::new(disk));
-        me.register_service(Options::empty());
-        true
+    fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Parts> {
+        let parts = Parts::new(me, provider, card(provider)?)?;
+        self.geometry.call_once(|| parts.geometry());
+        Ok(parts)
     }
 
-    /// The device goes. Takes the driver's own gate, so it waits for an action that runs.
-    fn will_terminate(&self, _me: &ServiceRef, _provider: &ServiceRef, _options: Options) {
-        self.parts.will_terminate();
-    }
-
-    fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
-        self.parts.did_terminate(me, provider, options, *defer);
-    }
-
-    fn stop(&self, _me: &ServiceRef, provider: &ServiceRef) {
-        self.parts.stop(provider);
-    }
-
-    fn work_loop(&self) -> Option<Arc<WorkLoop>> {
-        self.parts.work_loop()
+    fn started(&self, me: &ServiceRef, _parts: &Holder<Parts>) {
+        if let Some(&geometry) = self.geometry.get() {
+            let disk = Disk { driver: Arc::downgrade(me), geometry };
+            BlockStorageDevice::publish(me, Arc::new(disk));
+        }
     }
 }
 
@@ -75,8 +52,7 @@ struct Disk {
 impl Disk {
     fn submit(&self, ask: Ask<'_>, into: &mut [u8]) -> IOResult {
         let service = self.driver.upgrade().ok_or(IOReturn::Offline)?;
-        let driver = service.driver_as::<VirtioBlkDriver>().ok_or(IOReturn::Offline)?;
-        driver.parts()?.submit(&service, ask, into)
+        VirtioBlkDriver::parts_of(&service)?.submit(&service, ask, into)
     }
 }
 

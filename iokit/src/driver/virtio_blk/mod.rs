@@ -8,7 +8,7 @@ mod ring;
 mod table;
 mod transport;
 
-pub use driver::VirtioBlkDriver;
+pub use driver::{VirtioBlk, VirtioBlkDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_SERVICE};
@@ -23,7 +23,7 @@ pub static VIRTIO_BLK_DRIVER: Class = Class::new("VirtioBlkDriver", &IO_SERVICE)
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let personality = Personality::new("virtio-blk", VIRTIO_BLK_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
-        Some(Box::new(VirtioBlkDriver::new(nub.kernel())))
+        Some(Box::new(VirtioBlkDriver::new(nub.kernel(), VirtioBlk::default())))
     });
     kit.catalogue().add(kit, personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE));
 }

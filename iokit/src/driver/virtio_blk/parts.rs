@@ -44,7 +44,7 @@ pub struct Parts {
 }
 
 fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    owner.driver_as::<VirtioBlkDriver>()?.parts().ok()
+    VirtioBlkDriver::parts_of(owner).ok()
 }
 
 impl Parts {

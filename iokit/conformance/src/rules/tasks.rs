@@ -1,21 +1,21 @@
-//! Tasks: threads, exceptions, death at any moment.
+//! Tasks: threads, death at any moment.
 
-use abi::{Disposition, KernReturn, Trap, exception, message::word, notify, port::Right, space::PAGE};
+use crate::prelude::*;
+use crate::sync::Arc;
+use abi::{Disposition, KernReturn, Trap, notify, port::Right, space::PAGE};
 use mach::{
     KernelRef,
-    task::{Image, Program, THREADS_MAX, TaskPlan, UserThread},
+    task::{Image, Piece, Program, THREADS_MAX, TaskPlan, UserThread},
 };
-use sim::harness::for_seeds;
 
-use super::{Counter, compute, spawn};
+use crate::threads::{Counter, compute, spawn};
 use crate::user::{Mail, Meeting, User, assert_nothing_left, join, right, run, task, task_with};
 
-#[test]
-fn tk1_a_task_ends_with_its_last_thread() {
-    for_seeds(3, 0..80, |kernel| {
+fn tk1_a_task_ends_with_its_last_thread(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
         let runs = Counter::default();
         let seen = runs.clone();
-        let body = move |user: &User, entry: u64, argument: u64| {
+        let body = move |user: &User<'_>, entry: u64, argument: u64| {
             seen.add();
             if entry == 0 {
                 for n in 1..5 {
@@ -34,10 +34,9 @@ fn tk1_a_task_ends_with_its_last_thread() {
     });
 }
 
-#[test]
-fn tk1_threads_have_an_end_and_end_by_themselves_or_by_order() {
-    for_seeds(2, 0..40, |kernel| {
-        let program = |user: &User, entry: u64, _: u64| {
+fn tk1_threads_have_an_end_and_end_by_themselves_or_by_order(lab: &Lab<'_>) {
+    lab.kernel(2, 40, |kernel| {
+        let program = |user: &User<'_>, entry: u64, _: u64| {
             if entry != 0 {
                 assert_eq!(user.trap(Trap::Sleep, &[Trap::SLEEP_MAX]), Err(KernReturn::Terminated));
                 return 0;
@@ -55,17 +54,17 @@ fn tk1_threads_have_an_end_and_end_by_themselves_or_by_order() {
             assert_eq!(user.trap(Trap::Now, &[]), Err(KernReturn::Terminated));
             0
         };
+        let begin = kernel.now();
         let task = task_with(kernel, "many", program);
         join(kernel, task);
-        assert!(kernel.now() < 1_000_000_000, "nobody slept to the end");
+        assert!(kernel.now() - begin < 1_000_000_000, "nobody slept to the end");
         assert_nothing_left(kernel, 0);
     });
 }
 
-#[test]
-fn tk2_a_task_is_terminated_at_any_moment_and_nothing_of_it_works_or_is_left() {
-    for_seeds(3, 0..150, |kernel| {
-        let body = |user: &User, entry: u64, argument: u64| {
+fn tk2_a_task_is_terminated_at_any_moment_and_nothing_of_it_works_or_is_left(lab: &Lab<'_>) {
+    lab.kernel(3, 150, |kernel| {
+        let body = |user: &User<'_>, entry: u64, argument: u64| {
             let port = if entry == 0 { user.allocate(Right::Receive) } else { argument as u32 };
             if entry == 0 {
                 user.raw(Trap::PortMakeSend as u64, &[port.into()]);
@@ -85,7 +84,7 @@ fn tk2_a_task_is_terminated_at_any_moment_and_nothing_of_it_works_or_is_left() {
                 }
             }
             assert_eq!(user.trap(Trap::Now, &[]), Err(KernReturn::Terminated));
-            assert!(user.thread.load(abi::space::USER_BASE, &mut [0]).is_err());
+            assert!(user.try_load(abi::space::USER_BASE, &mut [0]).is_err());
             0
         };
         let task = task_with(kernel, "busy", body);
@@ -103,9 +102,8 @@ fn tk2_a_task_is_terminated_at_any_moment_and_nothing_of_it_works_or_is_left() {
     });
 }
 
-#[test]
-fn tk3_who_has_a_right_to_a_task_may_terminate_it() {
-    for_seeds(3, 0..80, |kernel| {
+fn tk3_who_has_a_right_to_a_task_may_terminate_it(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
         let meeting = Meeting::new(kernel);
         let victim = task(kernel, "victim", |user| {
             let own = user.trap(Trap::TaskSelf, &[]).unwrap() as u32;
@@ -134,123 +132,17 @@ fn tk3_who_has_a_right_to_a_task_may_terminate_it() {
     });
 }
 
-/// A handler that maps what was missing, and then one that does not.
-#[test]
-fn ex1_an_exception_that_is_handled_goes_on_and_another_one_terminates() {
-    for_seeds(3, 0..80, |kernel| {
-        let meeting = Meeting::new(kernel);
-        let wanted = abi::space::USER_BASE + 40 * PAGE;
-        let handler = task(kernel, "handler", move |user| {
-            let port = user.port();
-            user.put(0, right(port, Disposition::CopySend));
-            for handled in [true, false] {
-                let mail = user.receive(port).unwrap();
-                assert_eq!((mail.header.id, mail.items.len()), (exception::RAISE, 1));
-                let (kind, address) = (word(&mail.body, 4), abi::message::long(&mail.body, 16));
-                assert_eq!((kind, address), (exception::Exception::BadAccess as u32, wanted));
-                let code: u32 = if handled { 0 } else { 5 };
-                let answer = Mail::to(mail.header.remote, Disposition::MoveSendOnce, exception::RAISE_REPLY);
-                user.send(&answer.body(&code.to_le_bytes())).unwrap();
-            }
-        });
-        let tried = Counter::default();
-        let attempts = tried.clone();
-        let body = move |user: &User, entry: u64, _: u64| {
-            if entry == 1 {
-                // It is there as soon as the exception was raised once.
-                while attempts.get() == 0 {
-                    user.raw(Trap::ThreadSwitch as u64, &[]);
-                }
-                user.trap(Trap::VmAllocate, &[wanted, PAGE, 0]).unwrap();
-                return 0;
-            }
-            let port = user.get(0).unwrap();
-            assert_eq!(user.trap(Trap::TaskSetExceptionPort, &[port.into()]), Ok(0));
-            attempts.add();
-            assert!(user.thread.raise(exception::Exception::BadAccess, 1, wanted));
-            assert!(!user.thread.raise(exception::Exception::BadAccess, 1, wanted));
-            assert!(user.thread.is_over() && user.thread.task().is_terminating());
-            0
+fn tk4_a_task_that_cannot_be_made_leaves_nothing(lab: &Lab<'_>) {
+    lab.kernel(1, 3, |kernel| {
+        // Where there is no user mode there are no images; where there is, one that does not fit is none.
+        let piece = Piece { address: 1, bytes: PAGE, protection: 1, content: &[] };
+        let image = Image { entry: abi::space::PROGRAM_BASE, pieces: vec![piece] };
+        let made = kernel.create_task(TaskPlan::new("image", Program::Image(Arc::new(image))));
+        let why = match kernel.machine().has_user_mode() {
+            true => KernReturn::InvalidAddress,
+            false => KernReturn::NotSupported,
         };
-        join(kernel, task_with(kernel, "faulty", body));
-        join(kernel, handler);
-        assert_eq!(tried.get(), 1);
-        meeting.clear();
-        assert_nothing_left(kernel, 1);
-    });
-}
-
-#[test]
-fn ex2_a_load_that_fails_is_tried_again_when_the_handler_has_put_it_right() {
-    for_seeds(3, 0..80, |kernel| {
-        let wanted = abi::space::USER_BASE + 40 * PAGE;
-        let body = move |user: &User, entry: u64, argument: u64| {
-            if entry == 1 {
-                let mail = user.receive(argument as u32).unwrap();
-                user.trap(Trap::VmAllocate, &[wanted, PAGE, 0]).unwrap();
-                let answer = Mail::to(mail.header.remote, Disposition::MoveSendOnce, exception::RAISE_REPLY);
-                user.send(&answer.body(&[0; 4])).unwrap();
-                return 0;
-            }
-            let port = user.port();
-            user.trap(Trap::TaskSetExceptionPort, &[port.into()]).unwrap();
-            user.trap(Trap::ThreadCreate, &[1, 0, port.into()]).unwrap();
-            assert_eq!(user.load(wanted + 9, 3), [0; 3]);
-            1
-        };
-        join(kernel, task_with(kernel, "faulty", body));
-        assert_nothing_left(kernel, 0);
-    });
-}
-
-#[test]
-fn ex3_without_a_handler_or_when_it_dies_the_task_is_terminated() {
-    for_seeds(3, 0..80, |kernel| {
-        let meeting = Meeting::new(kernel);
-        run(kernel, |user| assert!(user.thread.load(8, &mut [0]).is_err()));
-        let handler = task(kernel, "handler", |user| {
-            let port = user.port();
-            user.put(0, right(port, Disposition::CopySend));
-            // It is received, and the handler dies before it answers.
-            user.receive(port).unwrap();
-        });
-        run(kernel, |user| {
-            let port = user.get(0).unwrap();
-            user.trap(Trap::TaskSetExceptionPort, &[port.into()]).unwrap();
-            assert!(user.thread.store(8, &[0]).is_err());
-            assert_eq!(user.trap(Trap::Now, &[]), Err(KernReturn::Terminated));
-        });
-        join(kernel, handler);
-        meeting.clear();
-        assert_nothing_left(kernel, 1);
-    });
-}
-
-#[test]
-fn ex4_only_a_right_to_send_to_a_task_can_be_an_exception_port() {
-    for_seeds(2, 0..40, |kernel| {
-        run(kernel, |user| {
-            let set = |name: u64| user.trap(Trap::TaskSetExceptionPort, &[name]);
-            let own = user.trap(Trap::TaskSelf, &[]).unwrap();
-            assert_eq!(set(own), Err(KernReturn::InvalidCapability), "the kernel would wait for itself");
-            assert_eq!(set(99), Err(KernReturn::InvalidName));
-            let receive = user.allocate(Right::Receive);
-            assert_eq!(set(receive.into()), Err(KernReturn::InvalidRight));
-            assert_eq!((set(user.port().into()), set(0)), (Ok(0), Ok(0)));
-        });
-        assert_nothing_left(kernel, 0);
-    });
-}
-
-#[test]
-fn tk4_a_task_that_cannot_be_made_leaves_nothing() {
-    for_seeds(1, 0..3, |kernel| {
-        let image = Program::Image(std::sync::Arc::new(Image {
-            entry: abi::space::PROGRAM_BASE,
-            pieces: Vec::new(),
-        }));
-        let made = kernel.create_task(TaskPlan::new("image", image));
-        assert_eq!(made.unwrap_err(), KernReturn::NotSupported, "no user mode here");
+        assert_eq!(made.unwrap_err(), why);
         let plan = || {
             TaskPlan::new(
                 "many",
@@ -267,9 +159,8 @@ fn tk4_a_task_that_cannot_be_made_leaves_nothing() {
     });
 }
 
-#[test]
-fn tk5_threads_are_shown_by_task() {
-    for_seeds(2, 0..10, |kernel| {
+fn tk5_threads_are_shown_by_task(lab: &Lab<'_>) {
+    lab.kernel(2, 10, |kernel| {
         let stop = Counter::default();
         let tasks: Vec<_> = ["one", "two"]
             .into_iter()
@@ -289,11 +180,20 @@ fn tk5_threads_are_shown_by_task() {
         kernel.delay(500_000);
         let text = kernel.show_all_threads();
         let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in {text}"));
-        let (one, two) = (at("task one#1\n"), at("task two#2\n"));
+        let [one, two] = [0, 1].map(|n| at(&format!("task {:?}\n", tasks[n])));
         assert!(at("port reaper#") < one && one < two);
         assert_eq!(text[one..two].matches("\none#").count(), 2);
         assert_eq!(text[two..].matches("\ntwo#").count(), 2);
         stop.set(1);
         tasks.into_iter().for_each(|task| _ = join(kernel, task));
     });
+}
+
+table! {
+    tk1_a_task_ends_with_its_last_thread,
+    tk1_threads_have_an_end_and_end_by_themselves_or_by_order,
+    tk2_a_task_is_terminated_at_any_moment_and_nothing_of_it_works_or_is_left,
+    tk3_who_has_a_right_to_a_task_may_terminate_it,
+    tk4_a_task_that_cannot_be_made_leaves_nothing,
+    tk5_threads_are_shown_by_task,
 }

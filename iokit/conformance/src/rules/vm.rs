@@ -4,25 +4,17 @@ use abi::{
     Descriptor, Disposition, KernReturn, Trap,
     space::{PAGE, USER_BASE, USER_END, flag, protection},
 };
-use mach::{KernelRef, vm::SharedMemory};
-use sim::harness::for_seeds;
+use mach::{KernelRef, task::Fault, vm::SharedMemory};
 
-use crate::user::{Mail, Meeting, User, assert_nothing_left, join, right, run, task};
-
-fn alone(body: impl Fn(&User) + Send + Sync + Clone + 'static) {
-    for_seeds(2, 0..40, move |kernel| {
-        run(kernel, body.clone());
-        assert_nothing_left(kernel, 0);
-    });
-}
+use crate::prelude::*;
+use crate::user::{Mail, Meeting, User, alone, assert_nothing_left, join, right, run, task, task_with};
 
 fn pages(kernel: &KernelRef) -> u32 {
     kernel.resources().iter().find(|(name, _)| *name == "VmPage").unwrap().1
 }
 
-#[test]
-fn vm1_memory_is_zeros_where_it_was_asked_for_and_gone_when_it_was_given_back() {
-    alone(|user| {
+fn vm1_memory_is_zeros_where_it_was_asked_for_and_gone_when_it_was_given_back(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let allocate = |address: u64, bytes: u64| user.trap(Trap::VmAllocate, &[address, bytes, 0]);
         assert_eq!(allocate(USER_BASE, 3 * PAGE - 1), Ok(USER_BASE));
         assert_eq!(user.load(USER_BASE + 1, 2 * PAGE as usize), vec![0; 2 * PAGE as usize]);
@@ -52,9 +44,8 @@ fn vm1_memory_is_zeros_where_it_was_asked_for_and_gone_when_it_was_given_back() 
     });
 }
 
-#[test]
-fn vm2_protection_is_by_page_and_holds_for_the_kernel_too() {
-    alone(|user| {
+fn vm2_protection_is_by_page_and_holds_for_the_kernel_too(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let memory = user.memory(3 * PAGE);
         user.store(memory + PAGE, b"fixed");
         let protect = |address: u64, bytes: u64, how: u64| user.trap(Trap::VmProtect, &[address, bytes, how]);
@@ -75,9 +66,70 @@ fn vm2_protection_is_by_page_and_holds_for_the_kernel_too() {
     });
 }
 
-#[test]
-fn vm3_a_copy_shares_pages_until_somebody_writes() {
-    for_seeds(3, 0..60, |kernel| {
+/// `misuse` of memory that the task has had ends the task.
+fn is_an_exception(lab: &Lab<'_>, misuse: fn(&User<'_>, memory: u64) -> Result<(), Fault>) {
+    lab.kernel(2, 100, move |kernel| {
+        run(kernel, move |user| {
+            let memory = user.memory(2 * PAGE);
+            // The processor knows the pages from here on, as ones that can be written to.
+            user.store(memory, &[7; 2 * PAGE as usize]);
+            assert_eq!(misuse(user, memory), Err(Fault));
+            assert!(user.thread.task().is_terminating());
+        });
+        assert_nothing_left(kernel, 0);
+    });
+}
+
+fn vm1_to_reach_what_was_given_back_is_an_exception(lab: &Lab<'_>) {
+    is_an_exception(lab, |user, memory| {
+        assert_eq!(user.trap(Trap::VmDeallocate, &[memory + PAGE, PAGE]), Ok(0));
+        assert_eq!(user.load(memory + PAGE - 2, 2), [7; 2]);
+        user.try_load(memory + PAGE, &mut [0])
+    });
+}
+
+fn vm2_to_write_to_what_is_read_only_is_an_exception(lab: &Lab<'_>) {
+    is_an_exception(lab, |user, memory| {
+        assert_eq!(user.trap(Trap::VmProtect, &[memory, PAGE, protection::READ]), Ok(0));
+        user.store(memory + PAGE, b"still");
+        assert_eq!(user.load(memory, 1), [7]);
+        user.try_store(memory + PAGE - 1, b"no")
+    });
+}
+
+/// A thread writes to a page, again and again, on another processor perhaps, until it is taken from it: not a byte comes after that.
+fn vm2_what_one_thread_forbids_no_other_thread_can_do_any_more(lab: &Lab<'_>) {
+    lab.kernel(2, 100, |kernel| {
+        let body = |user: &User<'_>, entry: u64, memory: u64| {
+            if entry == 1 {
+                let mut n = 0_u64;
+                while user.try_store(memory, &n.to_le_bytes()).is_ok() {
+                    n += 1;
+                }
+                return 0;
+            }
+            let memory = user.memory(PAGE);
+            user.trap(Trap::ThreadCreate, &[1, 0, memory]).unwrap();
+            user.trap(Trap::Sleep, &[200_000]).unwrap();
+            // The writer's exception ends the task; until then the page stays as it was.
+            if user.trap(Trap::VmProtect, &[memory, PAGE, protection::READ]).is_ok() {
+                let read = || {
+                    let mut bytes = [0; 8];
+                    user.try_load(memory, &mut bytes).map(|()| bytes)
+                };
+                if let (Ok(first), Ok(second)) = (read(), read()) {
+                    assert_eq!(first, second, "written to after it was forbidden");
+                }
+            }
+            0
+        };
+        join(kernel, task_with(kernel, "two", body));
+        assert_nothing_left(kernel, 0);
+    });
+}
+
+fn vm3_a_copy_shares_pages_until_somebody_writes(lab: &Lab<'_>) {
+    lab.kernel(3, 60, |kernel| {
         let meeting = Meeting::new(kernel);
         let receiver = task(kernel, "receiver", |user| {
             let port = user.port();
@@ -113,9 +165,8 @@ fn vm3_a_copy_shares_pages_until_somebody_writes() {
     });
 }
 
-#[test]
-fn vm3_the_last_one_to_have_a_page_writes_to_it_in_place() {
-    alone(|user| {
+fn vm3_the_last_one_to_have_a_page_writes_to_it_in_place(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let kernel = user.thread.kernel();
         let (port, memory) = (user.port(), user.memory(PAGE));
         user.store(memory, b"one");
@@ -141,15 +192,16 @@ fn vm3_the_last_one_to_have_a_page_writes_to_it_in_place() {
     });
 }
 
-#[test]
-fn vm4_regions_and_pages_have_an_end() {
-    for_seeds(1, 0..2, |kernel| {
+fn vm4_regions_and_pages_have_an_end(lab: &Lab<'_>) {
+    lab.kernel(1, 2, |kernel| {
         run(kernel, |user| {
             let memory = user.memory(1 << 30);
-            let touch = |n: u64| user.trap(Trap::VmCopy, &[memory, PAGE, memory + n * PAGE]);
+            // What the steps of the thread need on a machine with a user mode.
             user.store(memory, b"x");
+            let own = u64::from(pages(user.thread.kernel())) - 1;
+            let touch = |n: u64| user.trap(Trap::VmCopy, &[memory, PAGE, memory + n * PAGE]);
             let full = (1..).find_map(|n| touch(n).err().map(|why| (why, n))).unwrap();
-            assert_eq!(full, (KernReturn::ResourceShortage, mach::vm::PAGES_MAX as u64));
+            assert_eq!(full, (KernReturn::ResourceShortage, mach::vm::PAGES_MAX as u64 - own));
             let hole = |n: u64| user.trap(Trap::VmDeallocate, &[memory + (2 * n + 1) * PAGE, 1]);
             let why = (0..).find_map(|n| hole(n).err()).unwrap();
             assert_eq!(why, KernReturn::NoSpace);
@@ -160,21 +212,20 @@ fn vm4_regions_and_pages_have_an_end() {
     });
 }
 
-#[test]
-fn vm5_memory_that_the_kernel_shares_is_the_same_for_both_and_a_copy_of_it_is_not() {
-    for_seeds(2, 0..40, |kernel| {
+fn vm5_memory_that_the_kernel_shares_is_the_same_for_both_and_a_copy_of_it_is_not(lab: &Lab<'_>) {
+    lab.kernel(2, 40, |kernel| {
         let shared = SharedMemory::new(kernel, 1000).unwrap();
         let theirs = shared.clone();
         run(kernel, move |user| {
             let kernel = user.thread.kernel();
             let address = user.thread.task().map().map_shared(kernel, &theirs).unwrap();
             let word = theirs.word(600).unwrap();
-            word.store(0x1122, std::sync::atomic::Ordering::SeqCst);
+            word.store(0x1122, core::sync::atomic::Ordering::SeqCst);
             assert_eq!(user.load(address + 4800, 2), [0x22, 0x11]);
             let other = user.memory(PAGE);
             assert_eq!(user.trap(Trap::VmCopy, &[address + PAGE, PAGE, other]), Ok(0));
             user.store(address + 4800, &[1]);
-            assert_eq!(word.load(std::sync::atomic::Ordering::SeqCst), 0x1101);
+            assert_eq!(word.load(core::sync::atomic::Ordering::SeqCst), 0x1101);
             assert_eq!(user.load(other + 4800 - PAGE, 2), [0x22, 0x11]);
         });
         assert!(shared.word(1024).is_none());
@@ -183,4 +234,16 @@ fn vm5_memory_that_the_kernel_shares_is_the_same_for_both_and_a_copy_of_it_is_no
         assert_eq!(SharedMemory::new(kernel, 0).unwrap_err(), KernReturn::InvalidArgument);
         assert_eq!(SharedMemory::new(kernel, usize::MAX).unwrap_err(), KernReturn::InvalidArgument);
     });
+}
+
+table! {
+    vm1_memory_is_zeros_where_it_was_asked_for_and_gone_when_it_was_given_back,
+    vm1_to_reach_what_was_given_back_is_an_exception,
+    vm2_protection_is_by_page_and_holds_for_the_kernel_too,
+    vm2_to_write_to_what_is_read_only_is_an_exception,
+    vm2_what_one_thread_forbids_no_other_thread_can_do_any_more,
+    vm3_a_copy_shares_pages_until_somebody_writes,
+    vm3_the_last_one_to_have_a_page_writes_to_it_in_place,
+    vm4_regions_and_pages_have_an_end,
+    vm5_memory_that_the_kernel_shares_is_the_same_for_both_and_a_copy_of_it_is_not,
 }

@@ -1,9 +1,8 @@
 //! User clients through ports: services are found, opened and called by tasks, which may be hostile, and may die.
 
-use std::sync::{
-    Arc, Mutex as StdMutex,
-    atomic::{AtomicU32, Ordering},
-};
+use crate::prelude::*;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use abi::{
     Disposition, KernReturn, Trap,
@@ -13,44 +12,24 @@ use abi::{
     port::Right,
 };
 use iokit::{
-    BootArgs, IOReturn, IoKit, Options,
+    IOReturn, IoKit, Options,
     io::{AsyncReference, SharedProducer},
 };
 use mach::{WaitMode, task::Task};
 use trace::Kind;
 
-use conformance::{
+use crate::{
     mock::{DRIVER, Mock, bus_and_nub, user as mock_user},
-    world::until,
+    user::{Mail, User, assert_nothing_left, join, name_in, right, task, task_with},
+    world::{shared, until},
 };
-use sim::{Ended, Sim, harness};
 
-#[allow(dead_code, reason = "each crate of tests uses what it needs")]
-mod user;
-use crate::user::{Mail, User, join, name_in, right, task, task_with};
-
-/// Schedules that each rule is tried under.
-const SEEDS: u64 = 300;
-
-/// Runs `body` with a fresh IOKit under many schedules. Every call that was entered returns, and every service is freed.
-fn everywhere(body: impl Fn(&IoKit) + Send + Sync + 'static) {
-    let body = Arc::new(body);
-    for seed in 0..SEEDS {
-        let body = body.clone();
-        let sim = Sim::builder().cpus(1 + (seed as usize % 3)).seed(seed);
-        let (outcome, events) = harness::traced(sim, move |kernel| {
-            let kit = iokit::start(kernel, &BootArgs::default());
-            body(&kit);
-            kit.shutdown();
-            drop(kit);
-        });
-        let report = || format!("seed {seed}: {}", harness::report(&outcome, &events));
-        assert_eq!(outcome.ended, Ended::Done, "{}", report());
-        assert_eq!(outcome.kernel_references, 0, "{}", report());
-        let count = |kind| events.iter().filter(|event| event.kind == kind).count();
-        assert_eq!(count(Kind::CallExit), count(Kind::CallEnter), "{}", report());
-        assert_eq!(count(Kind::Name), count(Kind::Free), "{}", report());
-        assert_eq!(count(Kind::Violation), 0, "{}", report());
+/// Runs `body` with a fresh IOKit. Every call that was entered returns, and every service is freed.
+fn everywhere(lab: &Lab<'_>, body: impl Fn(&IoKit) + Send + Sync + 'static) {
+    for run in lab.everywhere(body) {
+        let count = |kind| run.events.iter().filter(|event| event.kind == kind).count();
+        assert_eq!(count(Kind::CallExit), count(Kind::CallEnter), "{}", run.name());
+        run.assert_all_freed();
     }
 }
 
@@ -59,11 +38,11 @@ fn result(mail: &Mail) -> u32 {
     word(&mail.body, 0)
 }
 
-fn host(user: &User) -> u32 {
+fn host(user: &User<'_>) -> u32 {
     user.trap(Trap::HostSelf, &[]).expect("the host port") as u32
 }
 
-fn find(user: &User, class: &str, index: u32) -> Result<u32, u32> {
+fn find(user: &User<'_>, class: &str, index: u32) -> Result<u32, u32> {
     let body: Vec<u8> = index.to_le_bytes().into_iter().chain(class.bytes()).collect();
     let mail =
         user.call(Mail::to(host(user), Disposition::MoveSend, io::GET_MATCHING_SERVICE).body(&body)).unwrap();
@@ -71,7 +50,7 @@ fn find(user: &User, class: &str, index: u32) -> Result<u32, u32> {
     if result(&mail) == 0 { Ok(name_in(&mail.items[0])) } else { Err(result(&mail)) }
 }
 
-fn open(user: &User, service: u32) -> Result<u32, u32> {
+fn open(user: &User<'_>, service: u32) -> Result<u32, u32> {
     let mail = user.call(Mail::to(service, Disposition::CopySend, io::SERVICE_OPEN).body(&[0; 4]));
     // The service may be gone, and its port with it.
     let Ok(mail) = mail else { return Err(IOReturn::DeadPort.code()) };
@@ -89,7 +68,7 @@ fn body(selector: u32, scalars: &[u64], bytes: &[u8], out: (u32, u32)) -> Vec<u8
     body
 }
 
-fn call(user: &User, connection: u32, body: &[u8]) -> Result<Mail, KernReturn> {
+fn call(user: &User<'_>, connection: u32, body: &[u8]) -> Result<Mail, KernReturn> {
     user.call(Mail::to(connection, Disposition::CopySend, io::CONNECT_METHOD).body(body))
 }
 
@@ -133,14 +112,13 @@ fn end(kit: &IoKit, nub: &iokit::ServiceRef, tasks: Vec<Arc<Task>>) {
     tasks.into_iter().for_each(|task| _ = join(kit.kernel(), task));
     nub.terminate(Options::SYNCHRONOUS);
     kit.close_to_tasks();
-    user::assert_nothing_left(kit.kernel(), 0);
+    assert_nothing_left(kit.kernel(), 0);
     // The reaper may still have a reference on its stack.
     eventually(kit, || ["MockDriver", "U"].iter().all(|class| kit.instances(class) == 0));
 }
 
-#[test]
-fn up3_a_task_finds_opens_calls_and_closes() {
-    everywhere(|kit| {
+fn up3_a_task_finds_opens_calls_and_closes(lab: &Lab<'_>) {
+    everywhere(lab, |kit| {
         let (nub, driver, closed) = stack(kit);
         let id = driver.id();
         let client = task(kit.kernel(), "client", move |user| {
@@ -171,9 +149,8 @@ fn up3_a_task_finds_opens_calls_and_closes() {
     });
 }
 
-#[test]
-fn up3_nonsense_is_a_bad_argument() {
-    everywhere(|kit| {
+fn up3_nonsense_is_a_bad_argument(lab: &Lab<'_>) {
+    everywhere(lab, |kit| {
         let (nub, driver, closed) = stack(kit);
         let client = task(kit.kernel(), "client", move |user| {
             let bad = IOReturn::BadArgument.code();
@@ -215,11 +192,10 @@ fn up3_nonsense_is_a_bad_argument() {
     });
 }
 
-#[test]
-fn up1_phase_1_kills_the_ports_and_who_asked_is_told() {
-    everywhere(|kit| {
+fn up1_phase_1_kills_the_ports_and_who_asked_is_told(lab: &Lab<'_>) {
+    everywhere(lab, |kit| {
         let (nub, driver, closed) = stack(kit);
-        let ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let ready = Arc::new(AtomicBool::new(false));
         let open_now = ready.clone();
         let client = task(kit.kernel(), "client", move |user| {
             let service = find(user, "MockDriver", 0).unwrap();
@@ -248,13 +224,12 @@ fn up1_phase_1_kills_the_ports_and_who_asked_is_told() {
 }
 
 /// A call sleeps in the driver, uninterruptibly, until the client is closed: the death of its task must do that.
-#[test]
-fn up2_a_task_that_dies_inside_a_call_is_closed_once() {
-    everywhere(|kit| {
+fn up2_a_task_that_dies_inside_a_call_is_closed_once(lab: &Lab<'_>) {
+    everywhere(lab, |kit| {
         kit.open_to_tasks();
         let (_bus, nub) = bus_and_nub(kit);
         let (closed, event) = (Arc::new(AtomicU32::new(0)), kit.kernel().new_event());
-        let inside = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let inside = Arc::new(AtomicBool::new(false));
         let (counted, entered) = (closed.clone(), inside.clone());
         let driver = Mock::new(&DRIVER).new_user(move || {
             let (counted, entered, gone) = (counted.clone(), entered.clone(), counted.clone());
@@ -300,9 +275,8 @@ fn up2_a_task_that_dies_inside_a_call_is_closed_once() {
     });
 }
 
-#[test]
-fn up3_two_who_open_the_same_service_have_connections_of_their_own() {
-    everywhere(|kit| {
+fn up3_two_who_open_the_same_service_have_connections_of_their_own(lab: &Lab<'_>) {
+    everywhere(lab, |kit| {
         let (nub, driver, closed) = stack(kit);
         let tasks: Vec<_> = (0..3)
             .map(|n| {
@@ -323,17 +297,16 @@ fn up3_two_who_open_the_same_service_have_connections_of_their_own() {
     });
 }
 
-#[test]
-fn uc2_an_asynchronous_result_comes_to_the_tasks_port() {
-    everywhere(|kit| {
+fn uc2_an_asynchronous_result_comes_to_the_tasks_port(lab: &Lab<'_>) {
+    everywhere(lab, |kit| {
         kit.open_to_tasks();
         let (_bus, nub) = bus_and_nub(kit);
-        let kept: Arc<StdMutex<Option<AsyncReference>>> = Arc::default();
+        let kept = shared(kit, None::<AsyncReference>);
         let keep = kept.clone();
         let driver = Mock::new(&DRIVER).new_user(move || {
             let keep = keep.clone();
             mock_user().call(move |_, _, arguments| {
-                *keep.lock().unwrap() = Some(std::mem::take(&mut arguments.async_reference));
+                keep.set(Some(core::mem::take(&mut arguments.async_reference)));
                 Ok(())
             })
         });
@@ -352,7 +325,7 @@ fn uc2_an_asynchronous_result_comes_to_the_tasks_port() {
             assert_eq!((abi::message::long(&mail.body, 16), abi::message::long(&mail.body, 24)), (5, 6));
         });
         let answer = loop {
-            if let Some(reference) = kept.lock().unwrap().take() {
+            if let Some(reference) = kept.take() {
                 break reference;
             }
             kit.kernel().delay(5_000);
@@ -366,10 +339,9 @@ fn uc2_an_asynchronous_result_comes_to_the_tasks_port() {
 }
 
 /// DQ1 with a reader that is not believed: whatever it writes to the head, the producer at the most finds the queue full.
-#[test]
-fn up6_a_reader_that_lies_makes_the_queue_full_and_nothing_else() {
+fn up6_a_reader_that_lies_makes_the_queue_full_and_nothing_else(lab: &Lab<'_>) {
     use abi::io::queue::{HEAD, RING, TAIL, WORDS};
-    everywhere(|kit| {
+    everywhere(lab, |kit| {
         let told = Arc::new(AtomicU32::new(0));
         let counted = told.clone();
         let notify = move || _ = counted.fetch_add(1, Ordering::SeqCst);
@@ -398,4 +370,14 @@ fn up6_a_reader_that_lies_makes_the_queue_full_and_nothing_else() {
         );
         assert_eq!(SharedProducer::new(kit.kernel(), 1, 1 << 20, || {}).unwrap_err(), IOReturn::BadArgument);
     });
+}
+
+table! {
+    up3_a_task_finds_opens_calls_and_closes,
+    up3_nonsense_is_a_bad_argument,
+    up1_phase_1_kills_the_ports_and_who_asked_is_told,
+    up2_a_task_that_dies_inside_a_call_is_closed_once,
+    up3_two_who_open_the_same_service_have_connections_of_their_own,
+    uc2_an_asynchronous_result_comes_to_the_tasks_port,
+    up6_a_reader_that_lies_makes_the_queue_full_and_nothing_else,
 }

@@ -1,116 +1,69 @@
 //! User tasks for tests: programs are closures, rights are handed round by a board that stands for a port.
+//!
+//! The steps of a program are [made in the processor's user mode](steps) where there is one.
 
-use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+mod board;
+mod mail;
+mod steps;
+
+use alloc::{sync::Arc, vec, vec::Vec};
+use core::cell::Cell;
 
 use abi::{
-    Descriptor, Disposition, Header, KernReturn, Trap,
-    message::{self, DESCRIPTOR_BYTES, HEADER_BYTES, MESSAGE_MAX, option},
+    Descriptor, Disposition, KernReturn, Trap,
+    message::{MESSAGE_MAX, option},
     port::Right,
     space::flag,
 };
 use mach::{
     KernelRef,
-    ipc::{Answer, Item, KernelObject, KernelPort, Request, SendRight},
-    task::{Program, Task, TaskPlan, UserThread},
+    task::{Fault, Program, Task, TaskPlan, UserThread},
 };
 
-/// Ids of messages to the board: put a right there, get a copy of one.
-pub const PUT: u32 = 1;
-pub const GET: u32 = 2;
-/// A port of its own for the board, so that answers do not meet other messages.
-const ONE_SECOND: u64 = 1_000_000_000;
+pub use board::Meeting;
+pub use mail::{Mail, name_in, right};
 
-/// A message, as user code has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mail {
-    pub header: Header,
-    pub items: Vec<Descriptor>,
-    pub body: Vec<u8>,
-}
+use crate::Lab;
+use board::{GET, PUT};
+use steps::Steps;
 
-/// A right as a descriptor.
-pub fn right(name: u32, disposition: Disposition) -> Descriptor {
-    Descriptor::Port { name, disposition }
-}
-
-/// The name that a descriptor carries.
-pub fn name_in(item: &Descriptor) -> u32 {
-    match item {
-        Descriptor::Port { name, .. } => *name,
-        Descriptor::OutOfLine { .. } => panic!("{item:?} is no right"),
-    }
-}
-
-impl Mail {
-    /// A message with an id to `to`.
-    pub fn to(to: u32, disposition: Disposition, id: u32) -> Self {
-        let bits = message::bits(disposition, None);
-        Self { header: Header { bits, remote: to, id, ..Header::default() }, ..Self::default() }
-    }
-
-    pub fn reply_to(mut self, name: u32, disposition: Disposition) -> Self {
-        self.header.local = name;
-        self.header.bits |= (disposition as u32) << 8;
-        self
-    }
-
-    pub fn with(mut self, item: Descriptor) -> Self {
-        self.items.push(item);
-        self
-    }
-
-    pub fn body(mut self, body: &[u8]) -> Self {
-        self.body = body.to_vec();
-        self
-    }
-
-    pub fn encode(&self) -> Vec<u8> {
-        let mut header = self.header;
-        if !self.items.is_empty() {
-            header.bits |= message::COMPLEX;
-            header.descriptors = self.items.len() as u32;
-        }
-        let items = self.items.iter().flat_map(Descriptor::encode);
-        header.encode().into_iter().chain(items).chain(self.body.iter().copied()).collect()
-    }
-
-    pub fn decode(bytes: &[u8]) -> Self {
-        let (head, rest) = bytes.split_first_chunk::<HEADER_BYTES>().expect("a header");
-        let header = Header::decode(head);
-        assert_eq!(header.size as usize, bytes.len());
-        let (items, body) = rest.split_at(header.descriptors as usize * DESCRIPTOR_BYTES);
-        let item = |bytes: &[u8]| Descriptor::decode(bytes.try_into().unwrap()).expect("a descriptor");
-        Self { header, items: items.chunks_exact(DESCRIPTOR_BYTES).map(item).collect(), body: body.to_vec() }
-    }
-}
+/// Nanoseconds that an answer may take.
+const ANSWER: u64 = 60_000_000_000;
+/// Schedules that a rule is tried under at least.
+const SCHEDULES: u64 = 100;
 
 /// A user thread with what tests need.
 pub struct User<'a> {
+    /// The thread.
     pub thread: &'a UserThread,
+    steps: Steps<'a>,
     buffer: Cell<u64>,
     answers: Cell<u32>,
 }
 
 impl<'a> User<'a> {
+    /// The thread of a program.
     pub fn new(thread: &'a UserThread) -> Self {
-        Self { thread, buffer: Cell::new(0), answers: Cell::new(0) }
+        Self { thread, steps: Steps::new(thread), buffer: Cell::new(0), answers: Cell::new(0) }
     }
 
+    /// A trap: its value.
+    ///
+    /// # Errors
+    /// The code that it was answered with.
     pub fn trap(&self, trap: Trap, arguments: &[u64]) -> Result<u64, KernReturn> {
         let (code, value) = self.raw(trap as u64, arguments);
         code.ok(value)
     }
 
+    /// A trap with any number: code and value.
     pub fn raw(&self, number: u64, arguments: &[u64]) -> (KernReturn, u64) {
         let mut all = [0; 6];
         all[..arguments.len()].copy_from_slice(arguments);
-        self.thread.trap(number, all)
+        self.steps.trap(number, all)
     }
 
+    /// The name of a new right.
     pub fn allocate(&self, kind: Right) -> u32 {
         self.trap(Trap::PortAllocate, &[kind as u64]).expect("a name") as u32
     }
@@ -122,26 +75,50 @@ impl<'a> User<'a> {
         name
     }
 
+    /// User references of a name.
+    ///
+    /// # Errors
+    /// The kernel's.
     pub fn references(&self, name: u32, kind: Right) -> Result<u64, KernReturn> {
         self.trap(Trap::PortGetReferences, &[name.into(), kind as u64])
     }
 
+    /// Gives a name up.
     pub fn destroy(&self, name: u32) {
         self.trap(Trap::PortDestroy, &[name.into()]).expect("a name");
     }
 
+    /// New memory, anywhere.
     pub fn memory(&self, bytes: u64) -> u64 {
         self.trap(Trap::VmAllocate, &[0, bytes, flag::ANYWHERE]).expect("memory")
     }
 
+    /// Reads memory, which must be there.
     pub fn load(&self, address: u64, bytes: usize) -> Vec<u8> {
         let mut into = vec![0; bytes];
-        self.thread.load(address, &mut into).expect("memory that can be read");
+        self.try_load(address, &mut into).expect("memory that can be read");
         into
     }
 
+    /// Reads memory.
+    ///
+    /// # Errors
+    /// It is not there, and nobody has put that right: the thread is over.
+    pub fn try_load(&self, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        self.steps.load(address, into)
+    }
+
+    /// Writes memory, which must be there.
     pub fn store(&self, address: u64, bytes: &[u8]) {
-        self.thread.store(address, bytes).expect("memory that can be written");
+        self.try_store(address, bytes).expect("memory that can be written");
+    }
+
+    /// Writes memory.
+    ///
+    /// # Errors
+    /// As [`User::try_load`].
+    pub fn try_store(&self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.steps.store(address, bytes)
     }
 
     fn buffer(&self) -> Result<u64, KernReturn> {
@@ -152,23 +129,39 @@ impl<'a> User<'a> {
         Ok(self.buffer.get())
     }
 
+    /// Sends, however long it takes.
+    ///
+    /// # Errors
+    /// The kernel's.
     pub fn send(&self, mail: &Mail) -> Result<(), KernReturn> {
         self.send_within(mail, None)
     }
 
+    /// Sends in `timeout` ns.
+    ///
+    /// # Errors
+    /// The kernel's.
     pub fn send_within(&self, mail: &Mail, timeout: Option<u64>) -> Result<(), KernReturn> {
         let bytes = mail.encode();
         let buffer = self.buffer()?;
-        self.thread.store(buffer, &bytes).map_err(|_| KernReturn::Terminated)?;
+        self.try_store(buffer, &bytes).map_err(|_| KernReturn::Terminated)?;
         let options = option::SEND | timeout.map_or(0, |_| option::SEND_TIMEOUT);
         let size = bytes.len() as u64;
         self.trap(Trap::Message, &[buffer, options, size, 0, 0, timeout.unwrap_or(0)]).map(drop)
     }
 
+    /// Waits for a message.
+    ///
+    /// # Errors
+    /// The kernel's.
     pub fn receive(&self, name: u32) -> Result<Mail, KernReturn> {
         self.receive_within(name, None)
     }
 
+    /// Waits for a message for `timeout` ns.
+    ///
+    /// # Errors
+    /// The kernel's.
     pub fn receive_within(&self, name: u32, timeout: Option<u64>) -> Result<Mail, KernReturn> {
         let buffer = self.buffer()?;
         let options = option::RECEIVE | timeout.map_or(0, |_| option::RECEIVE_TIMEOUT);
@@ -176,7 +169,7 @@ impl<'a> User<'a> {
         let arguments = [buffer, options, 0, room, name.into(), timeout.unwrap_or(0)];
         let bytes = self.trap(Trap::Message, &arguments)?;
         let mut mail = vec![0; bytes as usize];
-        self.thread.load(buffer, &mut mail).map_err(|_| KernReturn::Terminated)?;
+        self.try_load(buffer, &mut mail).map_err(|_| KernReturn::Terminated)?;
         Ok(Mail::decode(&mail))
     }
 
@@ -192,7 +185,7 @@ impl<'a> User<'a> {
         }
         let answers = self.answers.get();
         self.send(&mail.reply_to(answers, Disposition::MakeSendOnce))?;
-        self.receive_within(answers, Some(60 * ONE_SECOND))
+        self.receive_within(answers, Some(ANSWER))
     }
 
     fn board(&self) -> u32 {
@@ -221,59 +214,8 @@ impl<'a> User<'a> {
     }
 }
 
-/// A kernel object that keeps send rights by number.
-#[derive(Default)]
-pub struct Board {
-    rights: Mutex<BTreeMap<u32, SendRight>>,
-}
-
-impl KernelObject for Board {
-    fn message(&self, _: &KernelRef, _: &Arc<Task>, mut request: Request) -> Option<Answer> {
-        let slot = message::word(&request.body, 0);
-        let mut answer = Answer::default();
-        match request.id {
-            PUT => {
-                let mut rights = self.rights.lock().unwrap();
-                let before = match request.items.pop() {
-                    Some(Item::Port(right)) => rights.insert(slot, right),
-                    _ => rights.remove(&slot),
-                };
-                drop(rights);
-                drop(before);
-            }
-            GET => {
-                let copy = self.rights.lock().unwrap().get(&slot).and_then(SendRight::duplicate);
-                answer.items.push(copy.map_or(Item::Nothing, Item::Port));
-            }
-            _ => return None,
-        }
-        Some(answer)
-    }
-}
-
-/// Lets tasks of `kernel` find each other's ports until it is dropped.
-pub struct Meeting {
-    board: Arc<Board>,
-    _port: KernelPort,
-}
-
-impl Meeting {
-    pub fn new(kernel: &KernelRef) -> Self {
-        let board = Arc::new(Board::default());
-        let port = KernelPort::of(kernel, board.clone());
-        kernel.set_host_port(port.make_send());
-        Self { board, _port: port }
-    }
-
-    /// Takes all rights off the board.
-    pub fn clear(&self) {
-        let rights = std::mem::take(&mut *self.board.rights.lock().unwrap());
-        drop(rights);
-    }
-}
-
 /// Starts a task that runs `body`.
-pub fn task(kernel: &KernelRef, name: &str, body: impl Fn(&User) + Send + Sync + 'static) -> Arc<Task> {
+pub fn task(kernel: &KernelRef, name: &str, body: impl Fn(&User<'_>) + Send + Sync + 'static) -> Arc<Task> {
     task_with(kernel, name, move |user, _, _| {
         body(user);
         0
@@ -284,14 +226,15 @@ pub fn task(kernel: &KernelRef, name: &str, body: impl Fn(&User) + Send + Sync +
 pub fn task_with(
     kernel: &KernelRef,
     name: &str,
-    body: impl Fn(&User, u64, u64) -> u64 + Send + Sync + 'static,
+    body: impl Fn(&User<'_>, u64, u64) -> u64 + Send + Sync + 'static,
 ) -> Arc<Task> {
     let run = move |thread: &UserThread, entry, argument| body(&User::new(thread), entry, argument);
-    kernel.create_task(TaskPlan::new(name, Program::native(run))).expect("a task")
+    let plan = TaskPlan::new(name, Program::native(run));
+    kernel.create_task_with(plan, |task| steps::prepare(kernel, task)).expect("a task")
 }
 
 /// Runs `body` as a task's only thread, and waits until it is gone.
-pub fn run(kernel: &KernelRef, body: impl Fn(&User) + Send + Sync + 'static) {
+pub fn run(kernel: &KernelRef, body: impl Fn(&User<'_>) + Send + Sync + 'static) {
     join(kernel, task(kernel, "user", body));
 }
 
@@ -312,4 +255,12 @@ pub fn assert_nothing_left(kernel: &KernelRef, ports: u32) {
         kernel.delay(10_000);
     }
     panic!("left: {:?}", left());
+}
+
+/// Runs `body` as the only thread of a task, on two CPUs; nothing may be left of it.
+pub fn alone(lab: &Lab<'_>, body: impl Fn(&User<'_>) + Send + Sync + Clone + 'static) {
+    lab.kernel(2, SCHEDULES, move |kernel| {
+        run(kernel, body.clone());
+        assert_nothing_left(kernel, 0);
+    });
 }

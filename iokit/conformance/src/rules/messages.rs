@@ -5,21 +5,16 @@ use abi::{
     message::{COMPLEX, DESCRIPTORS_MAX, HEADER_BYTES, MESSAGE_MAX, OUT_OF_LINE_MAX, option},
     notify,
     port::Right,
+    space::PAGE,
 };
-use sim::harness::for_seeds;
 
-use crate::user::{Mail, Meeting, User, assert_nothing_left, join, name_in, right, run, task, task_with};
+use crate::prelude::*;
+use crate::user::{
+    Mail, Meeting, User, alone, assert_nothing_left, join, name_in, right, run, task, task_with,
+};
 
-fn alone(body: impl Fn(&User) + Send + Sync + Clone + 'static) {
-    for_seeds(2, 0..60, move |kernel| {
-        run(kernel, body.clone());
-        assert_nothing_left(kernel, 0);
-    });
-}
-
-#[test]
-fn ms1_messages_come_whole_and_in_order() {
-    for_seeds(4, 0..100, |kernel| {
+fn ms1_messages_come_whole_and_in_order(lab: &Lab<'_>) {
+    lab.kernel(3, 100, |kernel| {
         let meeting = Meeting::new(kernel);
         let receiver = task(kernel, "receiver", |user| {
             let port = user.port();
@@ -44,10 +39,9 @@ fn ms1_messages_come_whole_and_in_order() {
     });
 }
 
-#[test]
-fn mq1_a_full_queue_keeps_the_sender_waiting_until_there_is_room_or_the_time_is_up() {
-    for_seeds(3, 0..80, |kernel| {
-        let program = |user: &User, entry: u64, port: u64| {
+fn mq1_a_full_queue_keeps_the_sender_waiting_until_there_is_room_or_the_time_is_up(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
+        let program = |user: &User<'_>, entry: u64, port: u64| {
             if entry == 1 {
                 user.trap(Trap::Sleep, &[100_000]).unwrap();
                 (0..4).for_each(|id| assert_eq!(user.receive(port as u32).unwrap().header.id, id));
@@ -71,10 +65,9 @@ fn mq1_a_full_queue_keeps_the_sender_waiting_until_there_is_room_or_the_time_is_
     });
 }
 
-#[test]
-fn mq1_a_sender_that_waits_learns_that_the_port_died() {
-    for_seeds(3, 0..80, |kernel| {
-        let program = |user: &User, entry: u64, port: u64| {
+fn mq1_a_sender_that_waits_learns_that_the_port_died(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
+        let program = |user: &User<'_>, entry: u64, port: u64| {
             if entry == 1 {
                 user.trap(Trap::Sleep, &[50_000]).unwrap();
                 user.destroy(port as u32);
@@ -92,9 +85,8 @@ fn mq1_a_sender_that_waits_learns_that_the_port_died() {
     });
 }
 
-#[test]
-fn mq2_a_send_once_right_does_not_wait_for_room() {
-    alone(|user| {
+fn mq2_a_send_once_right_does_not_wait_for_room(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let port = user.port();
         user.trap(Trap::PortSetQueueLimit, &[port.into(), 0]).unwrap();
         assert_eq!(user.trap(Trap::PortSetQueueLimit, &[port.into(), 17]), Err(KernReturn::InvalidValue));
@@ -103,9 +95,8 @@ fn mq2_a_send_once_right_does_not_wait_for_room() {
     });
 }
 
-#[test]
-fn ms2_receiving_ends_with_the_time_and_a_message_that_is_too_large_stays_or_goes() {
-    alone(|user| {
+fn ms2_receiving_ends_with_the_time_and_a_message_that_is_too_large_stays_or_goes(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let port = user.port();
         let before = user.trap(Trap::Now, &[]).unwrap();
         assert_eq!(user.receive_within(port, Some(30_000)), Err(KernReturn::ReceiveTimedOut));
@@ -128,9 +119,8 @@ fn ms2_receiving_ends_with_the_time_and_a_message_that_is_too_large_stays_or_goe
     });
 }
 
-#[test]
-fn ms3_nonsense_is_refused_with_the_reason() {
-    alone(|user| {
+fn ms3_nonsense_is_refused_with_the_reason(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let port = user.port();
         let buffer = user.memory(2 * MESSAGE_MAX as u64);
         let send = |bytes: &[u8], size: u64| {
@@ -178,9 +168,8 @@ fn ms3_nonsense_is_refused_with_the_reason() {
     });
 }
 
-#[test]
-fn ms4_what_a_task_has_queued_is_bounded() {
-    for_seeds(1, 0..3, |kernel| {
+fn ms4_what_a_task_has_queued_is_bounded(lab: &Lab<'_>) {
+    lab.kernel(1, 3, |kernel| {
         run(kernel, |user| {
             let body = vec![7; MESSAGE_MAX - HEADER_BYTES];
             let memory = user.memory(OUT_OF_LINE_MAX);
@@ -201,9 +190,8 @@ fn ms4_what_a_task_has_queued_is_bounded() {
     });
 }
 
-#[test]
-fn mc1_a_receive_right_that_nobody_could_receive_dies_with_its_message() {
-    alone(|user| {
+fn mc1_a_receive_right_that_nobody_could_receive_dies_with_its_message(lab: &Lab<'_>) {
+    alone(lab, |user| {
         // To its own queue.
         let port = user.port();
         let own = Mail::to(port, Disposition::CopySend, 1).with(right(port, Disposition::MoveReceive));
@@ -222,9 +210,8 @@ fn mc1_a_receive_right_that_nobody_could_receive_dies_with_its_message() {
     });
 }
 
-#[test]
-fn mc2_ports_that_leave_each_other_to_each_other_die_with_their_task() {
-    alone(|user| {
+fn mc2_ports_that_leave_each_other_to_each_other_die_with_their_task(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let ports = [user.port(), user.port()];
         for (about, told) in [(0, 1), (1, 0), (0, 0)] {
             let disposition = Disposition::MakeSendOnce as u64;
@@ -237,9 +224,8 @@ fn mc2_ports_that_leave_each_other_to_each_other_die_with_their_task() {
 }
 
 /// A thousand ports, each in a message queued at the next: taken apart without recursion.
-#[test]
-fn mc3_a_long_chain_of_queued_ports_needs_no_stack() {
-    for_seeds(2, 0..5, |kernel| {
+fn mc3_a_long_chain_of_queued_ports_needs_no_stack(lab: &Lab<'_>) {
+    lab.kernel(2, 5, |kernel| {
         run(kernel, |user| {
             let mut inner = user.port();
             for _ in 0..900 {
@@ -255,9 +241,8 @@ fn mc3_a_long_chain_of_queued_ports_needs_no_stack() {
     });
 }
 
-#[test]
-fn ko1_a_kernel_object_answers_on_the_senders_thread() {
-    for_seeds(3, 0..60, |kernel| {
+fn ko1_a_kernel_object_answers_on_the_senders_thread(lab: &Lab<'_>) {
+    lab.kernel(3, 60, |kernel| {
         let meeting = Meeting::new(kernel);
         run(kernel, |user| {
             let port = user.port();
@@ -276,9 +261,8 @@ fn ko1_a_kernel_object_answers_on_the_senders_thread() {
     });
 }
 
-#[test]
-fn ko2_the_kernel_sends_and_does_not_wait() {
-    for_seeds(3, 0..60, |kernel| {
+fn ko2_the_kernel_sends_and_does_not_wait(lab: &Lab<'_>) {
+    lab.kernel(3, 60, |kernel| {
         let own = mach::ipc::KernelPort::receiving(kernel);
         let right = own.make_send();
         for _ in 0..abi::port::QUEUE_LIMIT_DEFAULT {
@@ -299,18 +283,94 @@ fn ko2_the_kernel_sends_and_does_not_wait() {
     });
 }
 
-/// The rights that came before the one that is wrong are lost, and nothing is left of them.
-#[test]
-fn ms5_a_message_that_fails_takes_its_rights_with_it() {
-    alone(|user| {
-        let (queue, subject) = (user.port(), user.port());
-        let mail = Mail::to(queue, Disposition::CopySend, 1)
-            .with(right(subject, Disposition::MoveReceive))
-            .with(right(55_555, Disposition::CopySend));
-        assert_eq!(user.send(&mail), Err(KernReturn::SendInvalidRight));
-        assert_eq!(user.trap(Trap::PortType, &[subject.into()]), Ok(Right::DeadName.bit()));
-        let mail = Mail::to(queue, Disposition::CopySend, 2).with(right(queue, Disposition::MakeSend));
-        user.send(&mail).unwrap();
-        assert_eq!(name_in(&user.poll(queue).unwrap().items[0]), queue);
+/// All that a message says is looked at before anything is taken.
+fn ms5_a_message_that_fails_takes_nothing(lab: &Lab<'_>) {
+    alone(lab, |user| {
+        let (queue, subject, spare) = (user.port(), user.port(), user.port());
+        user.trap(Trap::PortMakeSend, &[queue.into()]).unwrap();
+        let memory = user.memory(PAGE);
+        user.store(memory, b"mine");
+        let gone = Descriptor::OutOfLine { address: memory, size: PAGE as u32, deallocate: true };
+        let once = {
+            let mail = Mail::to(queue, Disposition::CopySend, 1);
+            user.send(&mail.with(right(subject, Disposition::MakeSendOnce))).unwrap();
+            name_in(&user.poll(queue).unwrap().items[0])
+        };
+        let before = || {
+            let kinds = [queue, subject, spare, once].map(|name| user.trap(Trap::PortType, &[name.into()]));
+            let counts = [queue, subject, spare].map(|name| user.references(name, Right::Send));
+            (kinds, counts)
+        };
+        let had = before();
+        let fails = |last: Descriptor, why: KernReturn| {
+            let mail = Mail::to(queue, Disposition::MoveSend, 1)
+                .reply_to(subject, Disposition::MakeSendOnce)
+                .with(gone)
+                .with(right(subject, Disposition::MoveSend))
+                .with(right(once, Disposition::MoveSendOnce))
+                .with(right(spare, Disposition::MoveReceive))
+                .with(last);
+            assert_eq!(user.send(&mail), Err(why), "{last:?}");
+            assert_eq!(before(), had, "{last:?}");
+            assert_eq!(user.load(memory, 4), b"mine");
+        };
+        fails(right(55_555, Disposition::CopySend), KernReturn::SendInvalidRight);
+        // Each of these was a right when the message began, and is none after what comes before it.
+        fails(right(subject, Disposition::MoveSend), KernReturn::SendInvalidRight);
+        fails(right(once, Disposition::MoveSendOnce), KernReturn::SendInvalidRight);
+        fails(right(spare, Disposition::MakeSend), KernReturn::SendInvalidRight);
+        fails(
+            Descriptor::OutOfLine { address: 8, size: 8, deallocate: false },
+            KernReturn::SendInvalidMemory,
+        );
+        // Where there is no room, nothing goes either.
+        user.trap(Trap::PortSetQueueLimit, &[queue.into(), 0]).unwrap();
+        let mail = Mail::to(queue, Disposition::MoveSend, 1).with(right(spare, Disposition::MoveReceive));
+        assert_eq!(user.send_within(&mail.clone().with(gone), Some(1_000)), Err(KernReturn::SendTimedOut));
+        assert_eq!((before(), user.load(memory, 4)), (had, b"mine".to_vec()));
+        // What does not fail takes it all.
+        user.trap(Trap::PortSetQueueLimit, &[queue.into(), 1]).unwrap();
+        user.send(&mail.with(right(once, Disposition::MoveSendOnce)).with(gone)).unwrap();
+        assert_eq!(user.trap(Trap::PortType, &[once.into()]), Err(KernReturn::InvalidName));
+        assert_eq!(user.trap(Trap::PortType, &[spare.into()]), Ok(Right::Send.bit()));
+        assert_eq!(user.trap(Trap::Print, &[memory, 1]), Err(KernReturn::InvalidAddress));
+        assert_eq!(user.references(queue, Right::Send), Ok(1));
     });
+}
+
+/// A request that is refused leaves the right that was to be told with who asked.
+fn ms5_a_request_that_fails_takes_nothing(lab: &Lab<'_>) {
+    alone(lab, |user| {
+        let (port, set) = (user.port(), user.allocate(Right::PortSet));
+        user.send(&Mail::to(port, Disposition::CopySend, 1).with(right(port, Disposition::MakeSendOnce)))
+            .unwrap();
+        let once = name_in(&user.poll(port).unwrap().items[0]);
+        let ask = |about: u32, id: u32| {
+            let arguments = [about.into(), id.into(), 0, once.into(), Disposition::MoveSendOnce as u64];
+            user.trap(Trap::PortRequestNotification, &arguments)
+        };
+        assert_eq!(ask(set, notify::DEAD_NAME), Err(KernReturn::InvalidRight));
+        assert_eq!(ask(set, notify::NO_SENDERS), Err(KernReturn::InvalidRight));
+        assert_eq!(ask(77_777, notify::PORT_DESTROYED), Err(KernReturn::InvalidName));
+        assert_eq!(user.trap(Trap::PortType, &[once.into()]), Ok(Right::SendOnce.bit()));
+        assert_eq!(ask(port, notify::DEAD_NAME), Ok(0));
+        assert_eq!(user.trap(Trap::PortType, &[once.into()]), Err(KernReturn::InvalidName));
+    });
+}
+
+table! {
+    ms1_messages_come_whole_and_in_order,
+    mq1_a_full_queue_keeps_the_sender_waiting_until_there_is_room_or_the_time_is_up,
+    mq1_a_sender_that_waits_learns_that_the_port_died,
+    mq2_a_send_once_right_does_not_wait_for_room,
+    ms2_receiving_ends_with_the_time_and_a_message_that_is_too_large_stays_or_goes,
+    ms3_nonsense_is_refused_with_the_reason,
+    ms4_what_a_task_has_queued_is_bounded,
+    mc1_a_receive_right_that_nobody_could_receive_dies_with_its_message,
+    mc2_ports_that_leave_each_other_to_each_other_die_with_their_task,
+    mc3_a_long_chain_of_queued_ports_needs_no_stack,
+    ko1_a_kernel_object_answers_on_the_senders_thread,
+    ko2_the_kernel_sends_and_does_not_wait,
+    ms5_a_message_that_fails_takes_nothing,
+    ms5_a_request_that_fails_takes_nothing,
 }

@@ -1,26 +1,19 @@
 //! Names, rights, sets, and what becomes of them when ports die.
 
 use abi::{Disposition, KernReturn, Trap, message::word, notify, port::Right};
-use sim::harness::for_seeds;
 
-use crate::user::{Mail, Meeting, User, assert_nothing_left, join, name_in, right, run, task};
+use crate::prelude::*;
+use crate::user::{
+    Mail, Meeting, User, alone, assert_nothing_left, join, name_in, right, run, task, task_with,
+};
 
-/// Runs `body` as a task's thread under many schedules; nothing may be left of it.
-fn alone(body: impl Fn(&User) + Send + Sync + Clone + 'static) {
-    for_seeds(2, 0..60, move |kernel| {
-        run(kernel, body.clone());
-        assert_nothing_left(kernel, 0);
-    });
-}
-
-fn request(user: &User, about: u32, id: u32, sync: u64, told: u32) -> Result<u64, KernReturn> {
+fn request(user: &User<'_>, about: u32, id: u32, sync: u64, told: u32) -> Result<u64, KernReturn> {
     let arguments = [about.into(), id.into(), sync, told.into(), Disposition::MakeSendOnce as u64];
     user.trap(Trap::PortRequestNotification, &arguments)
 }
 
-#[test]
-fn pn1_a_name_that_was_given_back_or_forged_means_nothing() {
-    alone(|user| {
+fn pn1_a_name_that_was_given_back_or_forged_means_nothing(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let name = user.port();
         user.destroy(name);
         let next = user.port();
@@ -36,9 +29,8 @@ fn pn1_a_name_that_was_given_back_or_forged_means_nothing() {
     });
 }
 
-#[test]
-fn pn1_another_tasks_name_means_nothing_here() {
-    for_seeds(3, 0..60, |kernel| {
+fn pn1_another_tasks_name_means_nothing_here(lab: &Lab<'_>) {
+    lab.kernel(3, 60, |kernel| {
         let meeting = Meeting::new(kernel);
         let owner = task(kernel, "owner", |user| {
             let names: Vec<_> = (0..40).map(|_| user.port()).collect();
@@ -59,9 +51,8 @@ fn pn1_another_tasks_name_means_nothing_here() {
     });
 }
 
-#[test]
-fn pn2_send_rights_to_one_port_share_a_name_and_are_counted() {
-    alone(|user| {
+fn pn2_send_rights_to_one_port_share_a_name_and_are_counted(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let name = user.port();
         assert_eq!(user.references(name, Right::Send), Ok(1));
         for _ in 0..3 {
@@ -85,9 +76,8 @@ fn pn2_send_rights_to_one_port_share_a_name_and_are_counted() {
     });
 }
 
-#[test]
-fn pn3_there_is_an_end_of_names_and_of_ports() {
-    for_seeds(1, 0..3, |kernel| {
+fn pn3_there_is_an_end_of_names_and_of_ports(lab: &Lab<'_>) {
+    lab.kernel(1, 3, |kernel| {
         run(kernel, |user| {
             let ends = |kind: Right| loop {
                 if let Err(why) = user.trap(Trap::PortAllocate, &[kind as u64]) {
@@ -106,9 +96,8 @@ fn pn3_there_is_an_end_of_names_and_of_ports() {
     });
 }
 
-#[test]
-fn pr1_each_disposition_moves_copies_or_makes_what_it_says() {
-    alone(|user| {
+fn pr1_each_disposition_moves_copies_or_makes_what_it_says(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let (queue, subject) = (user.port(), user.port());
         let pass = |item| {
             user.send(&Mail::to(queue, Disposition::CopySend, 1).with(item))?;
@@ -136,9 +125,8 @@ fn pr1_each_disposition_moves_copies_or_makes_what_it_says() {
     });
 }
 
-#[test]
-fn pr2_a_send_once_right_is_used_once_or_tells_that_it_was_not() {
-    alone(|user| {
+fn pr2_a_send_once_right_is_used_once_or_tells_that_it_was_not(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let port = user.port();
         let once = || {
             user.send(&Mail::to(port, Disposition::CopySend, 1).with(right(port, Disposition::MakeSendOnce)))
@@ -157,9 +145,8 @@ fn pr2_a_send_once_right_is_used_once_or_tells_that_it_was_not() {
     });
 }
 
-#[test]
-fn ps1_a_set_receives_from_its_members_in_turn() {
-    alone(|user| {
+fn ps1_a_set_receives_from_its_members_in_turn(lab: &Lab<'_>) {
+    alone(lab, |user| {
         let set = user.allocate(Right::PortSet);
         let ports = [user.port(), user.port()];
         for port in ports {
@@ -184,10 +171,9 @@ fn ps1_a_set_receives_from_its_members_in_turn() {
 }
 
 /// Two threads of a task: one waits, the other changes what it waits for.
-#[test]
-fn ps2_who_waits_learns_that_the_port_moved_or_died() {
-    for_seeds(2, 0..80, |kernel| {
-        let program = |user: &User, entry: u64, argument: u64| {
+fn ps2_who_waits_learns_that_the_port_moved_or_died(lab: &Lab<'_>) {
+    lab.kernel(2, 80, |kernel| {
+        let program = |user: &User<'_>, entry: u64, argument: u64| {
             if entry == 1 {
                 let (port, set) = ((argument >> 32) as u32, argument as u32);
                 user.trap(Trap::Sleep, &[20_000]).unwrap();
@@ -206,14 +192,13 @@ fn ps2_who_waits_learns_that_the_port_moved_or_died() {
             assert_eq!(user.receive(set), Err(KernReturn::ReceivePortDied));
             0
         };
-        join(kernel, crate::user::task_with(kernel, "two", program));
+        join(kernel, task_with(kernel, "two", program));
         assert_nothing_left(kernel, 0);
     });
 }
 
-#[test]
-fn dn1_rights_to_a_port_that_died_are_dead_names_and_who_asked_is_told() {
-    for_seeds(3, 0..80, |kernel| {
+fn dn1_rights_to_a_port_that_died_are_dead_names_and_who_asked_is_told(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
         let meeting = Meeting::new(kernel);
         let owner = task(kernel, "owner", |user| {
             let port = user.port();
@@ -252,9 +237,8 @@ fn dn1_rights_to_a_port_that_died_are_dead_names_and_who_asked_is_told() {
     });
 }
 
-#[test]
-fn ns1_the_last_send_right_tells_that_it_is_gone() {
-    for_seeds(3, 0..80, |kernel| {
+fn ns1_the_last_send_right_tells_that_it_is_gone(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
         let meeting = Meeting::new(kernel);
         let server = task(kernel, "server", |user| {
             let (port, told) = (user.allocate(Right::Receive), user.allocate(Right::Receive));
@@ -281,9 +265,8 @@ fn ns1_the_last_send_right_tells_that_it_is_gone() {
     });
 }
 
-#[test]
-fn pd1_a_receive_right_that_dies_goes_to_whoever_wants_it() {
-    for_seeds(3, 0..80, |kernel| {
+fn pd1_a_receive_right_that_dies_goes_to_whoever_wants_it(lab: &Lab<'_>) {
+    lab.kernel(3, 80, |kernel| {
         let meeting = Meeting::new(kernel);
         let heir = task(kernel, "heir", |user| {
             let (will, port) = (user.port(), user.allocate(Right::Receive));
@@ -311,4 +294,18 @@ fn pd1_a_receive_right_that_dies_goes_to_whoever_wants_it() {
         meeting.clear();
         assert_nothing_left(kernel, 1);
     });
+}
+
+table! {
+    pn1_a_name_that_was_given_back_or_forged_means_nothing,
+    pn1_another_tasks_name_means_nothing_here,
+    pn2_send_rights_to_one_port_share_a_name_and_are_counted,
+    pn3_there_is_an_end_of_names_and_of_ports,
+    pr1_each_disposition_moves_copies_or_makes_what_it_says,
+    pr2_a_send_once_right_is_used_once_or_tells_that_it_was_not,
+    ps1_a_set_receives_from_its_members_in_turn,
+    ps2_who_waits_learns_that_the_port_moved_or_died,
+    dn1_rights_to_a_port_that_died_are_dead_names_and_who_asked_is_told,
+    ns1_the_last_send_right_tells_that_it_is_gone,
+    pd1_a_receive_right_that_dies_goes_to_whoever_wants_it,
 }

@@ -1,4 +1,4 @@
-//! The few SCSI commands that a disk needs (SPC-4, SBC-3).
+//! The few SCSI commands that a disk needs, and how it is got to know (SPC-4, SBC-3). Whatever carries them.
 
 use crate::family::storage::Geometry;
 use crate::ioreturn::{IOResult, IOReturn};
@@ -130,6 +130,54 @@ fn sound(last: u64, block_bytes: u32, request_bytes: u32) -> IOResult<Geometry> 
 /// Whether MODE SENSE says that the medium may be written.
 pub fn is_writable(mode: &[u8]) -> bool {
     mode.get(2).is_none_or(|byte| byte & 0x80 == 0)
+}
+
+/// Attempts to find the unit ready, and what lies between two, machine ns.
+const READY_TRIES: u32 = 20;
+const READY_STEP_NS: u64 = 10_000_000;
+
+/// What carries commands to a unit. Gated; sleeps.
+pub trait Unit {
+    /// A command whose data, if there are any, come into `into`.
+    fn ask(&self, command: Block, into: &mut [u8]) -> IOResult;
+    /// Waits for so long, machine ns, with the gate open.
+    fn pause(&self, ns: u64);
+}
+
+/// Gets to know a disk that takes `request_bytes` bytes in one command. Unsupported: it is none. NotReady: it does not become ready.
+pub fn look(unit: &impl Unit, request_bytes: u32) -> IOResult<Geometry> {
+    let mut bytes = [0; INQUIRY_BYTES as usize];
+    unit.ask(inquiry(), &mut bytes)?;
+    if bytes[0] & 0x1f != 0 {
+        return Err(IOReturn::Unsupported);
+    }
+    wait_ready(unit)?;
+    let mut capacity = [0; CAPACITY_16_BYTES as usize];
+    let short = &mut capacity[..CAPACITY_BYTES as usize];
+    unit.ask(read_capacity(), short)?;
+    let known = match geometry(short, request_bytes)? {
+        Some(geometry) => geometry,
+        None => {
+            unit.ask(read_capacity_16(), &mut capacity)?;
+            geometry_16(&capacity, request_bytes)?
+        }
+    };
+    let mut mode = [0; MODE_BYTES as usize];
+    match unit.ask(mode_sense(), &mut mode) {
+        Ok(()) | Err(IOReturn::Unsupported) => {}
+        Err(why) => return Err(why),
+    }
+    Ok(Geometry { writable: is_writable(&mode), ..known })
+}
+
+fn wait_ready(unit: &impl Unit) -> IOResult {
+    for _ in 0..READY_TRIES {
+        match unit.ask(test_unit_ready(), &mut []) {
+            Err(IOReturn::NotReady) => unit.pause(READY_STEP_NS),
+            other => return other,
+        }
+    }
+    Err(IOReturn::NotReady)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Whose kernel code goes on when a more important thread wakes (S2).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::prelude::*;
+use crate::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mach::{KernelRef, Preemption, QUANTUM, Thread, WaitMode, band};
-use sim::harness::for_seeds;
 
-use super::{Counter, compute, spawn};
+use crate::threads::{Counter, compute, spawn};
 
 /// How late a CPU may be, at the most, by the chooser's stalls and interrupt latencies.
 const LATE: u64 = 2_000_000;
@@ -78,10 +78,9 @@ impl Found {
 }
 
 /// A work loop that wakes takes the CPU from user code at once.
-#[test]
-fn s2_a_work_loop_preempts_user_code() {
+fn s2_a_work_loop_preempts_user_code(lab: &Lab<'_>) {
     for strictness in [Preemption::Tasks, Preemption::Strict] {
-        for_seeds(1, 0..50, move |kernel| {
+        lab.kernel(1, 50, move |kernel| {
             kernel.set_preemption(strictness);
             let due = kernel.now() + 3_000_000;
             let (sleeper, ran) = sleeper(kernel, band::KERNEL, due);
@@ -99,10 +98,9 @@ fn s2_a_work_loop_preempts_user_code() {
 }
 
 /// A work loop waits for the kernel code of a task, and runs before its user code goes on.
-#[test]
-fn s2_a_work_loop_does_not_preempt_kernel_code_of_a_task() {
+fn s2_a_work_loop_does_not_preempt_kernel_code_of_a_task(lab: &Lab<'_>) {
     for strictness in [Preemption::Tasks, Preemption::Strict] {
-        for_seeds(1, 0..50, move |kernel| {
+        lab.kernel(1, 50, move |kernel| {
             kernel.set_preemption(strictness);
             let found = in_kernel(kernel, band::KERNEL, true);
             assert!(!found.before() || found.long(), "the kernel code was preempted");
@@ -112,10 +110,9 @@ fn s2_a_work_loop_does_not_preempt_kernel_code_of_a_task() {
 }
 
 /// Real time and the top user bands preempt kernel code too.
-#[test]
-fn s2_urgent_threads_preempt_kernel_code() {
+fn s2_urgent_threads_preempt_kernel_code(lab: &Lab<'_>) {
     for level in [band::REAL_TIME, 92, 79, band::FOREGROUND] {
-        for_seeds(1, 0..20, move |kernel| {
+        lab.kernel(1, 20, move |kernel| {
             for strictness in [Preemption::Tasks, Preemption::Strict] {
                 kernel.set_preemption(strictness);
                 assert!(in_kernel(kernel, level, true).before(), "{level} has waited");
@@ -125,9 +122,8 @@ fn s2_urgent_threads_preempt_kernel_code() {
 }
 
 /// A thread without user mode stands for user code, unless the kernel is strict.
-#[test]
-fn s2_kernel_threads_are_preempted_unless_it_is_strict() {
-    for_seeds(1, 0..50, |kernel| {
+fn s2_kernel_threads_are_preempted_unless_it_is_strict(lab: &Lab<'_>) {
+    lab.kernel(1, 50, |kernel| {
         assert!(in_kernel(kernel, band::KERNEL, false).before());
         kernel.set_preemption(Preemption::Full);
         assert!(in_kernel(kernel, band::KERNEL, true).before());
@@ -138,9 +134,8 @@ fn s2_kernel_threads_are_preempted_unless_it_is_strict() {
 }
 
 /// S3 holds for kernel code too: who has used up its quantum gives way.
-#[test]
-fn s2_a_work_loop_waits_for_kernel_code_no_longer_than_a_quantum() {
-    for_seeds(1, 0..20, |kernel| {
+fn s2_a_work_loop_waits_for_kernel_code_no_longer_than_a_quantum(lab: &Lab<'_>) {
+    lab.kernel(1, 20, |kernel| {
         kernel.set_preemption(Preemption::Strict);
         let due = kernel.now() + 2_000_000;
         let (sleeper, ran) = sleeper(kernel, band::KERNEL, due);
@@ -154,9 +149,8 @@ fn s2_a_work_loop_waits_for_kernel_code_no_longer_than_a_quantum() {
 }
 
 /// A CPU that promised to give way to somebody who then ran elsewhere is asked again by others.
-#[test]
-fn s2_who_waits_for_kernel_code_is_taken_by_another_cpu() {
-    for_seeds(2, 0..50, |kernel| {
+fn s2_who_waits_for_kernel_code_is_taken_by_another_cpu(lab: &Lab<'_>) {
+    lab.kernel(2, 50, |kernel| {
         kernel.set_preemption(Preemption::Strict);
         let (event, stop) = (kernel.new_event(), Counter::default());
         let waiting = Counter::default();
@@ -184,4 +178,13 @@ fn s2_who_waits_for_kernel_code_is_taken_by_another_cpu() {
             thread.join(kernel);
         }
     });
+}
+
+table! {
+    s2_a_work_loop_preempts_user_code,
+    s2_a_work_loop_does_not_preempt_kernel_code_of_a_task,
+    s2_urgent_threads_preempt_kernel_code,
+    s2_kernel_threads_are_preempted_unless_it_is_strict,
+    s2_a_work_loop_waits_for_kernel_code_no_longer_than_a_quantum,
+    s2_who_waits_for_kernel_code_is_taken_by_another_cpu,
 }

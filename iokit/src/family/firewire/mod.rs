@@ -1,0 +1,43 @@
+//! The FireWire family: one bus for each controller, and the nubs of nodes and of their units.
+//!
+//! ```text
+//! controller's driver ◄─ IOFireWireDevice ◄─ IOFireWireUnit ◄─ driver
+//! ```
+//!
+//! - [`standard`], [`rom`], [`topology`], [`transactions`], [`address_space`]: what stands in the standards, what nodes say, what is on its way; tested
+//!   alone.
+//! - [`controller`]: what a controller's driver does for the family.
+//! - [`bus`], `scan`: bus resets, and the thread that finds out who is there after each.
+//! - [`device`], [`unit`]: what drivers see.
+//!
+//! *Generations.* Each bus reset gives new IDs to the nodes and begins a new [`Generation`]. A request carries the one that its sender believes in;
+//! one that is out of date is refused with [`crate::IOReturn::BusReset`], and is never sent. Only who has found the node again may try again:
+//! [`Device::join`].
+//!
+//! *One gate.* Everything behind a controller shares its work loop, as with USB.
+
+pub mod address_space;
+pub mod bus;
+pub mod controller;
+pub mod device;
+pub mod rom;
+mod scan;
+pub mod standard;
+pub mod topology;
+pub mod transactions;
+pub mod unit;
+
+pub use bus::Bus;
+pub use controller::{Link, Packet};
+pub use device::{Ask, Device, FireWireDevice, IO_FIREWIRE_DEVICE};
+pub use transactions::{Done, Sent, Tag};
+pub use unit::{FireWireUnit, IO_FIREWIRE_UNIT};
+
+use crate::class::{Class, IO_SERVICE};
+
+/// The class that drivers of controllers derive from.
+pub static IO_FIREWIRE_CONTROLLER: Class = Class::new("IOFireWireController", &IO_SERVICE);
+
+/// From one bus reset to the next. Never used again on the same bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(pub(crate) u32);
