@@ -8,6 +8,8 @@ use explore::matrix::escaped;
 use std::fmt::Write;
 use verdict::{Ended, Verdict, time};
 
+/// Its policy: the page loads nothing.
+const HEAD: &str = include_str!("head.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
@@ -33,9 +35,7 @@ pub fn page(report: &Report, seen: &Seen, replay: &str) -> Result<String, Failur
         format!("<h2>Last console lines</h2>\n<pre>{}</pre>\n", escaped(&report.console.join("\n"))),
     ];
     Ok(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\n\
+        "<!doctype html>\n<html lang=\"en\"><head>{HEAD}\
          <title>{}</title><style>{STYLE}</style></head><body>\n{}\
          <script type=\"application/json\" id=\"data\">{}</script>\n<script>{SCRIPT}</script>\n</body></html>\n",
         escaped(&report.plan),
