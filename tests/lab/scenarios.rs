@@ -12,7 +12,7 @@ const LONG: u64 = 200;
 const ALWAYS: [&str; 1] = ["usb-storage-removal"];
 
 /// Those that want a machine which is quick in its own time.
-const DELICATE: [&str; 2] = ["daq-overrun", "timer-era-modern"];
+const DELICATE: [&str; 4] = ["daq-overrun", "tasks-block", "tasks-kill", "timer-era-modern"];
 /// Those that show what they show by chance only where nobody chooses the schedule: a timer has to come in between. They run like long ones.
 const CHANCE: [&str; 1] = ["timer-era-10-3"];
 

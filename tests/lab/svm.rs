@@ -19,8 +19,8 @@ const COMMAND_LIMIT_SECONDS: u32 = 500;
 const SILENCE_LIMIT: Duration = Duration::from_secs(COMMAND_LIMIT_SECONDS as u64 + 30);
 /// Host seconds to a machine second. The machine measures 17 when nothing else runs; a busy host must not turn a plan's deadlines into
 /// judgements of the host.
-const SLOW_DOWN: &str = "80";
-/// The same for plans in which a driver's own timer is so short that the time of a few interrupts is too long.
+const SLOW_DOWN: &str = "120";
+/// The same for plans that end so soon, or in which a driver's own timer is so short, that the time of a few interrupts is too long.
 const SLOW_DOWN_DELICATE: &str = "800";
 /// The name of the case that boots a Linux in our machine.
 const LINUX: &str = "linux";

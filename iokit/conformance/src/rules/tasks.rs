@@ -65,8 +65,16 @@ fn tk1_threads_have_an_end_and_end_by_themselves_or_by_order(lab: &Lab<'_>) {
 fn tk2_a_task_is_terminated_at_any_moment_and_nothing_of_it_works_or_is_left(lab: &Lab<'_>) {
     lab.kernel(3, 150, |kernel| {
         let body = |user: &User<'_>, entry: u64, argument: u64| {
-            let port = if entry == 0 { user.allocate(Right::Receive) } else { argument as u32 };
+            let mut port = argument as u32;
             if entry == 0 {
+                port = match user.trap(Trap::PortAllocate, &[Right::Receive as u64]) {
+                    Ok(name) => name as u32,
+                    // The killers may be faster than its first step.
+                    Err(why) => {
+                        assert_eq!(why, KernReturn::Terminated);
+                        return 0;
+                    }
+                };
                 user.raw(Trap::PortMakeSend as u64, &[port.into()]);
                 (1..4).for_each(|n| _ = user.raw(Trap::ThreadCreate as u64, &[n, 0, port.into()]));
             }
