@@ -1,6 +1,6 @@
 //! User tasks for tests: programs are closures, rights are handed round by a board that stands for a port.
 //!
-//! The steps of a program are [made in the processor's user mode](steps) where there is one.
+//! The steps of a program are made in the processor's user mode (module `steps`) where there is one.
 
 mod board;
 mod mail;

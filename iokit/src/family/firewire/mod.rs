@@ -8,7 +8,7 @@
 //!   alone.
 //! - [`controller`]: what a controller's driver does for the family.
 //! - [`bus`], `scan`: bus resets, and the thread that finds out who is there after each.
-//! - [`device`], [`unit`]: what drivers see.
+//! - [`device`], [`unit`](mod@unit): what drivers see.
 //!
 //! *Generations.* Each bus reset gives new IDs to the nodes and begins a new [`Generation`]. A request carries the one that its sender believes in;
 //! one that is out of date is refused with [`crate::IOReturn::BusReset`], and is never sent. Only who has found the node again may try again:
