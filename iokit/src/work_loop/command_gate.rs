@@ -193,6 +193,7 @@ impl CommandGate {
         result
     }
 
+    #[inline]
     fn run<R>(&self, core: &Core, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
         // Changed in the gate only: a read and a write do, and cost less than an atomic addition.
         self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

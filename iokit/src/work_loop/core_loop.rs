@@ -27,8 +27,8 @@ pub(crate) struct Core {
     pub(super) owner: u32,
     pub(super) slot: u32,
     pub(super) gate: RecursiveLock,
-    /// Levels of recursion; written by the gate's owner.
-    pub(super) depth: AtomicU32,
+    /// The trace is read, or there is a [`Core::maximum`]: what the short way through the gate asks.
+    pub(super) observed: AtomicBool,
     /// Machine time of the first level's close, if there is a maximum.
     pub(super) closed_at: AtomicU64,
     /// WL14, ns; 0 = none.
@@ -82,7 +82,7 @@ impl Core {
             owner: owner.id(),
             slot: owner.slot(),
             gate: RecursiveLock::in_class(kernel, gate_class(owner)),
-            depth: AtomicU32::new(0),
+            observed: AtomicBool::new(kernel.traced()),
             closed_at: AtomicU64::new(0),
             maximum: AtomicU64::new(0),
             maximum_is_fatal: AtomicBool::new(false),
