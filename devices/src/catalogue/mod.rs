@@ -4,6 +4,7 @@ mod actions;
 mod build;
 mod check;
 mod firewire;
+mod foreign;
 mod mirror;
 #[cfg(test)]
 mod properties;
@@ -14,6 +15,7 @@ mod zoo;
 pub use actions::{ACTIONS, ActionSpec};
 pub use build::{build, build_firewire, build_node, build_usb};
 pub use check::check;
+pub use foreign::check_foreign;
 pub use settings::{Settings, parse_size, parse_time};
 
 use crate::daq;

@@ -31,6 +31,9 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
 
 /// The hardware that the options ask for, as a plan: so it is read and checked by the same code, with the same words.
 fn plan(args: &BootArgs) -> Result<Plan, Failure> {
+    if let Some(file) = &args.plan {
+        return crate::load::hardware(file);
+    }
     let mut text = format!("machine cpus={} memory={}\n", args.cpus, word(&args.memory)?);
     for (n, plug) in args.plug.iter().enumerate() {
         text.push_str(&statement(n, word(plug)?, &args.plug[..n])?);
@@ -85,6 +88,7 @@ mod tests {
     fn args(memory: &str, plug: &[&str]) -> BootArgs {
         BootArgs {
             image: PathBuf::new(),
+            plan: None,
             cpus: 2,
             memory: memory.to_owned(),
             initrd: None,

@@ -33,7 +33,7 @@ pub enum Command {
     Run(RunArgs),
     /// Boot an image in the KVM machine, its serial console on this terminal
     #[command(
-        after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu"
+        after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu\n  workgate boot bzImage --initrd initrd --cmdline 'console=ttyS0' --plan removal.plan"
     )]
     Boot(BootArgs),
     /// Run many schedules of a plan, or pull a card out at every event, and keep what breaks
@@ -130,6 +130,9 @@ pub struct RunArgs {
 pub struct BootArgs {
     /// The image: a PVH ELF, or a Linux bzImage
     pub image: PathBuf,
+    /// A plan: the machine, its devices, and when what goes wrong with them, instead of the options for that. Its `run` says only until when rules may act
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cpus", "memory", "plug"])]
+    pub plan: Option<PathBuf>,
     /// Processors, 1 to 8
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub cpus: usize,

@@ -41,6 +41,16 @@ pub fn parse(name: &str, text: &str) -> Result<Plan, Failure> {
     }
 }
 
+/// Reads the hardware of a guest that is not Workgate's own, and what goes wrong with it.
+pub fn hardware(path: &Path) -> Result<Plan, Failure> {
+    let (name, text) = (path.display().to_string(), text(path)?);
+    let plan = parse(&name, &text)?;
+    match devices::catalogue::check_foreign(&plan) {
+        errors if errors.is_empty() => Ok(plan),
+        errors => Err(pointed(&errors, &text)),
+    }
+}
+
 /// A plan, or a capsule with the plan in it.
 pub enum Bug {
     /// A plan.
