@@ -1,5 +1,6 @@
 //! Families: what drivers of one kind of device have in common.
 
+pub mod bus;
 pub mod firewire;
 pub mod pci;
 pub mod storage;

@@ -114,10 +114,7 @@ impl Parts {
             return Ok(());
         }
         let errors = self.state.with(|s| core::mem::take(&mut s.errors));
-        let mended = self.pipe.clear_stall().and_then(|()| match self.frame().closed() {
-            None => self.ask(),
-            Some(why) => Err(why),
-        });
+        let mended = self.pipe.clear_stall().and_then(|()| self.frame().alive()).and_then(|()| self.ask());
         if mended.is_err() {
             // The next reader tries again, as long as there is hope.
             self.state.with(|s| s.errors = errors + 1);
@@ -147,9 +144,7 @@ impl Parts {
         let deadline = self.kernel.now().saturating_add(wait);
         self.frame().call(me, || {
             loop {
-                if let Some(why) = self.frame().closed() {
-                    return Err(why);
-                }
+                self.frame().alive()?;
                 self.mend()?;
                 let count = self.take(client, into)?;
                 if count != 0 || self.kernel.now() >= deadline {

@@ -107,31 +107,6 @@ impl Bus {
         self.link.work_loop().run_action(action)
     }
 
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// No memory for the thread.
-    pub fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
-        let own = self.clone();
-        let body = move |_: &KernelRef| own.run();
-        let name = format!("firewire {}", controller.device());
-        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
-        *self.thread.lock(&self.kernel) = Some(thread);
-        Ok(())
-    }
-
-    /// Ends the thread, waits for its end, and forgets the nodes. Not with the gate held.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.wake();
-        let thread = self.thread.lock(&self.kernel).take();
-        if let Some(thread) = thread {
-            thread.join(&self.kernel);
-        }
-        let devices = self.gated(|| self.state.with(|s| core::mem::take(&mut s.devices)));
-        drop(devices);
-    }
-
     /// The controller is going, or this bus: the thread does nothing more.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
@@ -365,6 +340,28 @@ impl Bus {
                 (self.slot, format!("firewire{}-{}", self.slot, path.join(".")))
             }
         }
+    }
+}
+
+impl crate::family::bus::Bus for Bus {
+    fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
+        let own = self.clone();
+        let body = move |_: &KernelRef| own.run();
+        let name = format!("firewire {}", controller.device());
+        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
+        *self.thread.lock(&self.kernel) = Some(thread);
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+        let thread = self.thread.lock(&self.kernel).take();
+        if let Some(thread) = thread {
+            thread.join(&self.kernel);
+        }
+        let devices = self.gated(|| self.state.with(|s| core::mem::take(&mut s.devices)));
+        drop(devices);
     }
 }
 

@@ -75,31 +75,6 @@ impl Bus {
         self.slot
     }
 
-    /// Starts the thread, which begins with a look at every root port.
-    ///
-    /// # Errors
-    /// No memory for the thread.
-    pub fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
-        let own = self.clone();
-        let body = move |_: &KernelRef| own.run();
-        let name = alloc::format!("usb {}", controller.device());
-        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
-        *self.thread.lock(&self.kernel) = Some(thread);
-        Ok(())
-    }
-
-    /// Ends the thread, waits for its end, and forgets the hubs. Not with the gate held.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.wake();
-        let thread = self.thread.lock(&self.kernel).take();
-        if let Some(thread) = thread {
-            thread.join(&self.kernel);
-        }
-        let hubs = self.gated(|| self.hubs.with(core::mem::take));
-        hubs.iter().for_each(|hub| drop(self.gated(|| hub.forget())));
-    }
-
     /// Calls `action` in the gate.
     pub fn gated<R>(&self, action: impl FnOnce() -> R) -> R {
         self.host.work_loop().run_action(action)
@@ -268,5 +243,27 @@ impl Bus {
                 (self.slot, alloc::format!("usb{}-{}", self.slot, path.join(".")))
             }
         }
+    }
+}
+
+impl crate::family::bus::Bus for Bus {
+    fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
+        let own = self.clone();
+        let body = move |_: &KernelRef| own.run();
+        let name = alloc::format!("usb {}", controller.device());
+        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
+        *self.thread.lock(&self.kernel) = Some(thread);
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+        let thread = self.thread.lock(&self.kernel).take();
+        if let Some(thread) = thread {
+            thread.join(&self.kernel);
+        }
+        let hubs = self.gated(|| self.hubs.with(core::mem::take));
+        hubs.iter().for_each(|hub| drop(self.gated(|| hub.forget())));
     }
 }
