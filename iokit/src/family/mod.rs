@@ -2,9 +2,12 @@
 
 pub mod bus;
 pub mod firewire;
+pub mod nub;
 pub mod pci;
 pub mod storage;
+pub mod ticket;
 pub mod usb;
+pub mod worker;
 
 use crate::{IoKit, ServiceRef};
 

@@ -9,6 +9,7 @@ use super::driver::{UsbHub, UsbHubDriver};
 use super::ports::HubPorts;
 use super::wire;
 use crate::driver::common::{Frame, Parts as _, UsbFrame, UsbHabits};
+use crate::family::bus::Bus as _;
 use crate::family::usb::standard::{CLASS, GET_DESCRIPTOR, HUB, IN, SUPER_HUB};
 use crate::family::usb::{Data, EndpointKind, Hub, HubFacts, Pipe, Setup, Speed};
 use crate::io::MemoryDescriptor;
