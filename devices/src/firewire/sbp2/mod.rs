@@ -106,7 +106,7 @@ impl Tag {
 impl Target {
     /// A disk with its data in `store`.
     pub fn new(store: Box<dyn BlockStore>, settings: Settings) -> Self {
-        let disk = Disk::new(store, &settings.name);
+        let disk = Disk::new(store, "FireWire disk", &settings.name);
         Self {
             settings,
             disk,

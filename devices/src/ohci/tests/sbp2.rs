@@ -108,7 +108,7 @@ fn login_inquiry_write_read() {
     it.log_in(true);
     it.settle();
     assert_eq!(it.run((BUFFER, 36), true, &[0x12, 0, 0, 0, 36]), (0, 0, vec![]));
-    assert_eq!(it.rig.get(BUFFER + 8, 8), b"Workgate");
+    assert_eq!(it.rig.get(BUFFER + 8, 28), b"WorkgateFireWire disk   0001");
     let data: Vec<u8> = (0..5000u32).map(|n| (n * 7) as u8).collect();
     it.rig.put(BUFFER, &data[..4096]);
     assert_eq!(it.run((BUFFER, 4096), false, &[0x2a, 0, 0, 0, 0, 3, 0, 0, 8]), (0, 0, vec![]));

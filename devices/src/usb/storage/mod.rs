@@ -71,7 +71,7 @@ impl Storage {
     /// A stick with its data in `store`, that takes `latency` machine ns for a command before its data move; `name` is its serial number.
     pub fn new(store: Box<dyn BlockStore>, latency: u64, speed: Speed, name: &str) -> Self {
         Self {
-            disk: Disk::new(store, name),
+            disk: Disk::new(store, "stick", name),
             speed,
             serial: name.into(),
             latency,

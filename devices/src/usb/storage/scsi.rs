@@ -37,6 +37,8 @@ type Sense = (u8, [u8; 2]);
 /// The one logical unit.
 pub struct Disk {
     store: Box<dyn BlockStore>,
+    /// What it is, as INQUIRY tells: ASCII, 16 bytes at the most.
+    product: &'static str,
     name: String,
     sense: Sense,
     /// The unit was reset, and the host has not been told.
@@ -46,10 +48,10 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A disk after power-on; `name` is its serial number.
-    pub fn new(store: Box<dyn BlockStore>, name: &str) -> Self {
+    /// A disk after power-on: `product` is what it is, ASCII and 16 bytes at the most; `name` is its serial number.
+    pub fn new(store: Box<dyn BlockStore>, product: &'static str, name: &str) -> Self {
         let sense = (spec::NO_SENSE, [0, 0]);
-        Self { store, name: name.into(), sense, attention: true, stopped: false, locked: false }
+        Self { store, product, name: name.into(), sense, attention: true, stopped: false, locked: false }
     }
 
     /// Power-on or a reset of the bus.
@@ -234,7 +236,7 @@ impl Disk {
     /// Standard inquiry data (SPC-4, 6.4.2): a disk with a removable medium.
     fn standard(&self) -> Vec<u8> {
         let mut answer = vec![0, 0x80, 0x06, 0x02, 31, 0, 0, 0];
-        answer.extend(b"Workgatestick           0001");
+        answer.extend(format!("Workgate{:<16.16}0001", self.product).into_bytes());
         answer
     }
 

@@ -170,7 +170,7 @@ fn answers_of_the_disk() {
         (status, stick.driver.bytes(BUFFER, (length - status.1) as usize))
     };
     let ((status, _), inquiry) = ask(&mut stick, &[scsi::INQUIRY, 0, 0, 0, 36], 36);
-    assert_eq!((status, &inquiry[8..16]), (usb::CSW_PASSED, &b"Workgate"[..]));
+    assert_eq!((status, &inquiry[8..36]), (usb::CSW_PASSED, &b"Workgatestick           0001"[..]));
     let (_, pages) = ask(&mut stick, &[scsi::INQUIRY, 1, 0, 0, 64], 64);
     assert_eq!(pages, [0, 0, 0, 4, 0, 0x80, 0x83, 0xb0]);
     let (_, serial) = ask(&mut stick, &[scsi::INQUIRY, 1, 0x80, 0, 64], 64);

@@ -1,31 +1,17 @@
 //! S7: with the push nobody runs before the owner of a lock that somebody better wants; without it, it happens, and is told.
 
 use crate::prelude::*;
-use crate::sync::Arc;
-use mach::{KernelRef, RecursiveLock, band};
+use mach::KernelRef;
 use trace::{Event, Kind};
 
 use crate::run::Run;
-use crate::threads::{compute, spawn};
+use crate::threads::wait_for_low_beside_middle;
 
 /// Low has the lock when middle comes, and high wants it.
 fn runs(lab: &Lab<'_>, push: bool) -> Vec<Run> {
     lab.kernel(1, 100, move |kernel: &KernelRef| {
         kernel.set_priority_push(push);
-        let lock = Arc::new(RecursiveLock::new(kernel));
-        let theirs = lock.clone();
-        let low = spawn(kernel, "low", 10, move |kernel| {
-            theirs.lock(kernel);
-            compute(kernel, 2_000_000);
-            theirs.unlock(kernel);
-        });
-        kernel.delay(1_000_000);
-        let middle = spawn(kernel, "middle", 40, |kernel| compute(kernel, 20_000_000));
-        assert!(kernel.current().priority(kernel) > band::FOREGROUND, "this thread is high");
-        lock.lock(kernel);
-        lock.unlock(kernel);
-        low.join(kernel);
-        middle.join(kernel);
+        wait_for_low_beside_middle(kernel, 20_000_000);
     })
 }
 

@@ -2,44 +2,9 @@
 
 use crate::prelude::*;
 use crate::sync::Arc;
-use crate::threads::{Counter, spawn};
+use crate::threads::{Counter, SETTLE, holder, spawn};
 
-use mach::{KernelRef, RecursiveLock, RwLock, Thread, WaitEvent, WaitMode, WaitResult, band};
-
-/// Long enough for any thread to get where it is going.
-const SETTLE: u64 = 10_000_000;
-
-type Lock = Arc<RwLock<u64>>;
-
-fn wait(kernel: &KernelRef, event: WaitEvent) {
-    kernel.assert_wait(event, WaitMode::Uninterruptible, None);
-    kernel.block();
-}
-
-/// A thread that takes the lock, for writing or reading, says so, and drops it when `go` comes.
-fn holder(
-    kernel: &KernelRef,
-    priority: u8,
-    lock: &Lock,
-    writes: bool,
-    said: &Counter,
-    go: WaitEvent,
-) -> Arc<Thread> {
-    let (lock, said) = (lock.clone(), said.clone());
-    let thread = spawn(kernel, "holder", priority, move |kernel| {
-        if writes {
-            let _held = lock.write(kernel);
-            said.add();
-            wait(kernel, go);
-        } else {
-            let _held = lock.read(kernel);
-            said.add();
-            wait(kernel, go);
-        }
-    });
-    kernel.delay(SETTLE);
-    thread
-}
+use mach::{RecursiveLock, RwLock, WaitMode, WaitResult, band};
 
 /// WL9: sleeping drops every level, and brings them all back.
 fn wl9_sleep_drops_all_levels_and_restores_them(lab: &Lab<'_>) {

@@ -4,7 +4,7 @@ use crate::prelude::*;
 use crate::sync::Arc;
 use mach::{KernelRef, RecursiveLock, Thread, WaitEvent, WaitMode, band};
 
-use crate::threads::{compute, spawn};
+use crate::threads::{spawn, wait_for_low_beside_middle};
 
 /// Long enough for any thread to get where it is going, however much the chooser stalls its CPU.
 const SETTLE: u64 = 10_000_000;
@@ -125,21 +125,8 @@ fn a_push_follows_a_change_of_priority(lab: &Lab<'_>) {
 /// The classic: a thread of middling priority that computes must not keep a low owner from a high waiter.
 fn no_inversion_by_a_thread_in_between(lab: &Lab<'_>) {
     lab.kernel(1, 50, |kernel| {
-        let a = lock(kernel);
-        let theirs = a.clone();
-        let low = spawn(kernel, "low", 10, move |kernel| {
-            theirs.lock(kernel);
-            compute(kernel, 2_000_000);
-            theirs.unlock(kernel);
-        });
-        kernel.delay(1_000_000);
-        let hog = spawn(kernel, "hog", 40, |kernel| compute(kernel, 500_000_000));
-        let start = kernel.now();
-        a.lock(kernel);
-        assert!(kernel.now() < start + 50_000_000, "waited {} ns", kernel.now() - start);
-        a.unlock(kernel);
-        low.join(kernel);
-        hog.join(kernel);
+        let waited = wait_for_low_beside_middle(kernel, 500_000_000);
+        assert!(waited < 50_000_000, "waited {waited} ns");
     });
 }
 

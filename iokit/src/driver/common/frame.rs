@@ -89,6 +89,11 @@ impl Frame {
         self.state.with(|s| s.closed)
     }
 
+    /// Ok as long as something may be started, else what [`Frame::closed`] says. Gated.
+    pub fn alive(&self) -> IOResult {
+        self.closed().map_or(Ok(()), Err)
+    }
+
     /// The device is given up: calls to come fail with `why`. Gated.
     pub fn close(&self, why: IOReturn) {
         self.state.with(|s| s.closed = Some(why));

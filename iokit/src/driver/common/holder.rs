@@ -1,6 +1,6 @@
 //! The part of a driver's life that is the same for every card: parts come with `start` and go with `stop`.
 
-use super::{Frame, card};
+use super::Frame;
 use crate::family::pci::PciDevice;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Options, ServiceRef};
@@ -39,36 +39,12 @@ impl<P: Parts> Holder<P> {
         self.parts.lock(&self.kernel).clone().ok_or(IOReturn::Offline)
     }
 
-    /// `start`: opens the provider, makes the parts, lets them begin. What went wrong is on the console, and undone.
-    pub fn start(
-        &self,
-        me: &ServiceRef,
-        provider: &ServiceRef,
-        make: impl FnOnce(&PciDevice) -> IOResult<P>,
-    ) -> bool {
-        self.start_on(me, provider, || make(card(provider)?))
-    }
-
-    /// [`Holder::start`] on a provider of any kind.
-    pub fn start_on(
-        &self,
-        me: &ServiceRef,
-        provider: &ServiceRef,
-        make: impl FnOnce() -> IOResult<P>,
-    ) -> bool {
-        if !provider.open(me, Options::empty()) {
-            return false;
-        }
-        let begun = make().and_then(|parts| {
-            let parts = Arc::new(parts);
-            *self.parts.lock(&self.kernel) = Some(parts.clone());
-            parts.begin()
-        });
-        let Err(why) = begun else { return true };
-        self.kernel.log(format_args!("{}: {}: {why}", me.class().name, me.device()));
-        self.stop(provider);
-        provider.close(me, Options::empty());
-        false
+    /// `start`, with the provider open: makes the parts and lets them begin. After an error they are still here, for [`Holder::stop`].
+    pub fn begin(&self, make: impl FnOnce() -> IOResult<P>) -> IOResult<Arc<P>> {
+        let parts = Arc::new(make()?);
+        *self.parts.lock(&self.kernel) = Some(parts.clone());
+        parts.begin()?;
+        Ok(parts)
     }
 
     /// `willTerminate`.
@@ -78,12 +54,11 @@ impl<P: Parts> Holder<P> {
         }
     }
 
-    /// `didTerminate`: closes the provider, now or when the last call in flight has returned: what uses it must be over by then.
-    pub fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: bool) {
+    /// `didTerminate`: driver `me` closes its provider, now or when the last call in flight has returned: what uses it must be over by then.
+    pub fn close_when_idle(&self, me: &ServiceRef, provider: &ServiceRef) {
         if self.get().is_ok_and(|parts| parts.frame().close_when_idle()) {
             provider.close(me, Options::empty());
         }
-        me.default_did_terminate(provider, options, defer);
     }
 
     /// `stop`: takes everything apart. The device must not reach memory that is freed here.

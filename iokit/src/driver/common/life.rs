@@ -5,7 +5,7 @@ use crate::class::Class;
 use crate::family::pci::PciDevice;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Driver, Options, ServiceRef};
-use crate::work_loop::WorkLoop;
+use crate::work_loop::{InterruptSource, Signal, WorkLoop};
 use alloc::sync::Arc;
 use mach::KernelRef;
 
@@ -23,14 +23,23 @@ pub trait Kind: Send + Sync + 'static {
     /// Makes the parts; nothing runs yet. The provider is open.
     fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self::Parts>;
 
-    /// It has started, and nobody knows yet: publishes what it offers.
-    fn started(&self, _me: &ServiceRef, _parts: &Holder<Self::Parts>) {}
+    /// It has started, and nobody knows yet: publishes what it offers. After an error it is as if it had never started.
+    fn started(&self, _me: &ServiceRef, _parts: &Arc<Self::Parts>) -> IOResult {
+        Ok(())
+    }
 
-    /// The device goes: before anything else of `willTerminate`.
-    fn leaving(&self, _me: &ServiceRef, _provider: &ServiceRef, _parts: &Holder<Self::Parts>) {}
+    /// `willTerminate`: the device goes.
+    fn will_terminate(&self, _me: &ServiceRef, _provider: &ServiceRef, parts: &Holder<Self::Parts>) {
+        parts.will_terminate();
+    }
 
-    /// It stops: before it is taken apart.
-    fn stopping(&self, _parts: &Holder<Self::Parts>) {}
+    /// `didTerminate`: whether it closes its provider, now or behind the last call in flight. Whoever says no closes it otherwise, or is broken.
+    fn closes(&self) -> bool {
+        true
+    }
+
+    /// `stop`: before it is taken apart.
+    fn stopping(&self, _provider: &ServiceRef, _parts: &Holder<Self::Parts>) {}
 
     /// A connection for a client; Unsupported if there is none.
     fn user_client(&self, _me: &ServiceRef) -> IOResult<ServiceRef> {
@@ -54,6 +63,30 @@ impl<K: Kind> Life<K> {
     pub fn parts_of(service: &ServiceRef) -> IOResult<Arc<K::Parts>> {
         service.driver_as::<Self>().ok_or(IOReturn::Offline)?.parts.get()
     }
+
+    /// What an event source of such a driver does: `act`, while there are parts.
+    pub fn action(
+        act: impl Fn(&K::Parts) + Send + Sync + 'static,
+    ) -> impl Fn(&ServiceRef) + Send + Sync + 'static {
+        move |owner| {
+            if let Ok(parts) = Self::parts_of(owner) {
+                act(&parts);
+            }
+        }
+    }
+
+    /// The source of interrupt `index` of the card that `provider` is: the filter asks `is_mine`, the action is `act`.
+    pub fn interrupt(
+        me: &ServiceRef,
+        provider: &ServiceRef,
+        index: i32,
+        act: impl Fn(&K::Parts) + Send + Sync + 'static,
+        is_mine: impl Fn(&ServiceRef) -> bool + Send + Sync + 'static,
+    ) -> IOResult<Arc<InterruptSource>> {
+        let action = Self::action(act);
+        let filter = move |owner: &ServiceRef, _: &Signal<'_>| is_mine(owner);
+        InterruptSource::with_filter(me, provider, index, move |owner, _| action(owner), filter)
+    }
 }
 
 impl<K: Kind> Driver for Life<K> {
@@ -62,26 +95,36 @@ impl<K: Kind> Driver for Life<K> {
     }
 
     fn start(&self, me: &ServiceRef, provider: &ServiceRef) -> bool {
-        let started = self.parts.start_on(me, provider, || self.kind.make(me, provider));
-        if started {
-            self.kind.started(me, &self.parts);
-            me.register_service(Options::empty());
+        if !provider.open(me, Options::empty()) {
+            return false;
         }
-        started
+        let begun = self.parts.begin(|| self.kind.make(me, provider));
+        let Err(why) = begun.and_then(|parts| self.kind.started(me, &parts)) else {
+            me.register_service(Options::empty());
+            return true;
+        };
+        me.kernel().log(format_args!("{}: {}: {why}", me.class().name, me.device()));
+        self.parts.will_terminate();
+        self.stop(me, provider);
+        provider.close(me, Options::empty());
+        false
     }
 
-    /// The device goes. Takes the work loop's gate, so it waits for an action that runs.
+    /// Takes the work loop's gate, so it waits for an action that runs.
     fn will_terminate(&self, me: &ServiceRef, provider: &ServiceRef, _options: Options) {
-        self.kind.leaving(me, provider, &self.parts);
-        self.parts.will_terminate();
+        self.kind.will_terminate(me, provider, &self.parts);
     }
 
     fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
-        self.parts.did_terminate(me, provider, options, *defer);
+        if self.kind.closes() {
+            self.parts.close_when_idle(me, provider);
+        }
+        me.default_did_terminate(provider, options, *defer);
     }
 
+    /// In the gate of the provider, and not in that of a work loop of its own.
     fn stop(&self, _me: &ServiceRef, provider: &ServiceRef) {
-        self.kind.stopping(&self.parts);
+        self.kind.stopping(provider, &self.parts);
         self.parts.stop(provider);
     }
 

@@ -48,10 +48,6 @@ pub struct Parts {
     stream: Gated<Stream>,
 }
 
-fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    DaqDriver::parts_of(owner).ok()
-}
-
 impl Parts {
     /// Sets the card up and makes the event sources; nothing runs yet.
     pub fn new(me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Self> {
@@ -59,11 +55,7 @@ impl Parts {
         let card = Card::new(me, device)?;
         let pending = Arc::new(AtomicU32::new(0));
         let interrupts = interrupts(me, provider, card.registers(), &pending)?;
-        let frame = Frame::new(me, interrupts, WATCH_NS, |owner| {
-            if let Some(parts) = parts_of(owner) {
-                parts.watch();
-            }
-        });
+        let frame = Frame::new(me, interrupts, WATCH_NS, DaqDriver::action(Self::watch));
         let stream = frame.gated(Stream { taken: 0, moved: 0, feeds: Feeds::default() });
         Ok(Self { device: me.device().clone(), kernel, frame, card, pending, stream })
     }
@@ -133,9 +125,7 @@ impl Parts {
                     Some(false) => return Ok(()),
                     None => return Err(IOReturn::Aborted),
                 }
-                if let Some(why) = self.frame.closed() {
-                    return Err(why);
-                }
+                self.frame.alive()?;
                 self.frame.sleep(reader.event(), None)?;
             }
         })
@@ -232,17 +222,8 @@ fn interrupts(
     let lines = provider.interrupts().ok_or(IOReturn::NoResources)?;
     let source = |index: i32, mask: u32| {
         let (registers, pending) = (registers.clone(), pending.clone());
-        InterruptSource::with_filter(
-            me,
-            provider,
-            index,
-            |owner, _| {
-                if let Some(parts) = parts_of(owner) {
-                    parts.interrupted();
-                }
-            },
-            move |_, _| filter(&registers, &pending, mask),
-        )
+        let is_mine = move |_: &ServiceRef| filter(&registers, &pending, mask);
+        DaqDriver::interrupt(me, provider, index, Parts::interrupted, is_mine)
     };
     if lines.interrupt_type(0)? == InterruptType::Edge && lines.count() > 1 {
         Ok(vec![source(0, regs::DATA)?, source(1, regs::OVERRUN | regs::ERROR)?])

@@ -48,10 +48,11 @@ impl Kind for Edu {
         Parts::new(me, provider, card(provider)?, self.0)
     }
 
-    fn leaving(&self, me: &ServiceRef, provider: &ServiceRef, parts: &Holder<Parts>) {
+    fn will_terminate(&self, me: &ServiceRef, provider: &ServiceRef, parts: &Holder<Parts>) {
         if self.0 == Variant::CloseEarly && parts.get().is_ok() {
             provider.close(me, Options::empty());
         }
+        parts.will_terminate();
     }
 
     fn user_client(&self, me: &ServiceRef) -> IOResult<ServiceRef> {

@@ -13,7 +13,7 @@ use crate::driver::common::{self, Frame};
 use crate::family::pci::{PciDevice, Registers};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
-use crate::work_loop::{Gated, InterruptSource};
+use crate::work_loop::Gated;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -33,10 +33,6 @@ pub struct Parts {
     variant: Variant,
 }
 
-fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    EduDriver::parts_of(owner).ok()
-}
-
 impl Parts {
     /// Maps the card and makes the event sources; nothing runs yet.
     pub fn new(
@@ -51,22 +47,9 @@ impl Parts {
         let card = Card::new(registers.clone(), buffer)?;
         let pending = Arc::new(AtomicU32::new(0));
         let taken = pending.clone();
-        let interrupt = InterruptSource::with_filter(
-            me,
-            provider,
-            0,
-            |owner, _| {
-                if let Some(parts) = parts_of(owner) {
-                    parts.interrupted();
-                }
-            },
-            move |_, _| filter(&registers, &taken),
-        )?;
-        let frame = Frame::new(me, vec![interrupt], TIMEOUT_NS, |owner| {
-            if let Some(parts) = parts_of(owner) {
-                parts.watch();
-            }
-        });
+        let is_mine = move |_: &ServiceRef| filter(&registers, &taken);
+        let interrupt = EduDriver::interrupt(me, provider, 0, Self::interrupted, is_mine)?;
+        let frame = Frame::new(me, vec![interrupt], TIMEOUT_NS, EduDriver::action(Self::watch));
         let requests = frame.gated(Requests::default());
         Ok(Self { kernel, frame, card, pending, requests, variant })
     }

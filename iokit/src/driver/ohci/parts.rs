@@ -5,16 +5,17 @@
 //!   ─► filter: takes the events ─► work loop: gate, what the rings have to the bus ─► each request's `done`, once
 //! ```
 
-use super::driver::OhciDriver;
 use super::engine::Engine;
 use super::hardware::Hardware;
 use super::regs::event;
-use crate::driver::common::{self, Frame};
+use super::{OHCI_DRIVER, OhciDriver};
+use crate::class::Class;
+use crate::driver::common::{self, Controller, Frame};
 use crate::family::firewire::{Bus, Link, Packet, Sent, Tag};
-use crate::family::pci::PciDevice;
+use crate::family::pci::{BELOW_4G, DmaSpace, PciDevice};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
-use crate::work_loop::{Gated, InterruptSource, WorkLoop};
+use crate::work_loop::{Gated, WorkLoop};
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use mach::{DmaBuffer, KernelRef, SpinLock};
@@ -37,8 +38,7 @@ struct Unsettled {
 pub struct Parts {
     kernel: KernelRef,
     device: Arc<str>,
-    /// The controller's slot: whose the memory is.
-    slot: u32,
+    memory: DmaSpace,
     frame: Frame,
     hardware: Hardware,
     guid: u64,
@@ -47,62 +47,62 @@ pub struct Parts {
     bus: SpinLock<Weak<Bus>>,
 }
 
-fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    owner.driver_as::<OhciDriver>()?.parts().ok()
-}
+impl Controller for Parts {
+    type Bus = Bus;
 
-impl Parts {
-    /// Resets the controller and sets it up (A.2); the link does not run yet. Sleeps.
-    pub fn new(me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Self> {
+    fn class() -> &'static Class {
+        &OHCI_DRIVER
+    }
+
+    /// A.2; the link does not run yet.
+    fn new(me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Self> {
         let hardware = Hardware::find(me, device)?;
         hardware.reset()?;
-        let (kernel, slot) = (me.kernel().clone(), me.slot());
-        let engine = Engine::new(&hardware, |bytes, align| allocate(&kernel, slot, bytes, align))?;
-        let interrupt = interrupt(me, provider, &hardware)?;
-        let frame = Frame::new(me, vec![interrupt], WATCH_NS, |owner| {
-            if let Some(parts) = parts_of(owner) {
-                parts.watch_fired();
-            }
-        });
+        let memory = device.dma(me.kernel(), BELOW_4G);
+        let engine = Engine::new(&hardware, |bytes, align| memory.buffer(bytes, align))?;
+        let lines = hardware.clone();
+        // All ones are nobody's interrupt.
+        let is_mine = move |_: &ServiceRef| lines.take_events().unwrap_or(false);
+        let interrupt = OhciDriver::interrupt(me, provider, 0, Self::interrupted, is_mine)?;
+        let frame = Frame::new(me, vec![interrupt], WATCH_NS, OhciDriver::action(Self::watch_fired));
         Ok(Self {
+            kernel: me.kernel().clone(),
+            device: me.device().clone(),
+            memory,
             engine: frame.gated(engine),
             unsettled: frame.gated(Unsettled::default()),
             guid: hardware.guid(),
-            device: me.device().clone(),
             bus: SpinLock::new(Weak::new()),
-            kernel,
-            slot,
             frame,
             hardware,
         })
     }
 
-    /// Who hears of the bus from now on.
-    pub fn set_bus(&self, bus: &Arc<Bus>) {
-        *self.bus.lock(&self.kernel) = Arc::downgrade(bus);
+    fn make_bus(self: &Arc<Self>, me: &ServiceRef) -> Arc<Bus> {
+        let bus = Bus::new(me, self.clone());
+        *self.bus.lock(&self.kernel) = Arc::downgrade(&bus);
+        bus
     }
 
-    /// Lets the link begin. Offline: the controller goes already.
-    pub fn enable(&self) -> IOResult {
+    /// Lets the link begin.
+    fn enable(&self) -> IOResult {
         self.frame.work_loop().run_action(|| {
-            self.alive()?;
+            self.frame.alive()?;
             self.engine.with(|engine| engine.enable());
             self.frame.arm_watchdog();
             Ok(())
         })
     }
+}
 
-    fn alive(&self) -> IOResult {
-        self.frame.closed().map_or(Ok(()), Err)
-    }
-
+impl Parts {
     fn bus(&self) -> Option<Arc<Bus>> {
         self.bus.lock(&self.kernel).upgrade()
     }
 
     /// The interrupt's action.
     fn interrupted(&self) {
-        if self.alive().is_err() {
+        if self.frame.alive().is_err() {
             return;
         }
         // What came since the filter, or without it; what is gone tells by the slot, too, but nothing is begun until then.
@@ -185,19 +185,19 @@ impl Parts {
     fn watch_fired(&self) {
         self.frame.watchdog_fired();
         self.interrupted();
-        let Some(bus) = self.bus().filter(|_| self.alive().is_ok()) else { return };
+        let Some(bus) = self.bus().filter(|_| self.frame.alive().is_ok()) else { return };
         if !self.engine.with(|engine| engine.is_settled()) {
             self.identify(&bus);
             self.hurry();
         }
-        if bus.expire(self.kernel.now()) && self.alive().is_ok() {
+        if bus.expire(self.kernel.now()) && self.frame.alive().is_ok() {
             self.frame.arm_watchdog();
         }
     }
 
     /// A bus that still has no IDs is looked at again, and reset now and then.
     fn hurry(&self) {
-        if self.alive().is_err() || self.engine.with(|engine| engine.is_settled()) {
+        if self.frame.alive().is_err() || self.engine.with(|engine| engine.is_settled()) {
             return;
         }
         let (again, reset) = self.unsettled.with(|unsettled| {
@@ -227,30 +227,30 @@ impl Link for Parts {
     }
 
     fn send(&self, tag: Tag, request: &Packet) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.engine.with(|engine| engine.send(tag, request))
     }
 
     fn respond(&self, response: &Packet) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.engine.with(|engine| engine.respond(response))
     }
 
     fn reset_bus(&self) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.hardware.reset_bus();
         self.frame.arm_watchdog();
         Ok(())
     }
 
     fn set_physical(&self, node: u8, allowed: bool) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.hardware.set_physical(node, allowed);
         Ok(())
     }
 
     fn buffer(&self, bytes: u64, align: u64) -> IOResult<DmaBuffer> {
-        allocate(&self.kernel, self.slot, bytes, align)
+        self.memory.buffer(bytes, align)
     }
 
     fn watch(&self) {
@@ -274,28 +274,4 @@ impl common::Parts for Parts {
             }
         });
     }
-}
-
-/// The interrupt source.
-fn interrupt(me: &ServiceRef, provider: &ServiceRef, hardware: &Hardware) -> IOResult<Arc<InterruptSource>> {
-    let hardware = hardware.clone();
-    InterruptSource::with_filter(
-        me,
-        provider,
-        0,
-        |owner, _| {
-            if let Some(parts) = parts_of(owner) {
-                parts.interrupted();
-            }
-        },
-        // All ones are nobody's interrupt.
-        move |_, _| hardware.take_events().unwrap_or(false),
-    )
-}
-
-/// Memory that a controller of 32-bit addresses reaches.
-fn allocate(kernel: &KernelRef, slot: u32, bytes: u64, align: u64) -> IOResult<DmaBuffer> {
-    let buffer = kernel.dma_alloc_for(slot, bytes, align)?;
-    let end = buffer.address().checked_add(bytes).ok_or(IOReturn::NoMemory)?;
-    if end <= 1 << 32 { Ok(buffer) } else { Err(IOReturn::NoMemory) }
 }

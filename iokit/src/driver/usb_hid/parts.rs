@@ -27,7 +27,10 @@ const ERRORS_MAX: u32 = 8;
 #[derive(Default)]
 struct State {
     reports: Reports,
+    /// Errors since the last report.
     errors: u32,
+    /// The pipe failed, and whoever can sleep is to end its halt.
+    halted: bool,
 }
 
 /// Everything of a started driver.
@@ -99,6 +102,7 @@ impl Parts {
     fn failed(&self, why: IOReturn) {
         let errors = self.state.with(|s| {
             s.errors += 1;
+            s.halted = true;
             s.errors
         });
         if errors > ERRORS_MAX {
@@ -110,17 +114,13 @@ impl Parts {
 
     /// Ends a halt, if the pipe has one. Gated; sleeps.
     fn mend(&self) -> IOResult {
-        if self.state.with(|s| s.errors == 0) {
+        if !self.state.with(|s| core::mem::take(&mut s.halted)) {
             return Ok(());
         }
-        let errors = self.state.with(|s| core::mem::take(&mut s.errors));
-        let mended = self.pipe.clear_stall().and_then(|()| match self.frame().closed() {
-            None => self.ask(),
-            Some(why) => Err(why),
-        });
+        let mended = self.pipe.clear_stall().and_then(|()| self.frame().alive()).and_then(|()| self.ask());
         if mended.is_err() {
-            // The next reader tries again, as long as there is hope.
-            self.state.with(|s| s.errors = errors + 1);
+            // The next reader tries again.
+            self.state.with(|s| s.halted = true);
         }
         mended
     }
@@ -147,9 +147,7 @@ impl Parts {
         let deadline = self.kernel.now().saturating_add(wait);
         self.frame().call(me, || {
             loop {
-                if let Some(why) = self.frame().closed() {
-                    return Err(why);
-                }
+                self.frame().alive()?;
                 self.mend()?;
                 let count = self.take(client, into)?;
                 if count != 0 || self.kernel.now() >= deadline {

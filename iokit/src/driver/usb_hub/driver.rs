@@ -27,7 +27,7 @@ impl Kind for UsbHub {
         Parts::new(me, provider, &self.0)
     }
 
-    fn stopping(&self, parts: &Holder<Parts>) {
+    fn stopping(&self, _provider: &ServiceRef, parts: &Holder<Parts>) {
         if let Ok(parts) = parts.get() {
             parts.leave();
         }

@@ -9,6 +9,7 @@ use super::driver::{UsbHub, UsbHubDriver};
 use super::ports::HubPorts;
 use super::wire;
 use crate::driver::common::{Frame, Parts as _, UsbFrame, UsbHabits};
+use crate::family::bus::Bus as _;
 use crate::family::usb::standard::{CLASS, GET_DESCRIPTOR, HUB, IN, SUPER_HUB};
 use crate::family::usb::{Data, EndpointKind, Hub, HubFacts, Pipe, Setup, Speed};
 use crate::io::MemoryDescriptor;
@@ -111,9 +112,7 @@ impl Parts {
         let ports = self.frame().call(me, || self.set_up(Arc::downgrade(&own)))?;
         // In one stay in the gate: no port is looked at before it is certain that this driver starts.
         self.usb.device().bus().gated(|| {
-            if let Some(why) = self.frame().closed() {
-                return Err(why);
-            }
+            self.frame().alive()?;
             let parent = self.usb.habits().parent(me);
             let hub = self.usb.device().bus().add_hub(&parent, self.usb.device(), Box::new(ports))?;
             self.state.with(|s| s.hub = Some(hub.clone()));

@@ -176,9 +176,7 @@ impl Parts {
     }
 
     fn check(&self, client: u32) -> IOResult {
-        if let Some(why) = self.frame().closed() {
-            return Err(why);
-        }
+        self.frame().alive()?;
         if self.state.with(|s| s.owner == client) { Ok(()) } else { Err(IOReturn::Aborted) }
     }
 

@@ -1,13 +1,12 @@
-//! The driver: the common life, with these parts; and the disk that it offers.
+//! The driver: the common life, and a SCSI disk.
 
 use super::USB_STORAGE_DRIVER;
-use super::parts::Parts;
+use super::transport::BulkOnly;
 use crate::class::Class;
-use crate::driver::common::{Holder, Kind, Life, UsbHabits};
-use crate::family::storage::{BlockDevice, BlockStorageDevice, Geometry};
-use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Service, ServiceRef};
-use alloc::sync::{Arc, Weak};
+use crate::driver::common::{Kind, Life, ScsiDisk, UsbHabits, disk};
+use crate::ioreturn::IOResult;
+use crate::service::ServiceRef;
+use alloc::sync::Arc;
 
 /// A mass-storage interface.
 pub struct UsbStorage(pub Arc<dyn UsbHabits>);
@@ -16,7 +15,7 @@ pub struct UsbStorage(pub Arc<dyn UsbHabits>);
 pub type UsbStorageDriver = Life<UsbStorage>;
 
 impl Kind for UsbStorage {
-    type Parts = Parts;
+    type Parts = ScsiDisk<BulkOnly>;
 
     const OWN_LOOP: bool = false;
 
@@ -24,47 +23,11 @@ impl Kind for UsbStorage {
         &USB_STORAGE_DRIVER
     }
 
-    fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Parts> {
-        Parts::new(me, provider, &self.0)
+    fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self::Parts> {
+        Ok(ScsiDisk::new(me, BulkOnly::new(me, provider, &self.0)?))
     }
 
-    fn started(&self, me: &ServiceRef, parts: &Holder<Parts>) {
-        let geometry = parts.get().ok().and_then(|parts| parts.geometry());
-        if let Some(geometry) = geometry {
-            let disk = Disk { driver: Arc::downgrade(me), geometry };
-            BlockStorageDevice::publish(me, Arc::new(disk));
-        }
-    }
-}
-
-/// What the storage family sees of the driver.
-struct Disk {
-    driver: Weak<Service>,
-    geometry: Geometry,
-}
-
-impl Disk {
-    fn with<R>(&self, action: impl FnOnce(&ServiceRef, &Parts) -> IOResult<R>) -> IOResult<R> {
-        let service = self.driver.upgrade().ok_or(IOReturn::Offline)?;
-        let parts = UsbStorageDriver::parts_of(&service)?;
-        action(&service, &parts)
-    }
-}
-
-impl BlockDevice for Disk {
-    fn geometry(&self) -> Geometry {
-        self.geometry
-    }
-
-    fn read(&self, block: u64, into: &mut [u8]) -> IOResult {
-        self.with(|service, parts| parts.read(service, block, into))
-    }
-
-    fn write(&self, block: u64, from: &[u8]) -> IOResult {
-        self.with(|service, parts| parts.write(service, block, from))
-    }
-
-    fn flush(&self) -> IOResult {
-        self.with(|service, parts| parts.flush(service))
+    fn started(&self, me: &ServiceRef, parts: &Arc<Self::Parts>) -> IOResult {
+        disk::publish::<Self>(me, parts)
     }
 }

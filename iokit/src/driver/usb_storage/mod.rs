@@ -1,7 +1,7 @@
 //! The driver of mass storage on USB: SCSI commands over the bulk-only transport. Its disk is one of the storage family's.
 
 mod driver;
-mod parts;
+mod transport;
 pub mod wire;
 
 pub use driver::{UsbStorage, UsbStorageDriver};

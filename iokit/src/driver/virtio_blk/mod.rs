@@ -23,7 +23,7 @@ pub static VIRTIO_BLK_DRIVER: Class = Class::new("VirtioBlkDriver", &IO_SERVICE)
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let personality = Personality::new("virtio-blk", VIRTIO_BLK_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
-        Some(Box::new(VirtioBlkDriver::new(nub.kernel(), VirtioBlk::default())))
+        Some(Box::new(VirtioBlkDriver::new(nub.kernel(), VirtioBlk)))
     });
     kit.catalogue().add(kit, personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE));
 }

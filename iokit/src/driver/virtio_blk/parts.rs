@@ -8,16 +8,16 @@
 use super::driver::VirtioBlkDriver;
 use super::layout::{DATA_BYTES, Layout};
 use super::regs;
-use super::ring::{Ask, Garbage, Ring};
+use super::ring::{Garbage, Ring};
 use super::table::Table;
 use super::transport::Transport;
-use crate::driver::common::{self, Frame};
-use crate::family::pci::{PciDevice, Registers};
+use crate::driver::common::{self, Frame, Request};
+use crate::family::pci::PciDevice;
 use crate::family::storage::Geometry;
 use crate::interrupts::InterruptType;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
-use crate::work_loop::{Gated, InterruptSource};
+use crate::work_loop::Gated;
 use alloc::sync::Arc;
 use alloc::vec;
 use mach::{KernelRef, WaitEvent, WaitMode};
@@ -43,10 +43,6 @@ pub struct Parts {
     state: Gated<State>,
 }
 
-fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    VirtioBlkDriver::parts_of(owner).ok()
-}
-
 impl Parts {
     /// Sets the device up as far as the queue (virtio 1.2, 3.1.1); nothing runs yet.
     pub fn new(me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Self> {
@@ -63,74 +59,24 @@ impl Parts {
         let memory = device.dma_buffer(&kernel, layout.bytes(), 4096, u64::MAX)?;
         let at = layout.addresses(memory.address());
         let ring = Ring::new(memory, layout);
-        let (interrupt, message) = Self::interrupt(me, provider, transport.isr())?;
+        let lines = provider.interrupts().ok_or(IOReturn::NoResources)?;
+        let message = lines.interrupt_type(0)? == InterruptType::Edge;
+        let isr = transport.isr();
+        let is_mine = move |_: &ServiceRef| message || is_mine(isr.read8(0));
+        let interrupt = VirtioBlkDriver::interrupt(me, provider, 0, Self::interrupted, is_mine)?;
         transport.set_queue(layout.size, at, message)?;
-        let frame = Frame::new(me, vec![interrupt], TIMEOUT_NS, |owner| {
-            if let Some(parts) = parts_of(owner) {
-                parts.watch();
-            }
-        });
+        let frame = Frame::new(me, vec![interrupt], TIMEOUT_NS, VirtioBlkDriver::action(Self::watch));
         let table = Table::new((0..layout.requests).map(|_| kernel.new_event()));
         let state = frame.gated(State { ring, table });
         let room = kernel.new_event();
         Ok(Self { device: me.device().clone(), kernel, frame, transport, geometry, room, state })
     }
 
-    /// The interrupt source, and whether it is a message of its own.
-    fn interrupt(
-        me: &ServiceRef,
-        provider: &ServiceRef,
-        isr: Registers,
-    ) -> IOResult<(Arc<InterruptSource>, bool)> {
-        let lines = provider.interrupts().ok_or(IOReturn::NoResources)?;
-        let message = lines.interrupt_type(0)? == InterruptType::Edge;
-        let source = InterruptSource::with_filter(
-            me,
-            provider,
-            0,
-            |owner, _| {
-                if let Some(parts) = parts_of(owner) {
-                    parts.interrupted();
-                }
-            },
-            move |_, _| message || is_mine(isr.read8(0)),
-        )?;
-        Ok((source, message))
-    }
-
-    /// What the disk looks like.
-    pub fn geometry(&self) -> Geometry {
-        self.geometry
-    }
-
-    /// Does what `ask` asks, on the calling client's thread; what is read goes to `into`. `me` is the driver.
-    /// Offline if the device goes meanwhile, Timeout or NotResponding if it was given up, Error if it says so.
-    pub fn submit(&self, me: &ServiceRef, ask: Ask<'_>, into: &mut [u8]) -> IOResult {
-        self.frame.call(me, || {
-            let (request, event) = self.take_request()?;
-            self.state.with(|s| s.ring.submit(request, ask));
-            self.transport.notify();
-            self.frame.arm_watchdog();
-            let result = loop {
-                if let Some(result) = self.state.with(|s| s.table.result(request)) {
-                    break result;
-                }
-                self.frame.gate().command_sleep(event, WaitMode::Uninterruptible, None);
-            };
-            let result = result.and_then(|()| self.collect(request, into));
-            self.state.with(|s| s.table.free(request));
-            self.frame.gate().command_wakeup(self.room, true);
-            result
-        })
-    }
-
     /// A free request; sleeps until there is one.
     fn take_request(&self) -> IOResult<(u16, WaitEvent)> {
         loop {
             let now = self.kernel.now();
-            if let Some(why) = self.frame.closed() {
-                return Err(why);
-            }
+            self.frame.alive()?;
             match self.state.with(|s| s.table.take(now)) {
                 Some(request) => return Ok(request),
                 None => {
@@ -140,10 +86,12 @@ impl Parts {
         }
     }
 
-    fn collect(&self, request: u16, into: &mut [u8]) -> IOResult {
+    fn collect(&self, request: u16, ask: Request<'_>) -> IOResult {
         self.state.with(|s| match s.ring.status(request) {
             regs::S_OK => {
-                s.ring.data(request, into);
+                if let Request::Read(_, into) = ask {
+                    s.ring.data(request, into);
+                }
                 Ok(())
             }
             regs::S_UNSUPPORTED => Err(IOReturn::Unsupported),
@@ -204,6 +152,31 @@ impl Parts {
         if self.state.with(|s| s.table.flying() != 0) {
             self.frame.arm_watchdog();
         }
+    }
+}
+
+impl common::Disk for Parts {
+    fn geometry(&self) -> IOResult<Geometry> {
+        Ok(self.geometry)
+    }
+
+    fn submit(&self, me: &ServiceRef, ask: Request<'_>) -> IOResult {
+        self.frame.call(me, || {
+            let (request, event) = self.take_request()?;
+            self.state.with(|s| s.ring.submit(request, &ask));
+            self.transport.notify();
+            self.frame.arm_watchdog();
+            let result = loop {
+                if let Some(result) = self.state.with(|s| s.table.result(request)) {
+                    break result;
+                }
+                self.frame.gate().command_sleep(event, WaitMode::Uninterruptible, None);
+            };
+            let result = result.and_then(|()| self.collect(request, ask));
+            self.state.with(|s| s.table.free(request));
+            self.frame.gate().command_wakeup(self.room, true);
+            result
+        })
     }
 }
 

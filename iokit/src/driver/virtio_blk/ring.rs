@@ -2,22 +2,12 @@
 
 use super::layout::{CHAIN, Layout};
 use super::regs;
+use crate::driver::common::Request;
 use mach::DmaBuffer;
 
 /// The used ring says what cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Garbage(pub u32);
-
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask<'a> {
-    /// Read so many bytes from this block on.
-    Read(u64, u32),
-    /// Write these bytes from this block on.
-    Write(u64, &'a [u8]),
-    /// Flush.
-    Flush,
-}
 
 /// The queue and the buffers of its requests.
 pub struct Ring {
@@ -37,12 +27,12 @@ impl Ring {
         Self { memory, layout, next_available: 0, next_used: 0 }
     }
 
-    /// Hands `request` to the device. The caller rings the doorbell.
-    pub fn submit(&mut self, request: u16, ask: Ask<'_>) {
-        let (kind, block) = match ask {
-            Ask::Read(block, _) => (regs::T_IN, block),
-            Ask::Write(block, _) => (regs::T_OUT, block),
-            Ask::Flush => (regs::T_FLUSH, 0),
+    /// Hands `request`, which asks for `ask`, to the device. The caller rings the doorbell.
+    pub fn submit(&mut self, request: u16, ask: &Request<'_>) {
+        let (kind, block) = match *ask {
+            Request::Read(block, _) => (regs::T_IN, block),
+            Request::Write(block, _) => (regs::T_OUT, block),
+            Request::Flush => (regs::T_FLUSH, 0),
         };
         let mut header = [0; regs::HEADER_BYTES as usize];
         header[..4].copy_from_slice(&kind.to_le_bytes());
@@ -58,7 +48,7 @@ impl Ring {
         self.memory.write_u16(self.layout.available_index(), self.next_available);
     }
 
-    fn write_chain(&self, request: u16, ask: Ask<'_>) {
+    fn write_chain(&self, request: u16, ask: &Request<'_>) {
         let mut next = request * CHAIN;
         let mut link = |offset: u64, bytes: u32, flags: u16| {
             let descriptor = self.layout.descriptor(next);
@@ -73,12 +63,12 @@ impl Ring {
         let data = self.layout.data(request);
         link(self.layout.header(request), regs::HEADER_BYTES, regs::DESC_NEXT);
         match ask {
-            Ask::Read(_, bytes) => link(data, bytes, regs::DESC_NEXT | regs::DESC_WRITE),
-            Ask::Write(_, from) => {
+            Request::Read(_, into) => link(data, into.len() as u32, regs::DESC_NEXT | regs::DESC_WRITE),
+            Request::Write(_, from) => {
                 self.memory.write(data, from);
                 link(data, from.len() as u32, regs::DESC_NEXT);
             }
-            Ask::Flush => {}
+            Request::Flush => {}
         }
         link(self.layout.status(request), 1, regs::DESC_WRITE);
     }

@@ -4,11 +4,10 @@
 //! - `hardware`: the registers.
 //! - [`channel`]: one endpoint: what is in flight on it, and how it recovers.
 //! - `engine`: everything that the gate protects.
-//! - `parts`, `driver`: event sources and life.
+//! - `parts`: event sources, and what the family asks for.
 
 pub mod channel;
 pub mod context;
-mod driver;
 mod engine;
 mod hardware;
 mod parts;
@@ -16,15 +15,17 @@ pub mod regs;
 pub mod ring;
 pub mod trb;
 
-pub use driver::XhciDriver;
-
 use crate::IoKit;
 use crate::class::Class;
+use crate::driver::common::HostDriver;
 use crate::family::pci::IO_PCI_DEVICE;
 use crate::family::pci::device::CLASS_CODE;
 use crate::family::usb::IO_USB_HOST_CONTROLLER;
 use crate::matching::Personality;
 use alloc::boxed::Box;
+
+/// The driver.
+pub type XhciDriver = HostDriver<parts::Parts>;
 
 /// The driver's class.
 pub static XHCI_DRIVER: Class = Class::new("XhciDriver", &IO_USB_HOST_CONTROLLER);
@@ -32,7 +33,7 @@ pub static XHCI_DRIVER: Class = Class::new("XhciDriver", &IO_USB_HOST_CONTROLLER
 /// Adds the personality.
 pub fn register(kit: &IoKit) {
     let personality = Personality::new("xhci", XHCI_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
-        Some(Box::new(XhciDriver::new(nub.kernel())))
+        Some(Box::new(XhciDriver::of_controller(nub.kernel())))
     });
     kit.catalogue().add(kit, personality.wants(CLASS_CODE, regs::CLASS));
 }

@@ -7,14 +7,15 @@
 
 use super::channel::Channel;
 use super::context;
-use super::driver::XhciDriver;
 use super::engine::{Engine, Memory};
 use super::hardware::Hardware;
 use super::regs::{self, kind};
 use super::trb::Trb;
+use super::{XHCI_DRIVER, XhciDriver};
 use crate::IoKit;
-use crate::driver::common::{self, Frame};
-use crate::family::pci::PciDevice;
+use crate::class::Class;
+use crate::driver::common::{self, Controller, Frame};
+use crate::family::pci::{BELOW_4G, DmaSpace, PciDevice};
 use crate::family::usb::{
     Bus, Endpoint, EndpointKind, Handle, HostController, HubFacts, Place, PortStatus, Transfer,
 };
@@ -22,11 +23,11 @@ use crate::interrupts::InterruptType;
 use crate::io::{Direction, MemoryDescriptor};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
-use crate::work_loop::{Gated, InterruptSource, WorkLoop};
+use crate::work_loop::{Gated, WorkLoop};
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
-use mach::{DmaBuffer, KernelRef, SpinLock, WaitMode};
+use mach::{KernelRef, SpinLock, WaitMode};
 
 /// From one look of the watchdog to the next, machine ns: what a lost interrupt costs.
 const WATCH_NS: u64 = 50_000_000;
@@ -42,49 +43,49 @@ pub struct Parts {
     kernel: KernelRef,
     kit: IoKit,
     device: Arc<str>,
-    /// The controller's slot: whose the memory is.
-    slot: u32,
+    memory: DmaSpace,
     frame: Frame,
     hardware: Hardware,
     engine: Gated<Engine>,
     bus: SpinLock<Weak<Bus>>,
 }
 
-fn parts_of(owner: &ServiceRef) -> Option<Arc<Parts>> {
-    owner.driver_as::<XhciDriver>()?.parts().ok()
+impl Controller for Parts {
+    type Bus = Bus;
+
+    fn class() -> &'static Class {
+        &XHCI_DRIVER
+    }
+
+    /// 4.2; the controller does not run yet.
+    fn new(me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Self> {
+        let hardware = Hardware::find(me, device)?;
+        hardware.reset()?;
+        let memory = device.dma(me.kernel(), if hardware.wide { u64::MAX } else { BELOW_4G });
+        let own = own_memory(&memory, &hardware)?;
+        let lines = provider.interrupts().ok_or(IOReturn::NoResources)?;
+        let message = lines.interrupt_type(0)? == InterruptType::Edge;
+        let status = hardware.clone();
+        let is_mine = move |_: &ServiceRef| status.acknowledge(message);
+        let interrupt = XhciDriver::interrupt(me, provider, 0, Self::interrupted, is_mine)?;
+        let frame = Frame::new(me, vec![interrupt], WATCH_NS, XhciDriver::action(Self::watch));
+        let engine = frame.gated(Engine::new(me.kit(), &hardware, own));
+        let (kernel, kit, device) = (me.kernel().clone(), me.kit().clone(), me.device().clone());
+        let bus = SpinLock::new(Weak::new());
+        Ok(Self { kernel, kit, device, memory, frame, hardware, engine, bus })
+    }
+
+    fn make_bus(self: &Arc<Self>, me: &ServiceRef) -> Arc<Bus> {
+        let bus = Bus::new(me, self.clone());
+        *self.bus.lock(&self.kernel) = Arc::downgrade(&bus);
+        bus
+    }
 }
 
 impl Parts {
-    /// Resets the controller and sets it up (4.2); it does not run yet. Sleeps.
-    pub fn new(me: &ServiceRef, provider: &ServiceRef, device: &PciDevice) -> IOResult<Self> {
-        let hardware = Hardware::find(me, device)?;
-        hardware.reset()?;
-        let (kernel, slot) = (me.kernel().clone(), me.slot());
-        let memory = memory(&kernel, slot, &hardware)?;
-        let interrupt = interrupt(me, provider, &hardware)?;
-        let frame = Frame::new(me, vec![interrupt], WATCH_NS, |owner| {
-            if let Some(parts) = parts_of(owner) {
-                parts.watch();
-            }
-        });
-        let engine = frame.gated(Engine::new(me.kit(), &hardware, memory));
-        let (kit, device) = (me.kit().clone(), me.device().clone());
-        let bus = SpinLock::new(Weak::new());
-        Ok(Self { kernel, kit, device, slot, frame, hardware, engine, bus })
-    }
-
-    /// Who hears of root ports from now on.
-    pub fn set_bus(&self, bus: &Arc<Bus>) {
-        *self.bus.lock(&self.kernel) = Arc::downgrade(bus);
-    }
-
-    fn alive(&self) -> IOResult {
-        self.frame.closed().map_or(Ok(()), Err)
-    }
-
     /// The interrupt's action.
     fn interrupted(&self) {
-        if self.alive().is_err() {
+        if self.frame.alive().is_err() {
             return;
         }
         let status = self.hardware.status();
@@ -104,7 +105,7 @@ impl Parts {
     fn settle(&self) {
         loop {
             let (work, dead) = self.engine.with(|engine| (engine.take_work(), engine.dead()));
-            let gives_up = dead.is_some() && self.alive().is_ok();
+            let gives_up = dead.is_some() && self.frame.alive().is_ok();
             if gives_up {
                 self.give_up();
             }
@@ -147,7 +148,7 @@ impl Parts {
     fn watch(&self) {
         self.frame.watchdog_fired();
         self.interrupted();
-        if self.alive().is_err() {
+        if self.frame.alive().is_err() {
             return;
         }
         let now = self.kernel.now();
@@ -156,14 +157,14 @@ impl Parts {
             engine.is_busy()
         });
         self.settle();
-        if busy && self.alive().is_ok() {
+        if busy && self.frame.alive().is_ok() {
             self.frame.arm_watchdog();
         }
     }
 
     /// Carries out a command and waits for it; the device slot that it names. Gated; sleeps.
     fn ask(&self, command: Trb) -> IOResult<u8> {
-        self.alive()?;
+        self.frame.alive()?;
         let (ticket, event) = self.engine.with(|engine| engine.ask(command))?;
         self.frame.arm_watchdog();
         loop {
@@ -174,19 +175,15 @@ impl Parts {
         }
     }
 
-    fn memory(&self, bytes: u64, align: u64) -> IOResult<DmaBuffer> {
-        allocate(&self.kernel, self.slot, &self.hardware, bytes, align)
-    }
-
     fn channel(&self, control: bool, packet: u16) -> IOResult<Channel> {
-        Ok(Channel::new(self.memory(CHANNEL_BYTES, CHANNEL_BYTES)?, control, packet))
+        Ok(Channel::new(self.memory.buffer(CHANNEL_BYTES, CHANNEL_BYTES)?, control, packet))
     }
 
     /// Gives a device that has a slot its address (4.3.4).
     fn address(&self, place: &Place, number: u8) -> IOResult<Handle> {
         let each = self.hardware.context;
-        let input = self.memory(context::input_bytes(each), 4096)?;
-        let output = self.memory(context::device_bytes(each), 4096)?;
+        let input = self.memory.buffer(context::input_bytes(each), 4096)?;
+        let output = self.memory.buffer(context::device_bytes(each), 4096)?;
         let packet = place.speed.first_packet();
         let control = self.channel(true, packet)?;
         let ring = control.pointer();
@@ -221,19 +218,19 @@ impl HostController for Parts {
     }
 
     fn port_status(&self, port: u8) -> IOResult<PortStatus> {
-        self.alive()?;
+        self.frame.alive()?;
         self.port(port)?;
         self.hardware.port_status(port)
     }
 
     fn reset_port(&self, port: u8) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.port(port)?;
         self.hardware.reset_port(port)
     }
 
     fn acknowledge_port(&self, port: u8) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.port(port)?;
         self.hardware.acknowledge_port(port)
     }
@@ -244,7 +241,7 @@ impl HostController for Parts {
     }
 
     fn set_packet(&self, device: Handle, bytes: u16) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         let input = self.engine.with(|engine| {
             engine.write_input(device, |input, _, channels| {
                 let ring = channels.get(&1).map_or(0, Channel::pointer);
@@ -255,7 +252,7 @@ impl HostController for Parts {
     }
 
     fn configure(&self, device: Handle, endpoints: &[Endpoint], hub: Option<HubFacts>) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         let wanted = |e: &&Endpoint| matches!(e.kind, EndpointKind::Bulk | EndpointKind::Interrupt);
         let mut rings = Vec::new();
         for endpoint in endpoints.iter().filter(wanted) {
@@ -275,28 +272,28 @@ impl HostController for Parts {
     }
 
     fn disconnect(&self, device: Handle) {
-        if self.alive().is_ok() {
+        if self.frame.alive().is_ok() {
             self.engine.with(|engine| engine.disconnect(device));
             self.frame.arm_watchdog();
         }
     }
 
     fn submit(&self, device: Handle, endpoint: u8, transfer: Transfer) -> IOResult {
-        self.alive()?;
+        self.frame.alive()?;
         self.engine.with(|engine| engine.submit(device, endpoint, transfer))?;
         self.frame.arm_watchdog();
         Ok(())
     }
 
     fn abort(&self, device: Handle, endpoint: u8) {
-        if self.alive().is_ok() {
+        if self.frame.alive().is_ok() {
             self.engine.with(|engine| engine.abort(device, endpoint));
             self.frame.arm_watchdog();
         }
     }
 
     fn buffer(&self, bytes: u64) -> IOResult<Arc<MemoryDescriptor>> {
-        let buffer = Arc::new(self.memory(bytes, 64)?);
+        let buffer = Arc::new(self.memory.buffer(bytes, 64)?);
         MemoryDescriptor::new(&self.kit, Direction::IN | Direction::OUT, [buffer.into()])
     }
 }
@@ -330,39 +327,9 @@ impl common::Parts for Parts {
     }
 }
 
-/// The interrupt source.
-fn interrupt(me: &ServiceRef, provider: &ServiceRef, hardware: &Hardware) -> IOResult<Arc<InterruptSource>> {
-    let lines = provider.interrupts().ok_or(IOReturn::NoResources)?;
-    let message = lines.interrupt_type(0)? == InterruptType::Edge;
-    let hardware = hardware.clone();
-    InterruptSource::with_filter(
-        me,
-        provider,
-        0,
-        |owner, _| {
-            if let Some(parts) = parts_of(owner) {
-                parts.interrupted();
-            }
-        },
-        move |_, _| hardware.acknowledge(message),
-    )
-}
-
-fn allocate(
-    kernel: &KernelRef,
-    slot: u32,
-    hardware: &Hardware,
-    bytes: u64,
-    align: u64,
-) -> IOResult<DmaBuffer> {
-    let buffer = kernel.dma_alloc_for(slot, bytes, align)?;
-    let end = buffer.address().checked_add(bytes).ok_or(IOReturn::NoMemory)?;
-    if hardware.wide || end <= 1 << 32 { Ok(buffer) } else { Err(IOReturn::NoMemory) }
-}
-
 /// What the controller works with, zeroed where that matters by whoever fills it.
-fn memory(kernel: &KernelRef, slot: u32, hardware: &Hardware) -> IOResult<Memory> {
-    let get = |bytes: u64, align: u64| allocate(kernel, slot, hardware, bytes, align);
+fn own_memory(space: &DmaSpace, hardware: &Hardware) -> IOResult<Memory> {
+    let get = |bytes: u64, align: u64| space.buffer(bytes, align);
     let count = hardware.scratchpads;
     if count > SCRATCHPADS_MAX {
         return Err(IOReturn::Unsupported);

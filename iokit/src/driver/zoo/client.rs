@@ -33,8 +33,7 @@ const METHODS: [Method<ZooUserClient>; 3] = [method(factorial, 1), method(livene
 /// Calls `action` with the driver that `me` is a client of.
 fn with_zoo<R>(me: &ServiceRef, action: impl FnOnce(&ServiceRef, &Zoo) -> IOResult<R>) -> IOResult<R> {
     let provider = me.provider().ok_or(IOReturn::Offline)?;
-    let driver = provider.driver_as::<ZooDriver>().ok_or(IOReturn::Offline)?;
-    action(&provider, &*driver.parts()?)
+    action(&provider, &*ZooDriver::parts_of(&provider)?)
 }
 
 fn argument(value: u64) -> IOResult<u32> {

@@ -21,7 +21,7 @@ mod request;
 pub mod usb;
 
 pub use bugs::{SPECIMENS, Specimen};
-pub use driver::ZooDriver;
+pub use driver::{ZooCard, ZooDriver};
 
 use crate::IoKit;
 use crate::class::{Class, IO_USER_CLIENT};
@@ -76,7 +76,7 @@ pub fn register(kit: &IoKit) {
     let personality = Personality::new("zoo", ZOO_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         let word = nub.kit().args().slot(nub.slot())?.driver.as_deref()?;
         let Habit::Edu(habits) = habit(word)? else { return None };
-        Some(Box::new(ZooDriver::new(nub.kernel(), habits)))
+        Some(Box::new(ZooDriver::new(nub.kernel(), ZooCard(habits.into()))))
     });
     let edu = personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE);
     kit.catalogue().add(kit, edu.score(1000));

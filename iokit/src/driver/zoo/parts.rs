@@ -9,7 +9,7 @@ use crate::driver::edu::regs;
 use crate::family::pci::PciDevice;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Service, ServiceRef};
-use crate::work_loop::{Gated, InterruptSource};
+use crate::work_loop::Gated;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -33,11 +33,6 @@ pub struct Zoo {
     habits: Arc<dyn Habits>,
 }
 
-/// The parts of the driver that `owner` is.
-pub fn parts_of(owner: &ServiceRef) -> Option<Arc<Zoo>> {
-    owner.driver_as::<ZooDriver>()?.parts().ok()
-}
-
 impl Zoo {
     /// Maps the card and makes the event sources; nothing runs yet.
     pub fn new(
@@ -49,20 +44,13 @@ impl Zoo {
         let kernel = me.kernel().clone();
         let card = Card::new(device.map(me, 0)?)?;
         let buffer = device.dma_buffer(&kernel, BUFFER_BYTES, 64, regs::DMA_LIMIT)?;
-        let action = |owner: &ServiceRef, _| {
-            if let Some(zoo) = parts_of(owner) {
-                zoo.interrupted();
-            }
-        };
-        let interrupt = InterruptSource::with_filter(me, provider, 0, action, |owner, _| {
-            parts_of(owner).is_some_and(|zoo| zoo.habits.filter(&zoo))
-        })?;
-        let frame = Frame::new(me, vec![interrupt], habits.patience(), |owner| {
-            if let Some(zoo) = parts_of(owner) {
-                zoo.frame.watchdog_fired();
-                zoo.habits.watch(&zoo);
-            }
+        let is_mine = |me: &ServiceRef| ZooDriver::parts_of(me).is_ok_and(|zoo| zoo.habits.filter(&zoo));
+        let interrupt = ZooDriver::interrupt(me, provider, 0, Self::interrupted, is_mine)?;
+        let watch = ZooDriver::action(|zoo| {
+            zoo.frame.watchdog_fired();
+            zoo.habits.watch(zoo);
         });
+        let frame = Frame::new(me, vec![interrupt], habits.patience(), watch);
         let (buffer, queue) = (frame.gated(Some(buffer)), frame.gated(Queue::default()));
         let (me, pending) = (Arc::downgrade(me), AtomicU32::new(0));
         Ok(Self { kernel, me, frame, card, buffer, pending, queue, habits })

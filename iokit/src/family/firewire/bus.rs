@@ -13,16 +13,16 @@ use super::device::Device;
 use super::standard::{self, rcode, tcode};
 use super::topology::Topology;
 use super::transactions::{Done, Finished, Sent, Tag, Transactions};
+use crate::family;
+use crate::family::bus::{Bus as _, Trunk};
+use crate::family::ticket::Ticket;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::{Service, ServiceRef};
-use crate::work_loop::Gated;
+use crate::work_loop::{Gated, WorkLoop};
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
-use mach::{KernelRef, Policy, SpinLock, Thread, WaitEvent, WaitMode, band};
+use mach::{WaitEvent, WaitMode};
 
 /// Bytes of data of one packet at the most, whatever way and node allow.
 pub const PAYLOAD_MAX: usize = 512;
@@ -50,41 +50,21 @@ pub(super) struct State {
 
 /// The bus behind one controller.
 pub struct Bus {
-    kernel: KernelRef,
     link: Arc<dyn Link>,
-    /// The controller's slot.
-    slot: u32,
     service: Weak<Service>,
     pub(super) state: Gated<State>,
     /// What threads sleep on whose request has no room.
     room: WaitEvent,
-    event: WaitEvent,
-    woken: AtomicBool,
-    stopping: AtomicBool,
-    thread: SpinLock<Option<Arc<Thread>>>,
+    trunk: Trunk,
 }
 
 impl Bus {
     /// The bus of the controller whose driver is `controller`. Nobody looks at it yet.
     pub fn new(controller: &ServiceRef, link: Arc<dyn Link>) -> Arc<Self> {
-        let kernel = controller.kernel().clone();
-        Arc::new(Self {
-            state: Gated::new(link.work_loop(), State::default()),
-            link,
-            slot: controller.slot(),
-            service: Arc::downgrade(controller),
-            room: kernel.new_event(),
-            event: kernel.new_event(),
-            woken: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            thread: SpinLock::new(None),
-            kernel,
-        })
-    }
-
-    /// The kernel.
-    pub fn kernel(&self) -> &KernelRef {
-        &self.kernel
+        let room = controller.kernel().new_event();
+        let state = Gated::new(link.work_loop(), State::default());
+        let trunk = Trunk::new("firewire", controller);
+        Arc::new(Self { link, service: Arc::downgrade(controller), state, room, trunk })
     }
 
     /// The controller.
@@ -95,74 +75,6 @@ impl Bus {
     /// The service of the controller's driver, while there is one.
     pub(super) fn service(&self) -> Option<ServiceRef> {
         self.service.upgrade()
-    }
-
-    /// The controller's slot.
-    pub fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    /// Calls `action` in the gate.
-    pub fn gated<R>(&self, action: impl FnOnce() -> R) -> R {
-        self.link.work_loop().run_action(action)
-    }
-
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// No memory for the thread.
-    pub fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
-        let own = self.clone();
-        let body = move |_: &KernelRef| own.run();
-        let name = format!("firewire {}", controller.device());
-        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
-        *self.thread.lock(&self.kernel) = Some(thread);
-        Ok(())
-    }
-
-    /// Ends the thread, waits for its end, and forgets the nodes. Not with the gate held.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.wake();
-        let thread = self.thread.lock(&self.kernel).take();
-        if let Some(thread) = thread {
-            thread.join(&self.kernel);
-        }
-        let devices = self.gated(|| self.state.with(|s| core::mem::take(&mut s.devices)));
-        drop(devices);
-    }
-
-    /// The controller is going, or this bus: the thread does nothing more.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    fn wake(&self) {
-        self.woken.store(true, Ordering::Release);
-        self.kernel.wakeup(self.event);
-    }
-
-    fn run(self: &Arc<Self>) {
-        while !self.is_stopping() {
-            self.woken.store(false, Ordering::Release);
-            let generation = self.gated(|| {
-                let looks = self.state.with(|s| core::mem::replace(&mut s.look, false));
-                self.current().filter(|_| looks)
-            });
-            if let Some(generation) = generation {
-                self.scan(generation);
-            }
-            self.wait();
-        }
-    }
-
-    fn wait(&self) {
-        self.kernel.assert_wait(self.event, WaitMode::Uninterruptible, None);
-        if self.woken.load(Ordering::Acquire) || self.is_stopping() {
-            self.kernel.clear_own_wait();
-        } else {
-            self.kernel.block();
-        }
     }
 
     /// The generation that the bus is in; `None` while it has no IDs. Gated.
@@ -199,7 +111,7 @@ impl Bus {
     pub fn identified(&self, local: u8, packets: &[u32]) {
         let tree = Topology::parse(packets).filter(|tree| local < tree.count());
         if tree.is_none() {
-            self.kernel.log(format_args!("firewire: slot {}: the nodes make no tree", self.slot));
+            self.kernel().log(format_args!("firewire: slot {}: the nodes make no tree", self.slot()));
         }
         self.state.with(|s| {
             s.local = local;
@@ -291,7 +203,7 @@ impl Bus {
                 false => Err(IOReturn::NotResponding),
             }));
         });
-        let deadline = self.kernel.now().saturating_add(standard::SPLIT_TIMEOUT_NS);
+        let deadline = self.kernel().now().saturating_add(standard::SPLIT_TIMEOUT_NS);
         let tag = self.state.with(|s| s.transactions.begin(packet.node, deadline, done))?;
         let packet = Packet { label: tag.label, ..packet.clone() };
         let sent = self.link.send(tag, &packet);
@@ -311,18 +223,9 @@ impl Bus {
         while self.state.with(|s| s.dead.is_none() && s.transactions.count() >= IN_FLIGHT) {
             work_loop.sleep_gate(self.room, WaitMode::Uninterruptible, None);
         }
-        let (event, result) = (self.kernel.new_event(), Arc::new(Gated::new(work_loop, None)));
-        let (own, place) = (work_loop.clone(), result.clone());
-        submit(Box::new(move |result| {
-            place.with(|place| *place = Some(result));
-            own.wakeup_gate(event, false);
-        }))?;
-        loop {
-            if let Some(result) = result.with(Option::take) {
-                return result;
-            }
-            work_loop.sleep_gate(event, WaitMode::Uninterruptible, None);
-        }
+        let ticket = Ticket::new(self.kernel(), work_loop);
+        submit(Box::new(ticket.done()))?;
+        ticket.wait()
     }
 
     /// Takes a range of addresses of the local node, to which other nodes may write; its address. Gated. NoSpace.
@@ -354,17 +257,30 @@ impl Bus {
         });
         drop(gone);
     }
+}
 
-    /// What the plan calls the node at this place, and the number by which trace and ledger know it; of what the plan does not know, the
-    /// controller's number.
-    pub(super) fn identity(&self, service: &Service, ports: &[u8]) -> (u32, String) {
-        match service.kit().args().slots.iter().find(|slot| slot.is_at(self.slot, ports)) {
-            Some(slot) => (slot.slot, slot.name.clone()),
-            None => {
-                let path: Vec<_> = ports.iter().map(|port| format!("{port}")).collect();
-                (self.slot, format!("firewire{}-{}", self.slot, path.join(".")))
-            }
+impl family::bus::Bus for Bus {
+    fn trunk(&self) -> &Trunk {
+        &self.trunk
+    }
+
+    fn work_loop(&self) -> &Arc<WorkLoop> {
+        self.link.work_loop()
+    }
+
+    fn look_around(self: &Arc<Self>) {
+        let generation = self.gated(|| {
+            let looks = self.state.with(|s| core::mem::replace(&mut s.look, false));
+            self.current().filter(|_| looks)
+        });
+        if let Some(generation) = generation {
+            self.scan(generation);
         }
+    }
+
+    fn forget_all(&self) {
+        let devices = self.gated(|| self.state.with(|s| core::mem::take(&mut s.devices)));
+        drop(devices);
     }
 }
 

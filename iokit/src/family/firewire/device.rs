@@ -8,14 +8,16 @@ use super::standard::{self, COMPARE_SWAP, tcode};
 use super::transactions::Done;
 use super::unit::FireWireUnit;
 use crate::class::{Class, IO_SERVICE};
+use crate::family::bus::Bus as _;
+use crate::family::nub::Nub;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Driver, Options, Service, ServiceBuilder, ServiceRef};
+use crate::service::{Driver, Service, ServiceRef};
 use crate::value::Properties;
 use crate::work_loop::{Gated, WorkLoop};
 use alloc::boxed::Box;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use mach::{SpinLock, WaitEvent, WaitMode};
+use mach::{WaitEvent, WaitMode};
 
 /// The class of device nubs.
 pub static IO_FIREWIRE_DEVICE: Class = Class::new("IOFireWireDevice", &IO_SERVICE);
@@ -102,7 +104,7 @@ pub struct Device {
     bus: Arc<Bus>,
     info: BusInfo,
     rom: Rom,
-    nub: SpinLock<Weak<Service>>,
+    nub: Nub,
     state: Gated<State>,
     /// What threads sleep on that wait for the node, or for a bus reset.
     event: WaitEvent,
@@ -113,10 +115,10 @@ impl Device {
         Arc::new(Self {
             state: Gated::new(bus.link().work_loop(), State { gone: false, place }),
             event: bus.kernel().new_event(),
+            nub: Nub::new(bus.kernel()),
             bus: bus.clone(),
             info,
             rom,
-            nub: SpinLock::new(Weak::new()),
         })
     }
 
@@ -234,31 +236,17 @@ impl Device {
 
     /// Terminates the nub: the node is gone. Not in the gate.
     pub(super) fn terminate(&self) {
-        let nub = self.nub.lock(self.bus.kernel()).upgrade();
-        if let Some(nub) = nub.filter(|nub| !nub.is_inactive()) {
-            nub.trace(trace::Kind::Gone, None, 0);
-            nub.terminate(Options::REQUIRED);
-        }
+        self.nub.terminate();
     }
 
     /// Makes the nubs of the node and its units below `parent`, and registers them. False if `parent` is going.
     pub(super) fn publish(self: &Arc<Self>, parent: &ServiceRef, ports: &[u8]) -> bool {
-        let (number, name) = self.bus.identity(parent, ports);
-        let nub = ServiceBuilder::under(parent, Box::new(FireWireDevice(self.clone())))
-            .nub(number, &name)
-            .properties(self.properties())
-            .build();
-        *self.nub.lock(self.bus.kernel()) = Arc::downgrade(&nub);
-        if !nub.attach(parent) {
-            return false;
-        }
-        let directories = self.rom.units.iter().cloned().enumerate();
-        let units: Vec<ServiceRef> = directories
-            .filter_map(|(number, directory)| FireWireUnit::attach(&nub, self, number, directory))
-            .collect();
-        nub.register_service(Options::empty());
-        units.iter().for_each(|unit| unit.register_service(Options::empty()));
-        true
+        let identity = self.bus.trunk().identity(parent, ports);
+        let driver = Box::new(FireWireDevice(self.clone()));
+        self.nub.publish(parent, driver, identity, self.properties(), |nub| {
+            let units = self.rom.units.iter().cloned().enumerate();
+            units.filter_map(|(number, unit)| FireWireUnit::attach(nub, self, number, unit)).collect()
+        })
     }
 
     /// What personalities can ask for.

@@ -8,6 +8,7 @@ use super::bus::Bus;
 use super::device::{Ask, Device, Place};
 use super::rom::{self, BusInfo};
 use super::standard::{CONFIG_ROM, ROM_QUADLETS, S100};
+use crate::family::bus::Bus as _;
 use crate::ioreturn::{IOResult, IOReturn};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

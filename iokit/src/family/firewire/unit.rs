@@ -4,9 +4,9 @@ use super::device::Device;
 use super::rom::UnitDirectory;
 use super::standard::key;
 use crate::class::{Class, IO_SERVICE};
-use crate::service::{Driver, Service, ServiceBuilder, ServiceRef};
+use crate::family::nub::attach_part;
+use crate::service::{Driver, Service, ServiceRef};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::sync::Arc;
 
 /// The class of unit nubs.
@@ -39,11 +39,7 @@ impl FireWireUnit {
         if let Some(model) = &directory.model {
             properties.set(PRODUCT_NAME, model.clone());
         }
-        let name = format!("{}:{number}", nub.name());
-        let driver = Self { device: device.clone(), directory };
-        let service =
-            ServiceBuilder::under(nub, Box::new(driver)).named(&name).properties(properties).build();
-        service.attach(nub).then_some(service)
+        attach_part(nub, Box::new(Self { device: device.clone(), directory }), number, properties)
     }
 
     /// The unit that `service` is.

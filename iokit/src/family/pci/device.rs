@@ -30,6 +30,27 @@ pub const DEVICE_ID: &str = "device-id";
 /// Property: class code, 24 bits.
 pub const CLASS_CODE: &str = "class-code";
 
+/// The limit of a device with addresses of 32 bits.
+pub const BELOW_4G: u64 = 1 << 32;
+
+/// Where a device's DMA memory comes from.
+#[derive(Clone)]
+pub struct DmaSpace {
+    kernel: KernelRef,
+    /// Whose the memory is.
+    slot: u32,
+    limit: u64,
+}
+
+impl DmaSpace {
+    /// `bytes` aligned to `align`. NoMemory if there is none; freed when dropped.
+    pub fn buffer(&self, bytes: u64, align: u64) -> IOResult<DmaBuffer> {
+        let buffer = self.kernel.dma_alloc_for(self.slot, bytes, align)?;
+        let end = buffer.address().checked_add(bytes).ok_or(IOReturn::NoMemory)?;
+        if end > self.limit { Err(IOReturn::NoMemory) } else { Ok(buffer) }
+    }
+}
+
 /// The driver half of a PCI nub.
 pub struct PciDevice {
     function: Function,
@@ -124,12 +145,14 @@ impl PciDevice {
         self.access.configure(|c| change_command(c, set, clear));
     }
 
-    /// DMA memory for the device: `bytes` aligned to `align`, all of it below `limit`.
-    /// NoMemory if there is none; freed when dropped.
+    /// Where the device's DMA memory comes from: all of it below `limit`.
+    pub fn dma(&self, kernel: &KernelRef, limit: u64) -> DmaSpace {
+        DmaSpace { kernel: kernel.clone(), slot: self.access.slot(), limit }
+    }
+
+    /// DMA memory for the device: `bytes` aligned to `align`, all of it below `limit`; as [`DmaSpace::buffer`].
     pub fn dma_buffer(&self, kernel: &KernelRef, bytes: u64, align: u64, limit: u64) -> IOResult<DmaBuffer> {
-        let buffer = kernel.dma_alloc_for(self.access.slot(), bytes, align)?;
-        let end = buffer.address().checked_add(bytes).ok_or(IOReturn::NoMemory)?;
-        if end > limit { Err(IOReturn::NoMemory) } else { Ok(buffer) }
+        self.dma(kernel, limit).buffer(bytes, align)
     }
 }
 

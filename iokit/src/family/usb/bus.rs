@@ -12,134 +12,42 @@ use super::Handle;
 use super::controller::{Data, HostController, PortStatus, Transfer};
 use super::device::Device;
 use super::hub::{Hub, Port, Ports, RootPorts};
-use super::pipe::Ticket;
 use super::standard::Setup;
+use crate::family;
+use crate::family::bus::{Bus as _, Trunk};
+use crate::family::ticket::Ticket;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Service, ServiceRef};
-use crate::work_loop::Gated;
+use crate::service::ServiceRef;
+use crate::work_loop::{Gated, WorkLoop};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
-use mach::{KernelRef, Policy, SpinLock, Thread, WaitEvent, WaitMode, band};
 
 /// How long a request to endpoint 0 may take, machine ns. (The standard allows five seconds, 9.2.6.4; what hangs for a second hangs.)
 pub const CONTROL_NS: u64 = 1_000_000_000;
 
 /// The bus behind one controller.
 pub struct Bus {
-    kernel: KernelRef,
     host: Arc<dyn HostController>,
-    /// The controller's slot.
-    slot: u32,
     /// The root hub first.
     hubs: Gated<Vec<Arc<Hub>>>,
-    event: WaitEvent,
-    woken: AtomicBool,
-    stopping: AtomicBool,
-    thread: SpinLock<Option<Arc<Thread>>>,
+    trunk: Trunk,
 }
 
 impl Bus {
     /// The bus of the controller whose driver is `controller`. Nobody looks at it yet.
     pub fn new(controller: &ServiceRef, host: Arc<dyn HostController>) -> Arc<Self> {
-        let kernel = controller.kernel().clone();
         let ports = Box::new(RootPorts::new(&host));
         let root = Hub::new(controller, None, host.work_loop(), ports);
         let hubs = Gated::new(host.work_loop(), vec![root]);
-        Arc::new(Self {
-            host,
-            slot: controller.slot(),
-            hubs,
-            event: kernel.new_event(),
-            woken: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            thread: SpinLock::new(None),
-            kernel,
-        })
-    }
-
-    /// The kernel.
-    pub fn kernel(&self) -> &KernelRef {
-        &self.kernel
+        let trunk = Trunk::new("usb", controller);
+        Arc::new(Self { host, hubs, trunk })
     }
 
     /// The controller.
     pub fn host(&self) -> &Arc<dyn HostController> {
         &self.host
-    }
-
-    /// The controller's slot.
-    pub fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    /// Starts the thread, which begins with a look at every root port.
-    ///
-    /// # Errors
-    /// No memory for the thread.
-    pub fn start(self: &Arc<Self>, controller: &ServiceRef) -> IOResult {
-        let own = self.clone();
-        let body = move |_: &KernelRef| own.run();
-        let name = alloc::format!("usb {}", controller.device());
-        let thread = self.kernel.spawn(&name, band::KERNEL, Policy::Fixed, body)?;
-        *self.thread.lock(&self.kernel) = Some(thread);
-        Ok(())
-    }
-
-    /// Ends the thread, waits for its end, and forgets the hubs. Not with the gate held.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.wake();
-        let thread = self.thread.lock(&self.kernel).take();
-        if let Some(thread) = thread {
-            thread.join(&self.kernel);
-        }
-        let hubs = self.gated(|| self.hubs.with(core::mem::take));
-        hubs.iter().for_each(|hub| drop(self.gated(|| hub.forget())));
-    }
-
-    /// Calls `action` in the gate.
-    pub fn gated<R>(&self, action: impl FnOnce() -> R) -> R {
-        self.host.work_loop().run_action(action)
-    }
-
-    /// The controller is going, or this bus: the thread does nothing more.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    /// Lets the thread look at its ports.
-    pub fn wake(&self) {
-        self.woken.store(true, Ordering::Release);
-        self.kernel.wakeup(self.event);
-    }
-
-    fn run(self: &Arc<Self>) {
-        while !self.is_stopping() {
-            self.woken.store(false, Ordering::Release);
-            let hubs = self.gated(|| self.hubs.with(|hubs| hubs.clone()));
-            for hub in &hubs {
-                for port in hub.take_attention() {
-                    if self.is_stopping() {
-                        return;
-                    }
-                    self.look(hub, port);
-                }
-            }
-            drop(hubs);
-            self.wait();
-        }
-    }
-
-    fn wait(&self) {
-        self.kernel.assert_wait(self.event, WaitMode::Uninterruptible, None);
-        if self.woken.load(Ordering::Acquire) || self.is_stopping() {
-            self.kernel.clear_own_wait();
-        } else {
-            self.kernel.block();
-        }
     }
 
     /// Looks at a port and does what is to be done; port 0: at the hub itself.
@@ -249,24 +157,37 @@ impl Bus {
 
     /// A request to endpoint 0 of a device, with its data in `data`; bytes of the data. Gated; sleeps.
     pub fn control(&self, device: Handle, setup: Setup, data: Option<Data>) -> IOResult<u32> {
-        let ticket = Ticket::new(&self.kernel, self.host.work_loop());
-        let done = ticket.done();
+        let ticket = Ticket::new(self.kernel(), self.host.work_loop());
+        let done = Box::new(ticket.done());
         let transfer = Transfer { setup: Some(setup), data, timeout: Some(CONTROL_NS), done };
         self.host.submit(device, 0, transfer)?;
         ticket.wait()
     }
+}
 
-    /// What the plan calls the device at this place, and the number by which trace and ledger know it; of what the plan does not know, the
-    /// controller's number.
-    pub(super) fn identity(&self, service: &Service, ports: &[u8]) -> (u32, alloc::string::String) {
-        let args = service.kit().args();
-        let known = args.slots.iter().find(|slot| slot.is_at(self.slot, ports));
-        match known {
-            Some(slot) => (slot.slot, slot.name.clone()),
-            None => {
-                let path: Vec<_> = ports.iter().map(|port| alloc::format!("{port}")).collect();
-                (self.slot, alloc::format!("usb{}-{}", self.slot, path.join(".")))
+impl family::bus::Bus for Bus {
+    fn trunk(&self) -> &Trunk {
+        &self.trunk
+    }
+
+    fn work_loop(&self) -> &Arc<WorkLoop> {
+        self.host.work_loop()
+    }
+
+    fn look_around(self: &Arc<Self>) {
+        let hubs = self.gated(|| self.hubs.with(|hubs| hubs.clone()));
+        for hub in &hubs {
+            for port in hub.take_attention() {
+                if self.is_stopping() {
+                    return;
+                }
+                self.look(hub, port);
             }
         }
+    }
+
+    fn forget_all(&self) {
+        let hubs = self.gated(|| self.hubs.with(core::mem::take));
+        hubs.iter().for_each(|hub| drop(self.gated(|| hub.forget())));
     }
 }

@@ -8,15 +8,16 @@ use super::interface::UsbInterface;
 use super::pipe::Pipe;
 use super::standard::{IN, Setup};
 use crate::class::{Class, IO_SERVICE};
+use crate::family::bus::Bus as _;
+use crate::family::nub::Nub;
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::service::{Driver, Options, Service, ServiceBuilder, ServiceRef};
+use crate::service::{Driver, Service, ServiceRef};
 use crate::value::Properties;
 use crate::work_loop::Gated;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
-use mach::{SpinLock, WaitEvent, WaitMode};
+use mach::{WaitEvent, WaitMode};
 use trace::{Event, Kind};
 
 /// The class of device nubs.
@@ -64,7 +65,7 @@ pub struct Device {
     hub: Weak<Hub>,
     port: u8,
     facts: Facts,
-    nub: SpinLock<Weak<Service>>,
+    nub: Nub,
     state: Gated<State>,
     /// What threads sleep on that wait for endpoint 0.
     free: WaitEvent,
@@ -75,11 +76,11 @@ impl Device {
         Arc::new(Self {
             state: Gated::new(bus.host().work_loop(), State::default()),
             free: bus.kernel().new_event(),
+            nub: Nub::new(bus.kernel()),
             bus: bus.clone(),
             hub: Arc::downgrade(hub),
             port,
             facts,
-            nub: SpinLock::new(Weak::new()),
         })
     }
 
@@ -122,8 +123,7 @@ impl Device {
         if !self.state.with(|s| s.retired) {
             return;
         }
-        let nub = self.nub.lock(self.bus.kernel()).upgrade();
-        if let Some(nub) = nub {
+        if let Some(nub) = self.nub.get() {
             let event = Event::new(Kind::Violation).object(nub.id()).slot(nub.slot());
             self.bus.kernel().trace(event.text("endpoint-after-removal"));
         }
@@ -213,38 +213,25 @@ impl Device {
 
     /// Terminates the nub: the device is gone. Not in the gate.
     pub(super) fn terminate(&self) {
-        let nub = self.nub.lock(self.bus.kernel()).upgrade();
-        if let Some(nub) = nub.filter(|nub| !nub.is_inactive()) {
-            nub.trace(Kind::Gone, None, 0);
-            nub.terminate(Options::REQUIRED);
-        }
+        self.nub.terminate();
     }
 
     /// Makes the nubs of the device and its interfaces below `parent`, and registers them. False if `parent` is going.
     pub(super) fn publish(self: &Arc<Self>, parent: &ServiceRef, ports: &[u8]) -> bool {
         self.check_parent(parent);
-        let (number, name) = self.bus.identity(parent, ports);
-        let nub = ServiceBuilder::under(parent, Box::new(UsbDevice(self.clone())))
-            .nub(number, &name)
-            .properties(self.properties())
-            .build();
-        *self.nub.lock(self.bus.kernel()) = Arc::downgrade(&nub);
-        if !nub.attach(parent) {
-            return false;
-        }
-        let active = self.facts.configuration.active();
-        let interfaces: Vec<ServiceRef> =
-            active.filter_map(|interface| UsbInterface::attach(&nub, self, interface.clone())).collect();
-        nub.register_service(Options::empty());
-        interfaces.iter().for_each(|interface| interface.register_service(Options::empty()));
-        true
+        let identity = self.bus.trunk().identity(parent, ports);
+        let driver = Box::new(UsbDevice(self.clone()));
+        self.nub.publish(parent, driver, identity, self.properties(), |nub| {
+            let active = self.facts.configuration.active();
+            active.filter_map(|interface| UsbInterface::attach(nub, self, interface.clone())).collect()
+        })
     }
 
     /// `parent` is to have this device among its clients: if the hub that it is plugged into is not above it, the hub's end is not this one's. That is
     /// against the rule `published-elsewhere`.
     fn check_parent(&self, parent: &ServiceRef) {
         let Some(of) = self.hub().and_then(|hub| hub.of().cloned()) else { return };
-        let hub = of.nub.lock(self.bus.kernel()).upgrade();
+        let hub = of.nub.get();
         let way = core::iter::successors(Some(parent.clone()), |service| service.provider());
         let mut way = way.take(LEVELS);
         if !hub.is_some_and(|hub| way.any(|service| Arc::ptr_eq(&service, &hub))) {

@@ -6,6 +6,7 @@ use super::descriptor::{self, Configuration, DeviceDescriptor};
 use super::device::{Device, Facts};
 use super::hub::{Hub, Port};
 use super::standard::{self, IN, Setup, Speed};
+use crate::family::bus::Bus as _;
 use crate::ioreturn::{IOResult, IOReturn};
 use alloc::sync::Arc;
 use alloc::vec;

@@ -4,9 +4,10 @@ use super::descriptor::{EndpointKind, Interface};
 use super::device::Device;
 use super::pipe::Pipe;
 use crate::class::{Class, IO_SERVICE};
-use crate::service::{Driver, Options, Service, ServiceBuilder, ServiceRef};
+use crate::family::bus::Bus as _;
+use crate::family::nub::attach_part;
+use crate::service::{Driver, Options, Service, ServiceRef};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::sync::Arc;
 
 /// The class of interface nubs.
@@ -36,11 +37,8 @@ impl UsbInterface {
             .with(CLASS, u64::from(interface.class))
             .with(SUBCLASS, u64::from(interface.subclass))
             .with(PROTOCOL, u64::from(interface.protocol));
-        let name = format!("{}:{}", nub.name(), interface.number);
-        let driver = Self { device: device.clone(), interface };
-        let service =
-            ServiceBuilder::under(nub, Box::new(driver)).named(&name).properties(properties).build();
-        service.attach(nub).then_some(service)
+        let number = interface.number;
+        attach_part(nub, Box::new(Self { device: device.clone(), interface }), number, properties)
     }
 
     /// The interface that `service` is.

@@ -6,45 +6,11 @@ use super::controller::{Data, Transfer};
 use super::descriptor::Endpoint;
 use super::device::Device;
 use super::standard::{self, Setup};
+use crate::family::bus::Bus as _;
+use crate::family::ticket::Ticket;
 use crate::ioreturn::{IOResult, IOReturn};
-use crate::work_loop::{Gated, WorkLoop};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use mach::{KernelRef, WaitEvent, WaitMode};
-
-/// A transfer that a thread waits for.
-pub(super) struct Ticket {
-    work_loop: Arc<WorkLoop>,
-    event: WaitEvent,
-    result: Arc<Gated<Option<IOResult<u32>>>>,
-}
-
-impl Ticket {
-    pub(super) fn new(kernel: &KernelRef, work_loop: &Arc<WorkLoop>) -> Self {
-        let result = Arc::new(Gated::new(work_loop, None));
-        Self { work_loop: work_loop.clone(), event: kernel.new_event(), result }
-    }
-
-    /// Who is told: the thread.
-    pub(super) fn done(&self) -> Done {
-        let (work_loop, event, place) = (self.work_loop.clone(), self.event, self.result.clone());
-        Box::new(move |result| {
-            place.with(|place| *place = Some(result));
-            work_loop.wakeup_gate(event, false);
-        })
-    }
-
-    /// Sleeps in the gate, which is open meanwhile, until the transfer has come back. Everything that is in flight does, in bounded time: by itself, by its
-    /// timeout, or with its device.
-    pub(super) fn wait(&self) -> IOResult<u32> {
-        loop {
-            if let Some(result) = self.result.with(Option::take) {
-                return result;
-            }
-            self.work_loop.sleep_gate(self.event, WaitMode::Uninterruptible, None);
-        }
-    }
-}
 
 /// A pipe to one endpoint of a device, other than endpoint 0. Clones lead to the same endpoint.
 ///
@@ -77,7 +43,7 @@ impl Pipe {
     /// A transfer; bytes that were moved. Sleeps. Offline if the device goes, PipeStalled, Timeout, NotResponding.
     pub fn transfer(&self, data: Data, timeout: u64) -> IOResult<u32> {
         let ticket = Ticket::new(self.bus.kernel(), self.bus.host().work_loop());
-        self.submit(data, Some(timeout), ticket.done())?;
+        self.submit(data, Some(timeout), Box::new(ticket.done()))?;
         ticket.wait().map_err(|why| self.device.judge(why))
     }
 

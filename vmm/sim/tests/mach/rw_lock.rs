@@ -1,45 +1,11 @@
 //! The reader/writer lock.
 
-use mach::{KernelRef, RwLock, SpinLock, Thread, WaitEvent, WaitMode};
+use mach::{RwLock, SpinLock};
 use sim::{Ended, harness::for_seeds, harness::run_kernel};
 use std::sync::Arc;
 
 use super::{Counter, spawn};
-
-/// Long enough for any thread to get where it is going.
-const SETTLE: u64 = 10_000_000;
-
-type Lock = Arc<RwLock<u64>>;
-
-fn wait(kernel: &KernelRef, event: WaitEvent) {
-    kernel.assert_wait(event, WaitMode::Uninterruptible, None);
-    kernel.block();
-}
-
-/// A thread that takes the lock, for writing or reading, says so, and drops it when `go` comes.
-fn holder(
-    kernel: &KernelRef,
-    priority: u8,
-    lock: &Lock,
-    writes: bool,
-    said: &Counter,
-    go: WaitEvent,
-) -> Arc<Thread> {
-    let (lock, said) = (lock.clone(), said.clone());
-    let thread = spawn(kernel, "holder", priority, move |kernel| {
-        if writes {
-            let _held = lock.write(kernel);
-            said.add();
-            wait(kernel, go);
-        } else {
-            let _held = lock.read(kernel);
-            said.add();
-            wait(kernel, go);
-        }
-    });
-    kernel.delay(SETTLE);
-    thread
-}
+use conformance::threads::{SETTLE, holder, wait};
 
 #[test]
 fn readers_see_whole_writes_and_writers_are_alone() {

@@ -1,29 +1,25 @@
-//! What the driver has between `start` and `stop`: one command at a time.
+//! Carries commands by SBP-2.
 //!
 //! ```text
-//! client's thread ─► gate ─► its turn ─► ORB in memory, its address to the agent ─► sleep
-//!                                        disk: ORB, data, status block ─► address space ─► wake
+//! client's thread, gate ─► ORB in memory, its address to the agent ─► sleep
+//!                          disk: ORB, data, status block ─► address space ─► wake
 //! ```
 //!
 //! A bus reset aborts what the disk was at. The next attempt waits until the disk is found again, takes its login up (or logs in anew, if that was too
 //! late), and makes the command once more. A login is taken up when it is needed, not before.
 
-use super::driver::Sbp2Driver;
 use super::wire::{self, Function, Status};
-use crate::driver::common::scsi::{self, Block, Unit};
-use crate::driver::common::{self, Frame};
+use crate::driver::common::scsi::{self, Block};
+use crate::driver::common::{Frame, Moves, Transport};
 use crate::family::firewire::standard::{LOCAL_BUS, REGISTERS};
 use crate::family::firewire::{Ask, Device, FireWireUnit, Generation};
-use crate::family::storage::Geometry;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
 use crate::work_loop::Gated;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec;
-use mach::{DmaBuffer, KernelRef, WaitEvent, WaitMode};
+use mach::{DmaBuffer, KernelRef};
 
-/// Bytes of data of one command at the most.
-pub const DATA_BYTES: u32 = 16384;
 /// Where things are in the buffer.
 const COMMAND_AT: u64 = 0;
 const MANAGEMENT_AT: u64 = 64;
@@ -39,21 +35,6 @@ const TRIES: u32 = 4;
 /// What is on its way when an agent is reset has landed after this, machine ns.
 const SETTLE_NS: u64 = 1_000_000;
 
-/// What a command moves.
-enum Moves<'a> {
-    In(&'a mut [u8]),
-    Out(&'a [u8]),
-}
-
-impl Moves<'_> {
-    fn length(&self) -> u16 {
-        match self {
-            Self::In(bytes) => bytes.len() as u16,
-            Self::Out(bytes) => bytes.len() as u16,
-        }
-    }
-}
-
 /// A login.
 #[derive(Clone, Copy)]
 struct Login {
@@ -65,8 +46,6 @@ struct Login {
 /// What the gate protects.
 #[derive(Default)]
 struct State {
-    /// Somebody's command is on its way.
-    taken: bool,
     login: Option<Login>,
     /// The ORB that waits for its status.
     waits: u64,
@@ -74,111 +53,35 @@ struct State {
     fifo: Option<u64>,
 }
 
-/// Everything of a started driver.
-pub struct Parts {
+/// The side that has commands for a disk.
+pub struct Initiator {
     kernel: KernelRef,
-    me: Weak<crate::service::Service>,
     frame: Frame,
     device: Arc<Device>,
     management: u64,
     unit: u16,
     memory: DmaBuffer,
     state: Arc<Gated<State>>,
-    /// What threads sleep on that wait for their turn.
-    turn: WaitEvent,
-    geometry: spin::Once<Geometry>,
 }
 
-impl Parts {
+impl Initiator {
     /// Finds out where the agent is; nothing is asked of the disk yet.
     pub fn new(me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self> {
         let unit = FireWireUnit::of(provider).ok_or(IOReturn::BadArgument)?;
         let agent = unit.directory().value(wire::KEY_MANAGEMENT_AGENT).ok_or(IOReturn::Unsupported)?;
         let device = unit.device().clone();
-        let memory = device.bus().link().buffer(DATA_AT + u64::from(DATA_BYTES), 64)?;
+        let memory = device.bus().link().buffer(DATA_AT + u64::from(Self::DATA_BYTES), 64)?;
         // The controller's watchdog watches over each request: this driver needs none.
         let frame = Frame::sharing(device.work_loop().clone(), me, vec![], COMMAND_NS, |_| {});
         Ok(Self {
             kernel: me.kernel().clone(),
-            me: Arc::downgrade(me),
             state: Arc::new(frame.gated(State::default())),
-            turn: me.kernel().new_event(),
             frame,
             management: REGISTERS + 4 * u64::from(agent),
             unit: unit.directory().value(wire::KEY_LOGICAL_UNIT).unwrap_or(0) as u16,
             device,
             memory,
-            geometry: spin::Once::new(),
         })
-    }
-
-    /// What the disk looks like; known from the end of the start on.
-    pub fn geometry(&self) -> Option<Geometry> {
-        self.geometry.get().copied()
-    }
-
-    /// Reads whole blocks. `me` is the driver.
-    pub fn read(&self, me: &ServiceRef, block: u64, into: &mut [u8]) -> IOResult {
-        let command = scsi::transfer(false, block, self.count(into.len())?);
-        self.frame.call(me, || self.in_turn(command, Moves::In(into)))
-    }
-
-    /// Writes whole blocks. `me` is the driver.
-    pub fn write(&self, me: &ServiceRef, block: u64, from: &[u8]) -> IOResult {
-        let command = scsi::transfer(true, block, self.count(from.len())?);
-        self.frame.call(me, || self.in_turn(command, Moves::Out(from)))
-    }
-
-    /// What was written is on the medium afterwards. `me` is the driver.
-    pub fn flush(&self, me: &ServiceRef) -> IOResult {
-        self.frame.call(me, || match self.in_turn(scsi::synchronize(), Moves::Out(&[])) {
-            // A device without a cache need not know the command.
-            Err(IOReturn::Unsupported) => Ok(()),
-            other => other,
-        })
-    }
-
-    fn count(&self, bytes: usize) -> IOResult<u16> {
-        let geometry = self.geometry.get().ok_or(IOReturn::NotReady)?;
-        u16::try_from(bytes / geometry.block_bytes as usize).map_err(|_| IOReturn::BadArgument)
-    }
-
-    /// A command, in its turn. Gated; sleeps.
-    fn in_turn(&self, command: Block, moves: Moves<'_>) -> IOResult {
-        while self.state.with(|s| core::mem::replace(&mut s.taken, true)) {
-            self.frame.gate().command_sleep(self.turn, WaitMode::Uninterruptible, None);
-            self.alive()?;
-        }
-        let result = self.command(command, moves).map_err(|why| self.frame.closed().unwrap_or(why));
-        self.state.with(|s| s.taken = false);
-        self.frame.gate().command_wakeup(self.turn, true);
-        result
-    }
-
-    fn alive(&self) -> IOResult {
-        self.frame.closed().map_or(Ok(()), Err)
-    }
-
-    /// A command, with whatever recovery it takes.
-    fn command(&self, command: Block, mut moves: Moves<'_>) -> IOResult {
-        let deadline = self.kernel.now().saturating_add(PATIENCE_NS);
-        let mut tries = TRIES;
-        loop {
-            self.alive()?;
-            let result = self.log_in(deadline).and_then(|login| self.attempt(&login, command, &mut moves));
-            match result {
-                // Whoever was aborted by a bus reset begins anew, as long as there is patience.
-                Err(IOReturn::BusReset) if self.kernel.now() < deadline => {}
-                Err(IOReturn::NotResponding | IOReturn::Timeout | IOReturn::Busy | IOReturn::Aborted)
-                    if tries > 1 =>
-                {
-                    tries -= 1;
-                    self.recover();
-                }
-                Err(IOReturn::BusReset) => return Err(IOReturn::Timeout),
-                other => return other,
-            }
-        }
     }
 
     /// The agent is reset, and what it has on its way lands: whatever it was at does nothing more (6.4.2).
@@ -246,7 +149,7 @@ impl Parts {
             if let Some(status) = self.state.with(|s| s.status.take()) {
                 return Ok(status);
             }
-            self.alive()?;
+            self.frame.alive()?;
             // A bus reset has aborted it (9.3); the disk may be gone.
             if self.device.generation()? != generation {
                 return Err(IOReturn::BusReset);
@@ -263,10 +166,10 @@ impl Parts {
         if let Moves::Out(from) = moves {
             self.memory.write(DATA_AT, from);
         }
-        let data = ((self.memory.address() + DATA_AT) as u32, moves.length());
+        let data = ((self.memory.address() + DATA_AT) as u32, moves.length() as u16);
         let way = (self.device.speed(), self.device.payload());
         let node = LOCAL_BUS << 6 | u16::from(self.device.bus().local());
-        let orb = wire::command(node, data, matches!(moves, Moves::In(_)), way, &block[..length]);
+        let orb = wire::command(node, data, moves.is_in(), way, &block[..length]);
         self.memory.write(COMMAND_AT, &orb);
         let agent = login.agent + wire::ORB_POINTER;
         let status = self.point(login.generation, agent, COMMAND_AT, COMMAND_NS)?;
@@ -283,8 +186,24 @@ impl Parts {
         Ok(())
     }
 
+    /// Waits for so long, machine ns, unless the disk goes. Gated; sleeps.
+    fn pause(&self, ns: u64) {
+        let deadline = self.kernel.now().saturating_add(ns);
+        while self.kernel.now() < deadline && self.frame.alive().is_ok() && !self.device.is_gone() {
+            self.device.sleep(deadline);
+        }
+    }
+}
+
+impl Transport for Initiator {
+    const DATA_BYTES: u32 = 16384;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// Takes the addresses to which the disk writes status blocks.
-    fn listen(&self) -> IOResult {
+    fn begin(&self) -> IOResult {
         let (state, device) = (Arc::downgrade(&self.state), Arc::downgrade(&self.device));
         let fifo = self.device.bus().allocate(
             wire::STATUS_BYTES as u64,
@@ -301,52 +220,30 @@ impl Parts {
         self.state.with(|s| s.fifo = Some(fifo));
         Ok(())
     }
-}
 
-impl Unit for Parts {
-    fn ask(&self, command: Block, into: &mut [u8]) -> IOResult {
-        self.in_turn(command, Moves::In(into))
-    }
-
-    fn pause(&self, ns: u64) {
-        let deadline = self.kernel.now().saturating_add(ns);
-        while self.kernel.now() < deadline && self.alive().is_ok() && !self.device.is_gone() {
-            self.device.sleep(deadline);
-        }
-    }
-}
-
-/// The parts of the driver that `service` is.
-pub fn parts_of(service: &ServiceRef) -> IOResult<Arc<Parts>> {
-    service.driver_as::<Sbp2Driver>().ok_or(IOReturn::Offline)?.parts()
-}
-
-impl common::Parts for Parts {
-    fn frame(&self) -> &Frame {
-        &self.frame
-    }
-
-    fn begin(&self) -> IOResult {
-        self.frame.begin()?;
-        let me = self.me.upgrade().ok_or(IOReturn::Offline)?;
-        let geometry = self.frame.call(&me, || {
-            self.listen()?;
-            scsi::look(self, DATA_BYTES)
-        });
-        match geometry {
-            Ok(geometry) => {
-                self.geometry.call_once(|| geometry);
-                Ok(())
-            }
-            Err(why) => {
-                common::Parts::go_offline(self);
-                Err(why)
+    fn carry(&self, command: Block, mut moves: Moves<'_>) -> IOResult {
+        let deadline = self.kernel.now().saturating_add(PATIENCE_NS);
+        let mut tries = TRIES;
+        loop {
+            self.frame.alive()?;
+            let result = self.log_in(deadline).and_then(|login| self.attempt(&login, command, &mut moves));
+            match result {
+                // Whoever was aborted by a bus reset begins anew, as long as there is patience.
+                Err(IOReturn::BusReset) if self.kernel.now() < deadline => {}
+                Err(IOReturn::NotResponding | IOReturn::Timeout | IOReturn::Busy | IOReturn::Aborted)
+                    if tries > 1 =>
+                {
+                    tries -= 1;
+                    self.recover();
+                }
+                Err(IOReturn::BusReset) => return Err(IOReturn::Timeout),
+                other => return other,
             }
         }
     }
 
-    /// Whoever waits wakes; a disk that is still there does not reach memory any more, and is not heard.
-    fn go_offline(&self) {
+    /// A disk that is still there does not reach memory any more, and is not heard.
+    fn go_offline(&self, wake: &dyn Fn()) {
         self.frame.go_offline(|| {
             if let Ok(generation) = self.device.generation() {
                 let _ = self.device.set_physical(generation, false);
@@ -355,7 +252,7 @@ impl common::Parts for Parts {
             if let Some(fifo) = fifo {
                 self.device.bus().free(fifo);
             }
-            self.frame.wake([self.turn]);
+            wake();
             self.device.wake();
         });
     }
