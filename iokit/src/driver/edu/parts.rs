@@ -67,6 +67,7 @@ impl Parts {
                 parts.watch();
             }
         });
+        let frame = frame.muted(variant == Variant::Mute);
         let requests = frame.gated(Requests::default());
         Ok(Self { kernel, frame, card, pending, requests, variant })
     }
