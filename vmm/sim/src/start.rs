@@ -1,9 +1,6 @@
 //! From a setup to an outcome.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use devices::{fault::plan::Plan, platform::PlatformError};
 use thiserror::Error;
@@ -82,7 +79,7 @@ impl Drop for Occupied {
 /// See [`StartError`].
 pub(crate) fn run_machine(
     setup: Setup<'_>,
-    boot: impl FnOnce(Arc<SimMachine>) -> Box<dyn Upcalls>,
+    boot: impl FnOnce(Box<SimMachine>) -> Box<dyn Upcalls>,
     sink: &mut Sink<'_>,
 ) -> Result<Outcome, StartError> {
     if setup.cpus == 0 || setup.cpus > MAX_CPUS {
@@ -101,7 +98,7 @@ pub(crate) fn run_machine(
     hot(|h| h.reset(number, cpus));
     replace_cold(Some(fresh_state(setup, bus, clock)));
     let _occupied = Occupied;
-    let kernel = boot(Arc::new(SimMachine::new(number, cpus, traced)));
+    let kernel = boot(Box::new(SimMachine::new(number, cpus, traced)));
     let totals = Hub::new(&*kernel, sink).run();
     let trouble = hub::close(kernel);
     let mut outcome = collect(totals);
