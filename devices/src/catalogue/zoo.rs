@@ -3,6 +3,7 @@
 /// Every word that the guest's drivers of edu know.
 pub const DRIVERS: &[&str] = &[
     "close-early",
+    "mute",
     "zoo-close-early",
     "zoo-close-early-fixed",
     "zoo-lost-on-error",

@@ -2,17 +2,19 @@
 
 use crate::kernel::{Kernel, Scheduler};
 use crate::policy::Policy;
+use crate::seam::ContextId;
 use crate::thread::{RunState, Thread};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use core::sync::atomic::Ordering;
 
-/// Return addresses of the calling thread that are shown.
+/// Return addresses of a thread that are shown.
 const FRAMES: usize = 32;
 
 impl Kernel {
     /// The kernel's threads, then those of each task below its name. Every thread with its state, priority and policy, what it waits for, and which locks it has (of those that belong to a class, gates
-    /// among them: a run-action in progress), a line each; and the backtrace of the calling thread where the machine can give one. Legal at
+    /// among them: a run-action in progress), a line each; below it, where the machine can give one, the backtrace of the calling thread and of each that no CPU runs. Legal at
     /// interrupt level, where the calling thread is the interrupted one.
     pub fn show_all_threads(&self) -> String {
         let mut text = String::new();
@@ -28,9 +30,7 @@ impl Kernel {
                 _ = writeln!(text, "task {}#{}", tag.name, tag.id);
             }
             self.show_thread(&sched, thread, &mut text);
-            if thread.id() == self.thread_id() {
-                self.show_backtrace(&mut text);
-            }
+            self.show_backtrace(thread, &mut text);
         }
         text
     }
@@ -68,9 +68,22 @@ impl Kernel {
         text.push('\n');
     }
 
-    fn show_backtrace(&self, text: &mut String) {
+    /// The context of a thread that no CPU runs, or is still leaving.
+    fn resting_context(&self, thread: &Thread) -> Option<ContextId> {
+        let rests = matches!(self.lock_raw(&thread.sched).state, RunState::Waiting | RunState::Runnable);
+        let left = rests && !thread.on_cpu.load(Ordering::Acquire);
+        if left { *self.lock_raw(&thread.context) } else { None }
+    }
+
+    /// Under the scheduler's lock, so that nobody goes on meanwhile who does not run.
+    fn show_backtrace(&self, thread: &Thread, text: &mut String) {
         let mut frames = [0; FRAMES];
-        let found = self.machine().backtrace(&mut frames).min(FRAMES);
+        let found = match self.resting_context(thread) {
+            _ if thread.id() == self.thread_id() => self.machine().backtrace(&mut frames),
+            Some(context) => self.machine().backtrace_of(context, &mut frames),
+            None => 0,
+        };
+        let found = found.min(FRAMES);
         for frame in &frames[..found] {
             _ = writeln!(text, "    {frame:#018x}");
         }

@@ -123,8 +123,8 @@ impl Kernel {
         }
     }
 
-    /// The machine ends: lines go to the console at once.
-    pub(crate) fn stop_log(&self) {
+    /// What waits is written, and from now on lines go to the console at once: the machine ends, or nobody is to wait any more.
+    pub fn stop_log(&self) {
         let drain = {
             let _masked = self.masked();
             self.lock_raw(&self.log.drain).take()

@@ -219,6 +219,10 @@ pub trait Machine: Send + Sync {
     fn console(&self, text: &str);
     /// Return addresses of the calling thread's stack, innermost first, into `frames`; the number found. The simulator may answer 0.
     fn backtrace(&self, frames: &mut [u64]) -> usize;
+    /// The same of a context that no CPU runs on, and that none comes to meanwhile. The simulator answers 0.
+    fn backtrace_of(&self, _context: ContextId, _frames: &mut [u64]) -> usize {
+        0
+    }
     /// The kernel cannot go on. The machine records it, prints registers and backtrace where it can, and ends the run.
     fn fatal(&self, message: fmt::Arguments<'_>) -> !;
     /// The guest is done: power off. If it returns, the kernel was stopped.

@@ -48,8 +48,13 @@ impl Iterator for Walk {
 
 /// Fills `into` with return addresses of the calling thread; the number found.
 pub fn fill(into: &mut [u64]) -> usize {
+    fill_from(frame_pointer(), into)
+}
+
+/// Fills `into` with return addresses from the frame at `rbp` outwards; the number found.
+pub fn fill_from(rbp: u64, into: &mut [u64]) -> usize {
     let mut found = 0;
-    for (place, address) in into.iter_mut().zip(Walk::from(frame_pointer())) {
+    for (place, address) in into.iter_mut().zip(Walk::from(rbp)) {
         *place = address;
         found += 1;
     }

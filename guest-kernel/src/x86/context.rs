@@ -152,6 +152,18 @@ pub fn switch(from: ContextId, to: ContextId, thread: ThreadId) {
     unsafe { switch_context(from.0 as *mut Context, to.0 as *mut Context, thread) }
 }
 
+/// The frame pointer with which `context`, which no CPU runs, was left; 0 if it has never run.
+pub fn frame_pointer_of(context: ContextId) -> u64 {
+    // SAFETY: the id comes from `create` or `adopt`, and the caller keeps the context from being run or destroyed, so that nobody writes to the record.
+    let rsp = unsafe { (*(context.0 as *const Context)).rsp };
+    // A context that was adopted has a stack pointer once it has been left.
+    if rsp == 0 {
+        return 0;
+    }
+    // SAFETY: `switch_context` and `create` leave the saved registers and the return address there, on the context's own stack, which is mapped.
+    unsafe { *(rsp as *const u64).add(FRAME_WORDS - 2) }
+}
+
 /// Frees a context once the CPU that left it last has done so.
 pub fn destroy(context: ContextId) {
     let context = context.0 as *mut Context;

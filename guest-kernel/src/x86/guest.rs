@@ -183,6 +183,9 @@ impl Guest {
             Found::Nothing => {
                 panic::fatal(format_args!("every CPU is idle, and no timer is armed: nothing will happen"))
             }
+            Found::Stuck => panic::fatal(format_args!(
+                "a CPU spins with interrupts masked, and for ever: nothing will happen"
+            )),
         }
     }
 
@@ -243,9 +246,11 @@ impl Machine for &'static Guest {
     }
 
     fn relax(&self) {
-        // Who spins masked waits for a lock, whose owner works, even if its host has taken its processor away.
-        if let Some(leap) = self.leap().filter(|_| cpu::unmasked()) {
-            self.leapt(leap.spins(self.cpus, || self.now()));
+        if let Some(leap) = self.leap() {
+            self.leapt(match cpu::unmasked() {
+                true => leap.spins(self.cpus, || self.now()),
+                false => leap.spins_masked(self.timer.now()),
+            });
         }
         core::hint::spin_loop();
     }
@@ -287,6 +292,10 @@ impl Machine for &'static Guest {
 
     fn backtrace(&self, frames: &mut [u64]) -> usize {
         backtrace::fill(frames)
+    }
+
+    fn backtrace_of(&self, context: ContextId, frames: &mut [u64]) -> usize {
+        backtrace::fill_from(context::frame_pointer_of(context), frames)
     }
 
     fn fatal(&self, message: fmt::Arguments<'_>) -> ! {

@@ -4,6 +4,9 @@
 //! machine time leaps to the first deadline that is armed; and when every CPU is idle or only spins, and no interrupt is on its way to one, a turn of a spin takes a fixed time. What else runs
 //! takes its time as ever, nothing happens in another order, and nothing happens earlier than it was meant to.
 //!
+//! A CPU that spins with interrupts masked makes no time pass: it waits for a lock whose owner works, even if the host has taken that one's processor away. If that lasts
+//! for longer than any host would, it waits for something that will never happen, and the guest says so.
+//!
 //! A CPU's hardware timer is armed in ticks, which a leap does not move; so it is armed again when it is due, when a CPU that has spun does something
 //! else, and by the first interrupt that an idle one takes.
 
@@ -20,6 +23,9 @@ const LONGER: u64 = 5_000;
 const LONGEST: u64 = 500_000;
 /// Turns after which a CPU is known to spin.
 const SPINS: u32 = 16;
+/// Machine time without leaps, ns, after which a CPU that does nothing but spin with interrupts masked will do so for ever. The tests' machine takes a thousand times as
+/// long by its host's clock.
+const FOR_EVER: u64 = 10_000_000;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
@@ -33,6 +39,8 @@ struct Cpu {
     idle: AtomicBool,
     /// Turns of a spin that it has made without doing anything else.
     spins: AtomicU32,
+    /// Machine time without leaps since which it has spun with interrupts masked; 0 = it does not.
+    masked_since: AtomicU64,
     /// Interrupts that others sent to it, and how many of these it has seen.
     sent: AtomicU32,
     seen: AtomicU32,
@@ -56,6 +64,8 @@ pub enum Found {
     Leapt(u32),
     /// Everybody is idle, and nothing is armed: nothing will ever happen.
     Nothing,
+    /// This CPU spins with interrupts masked, for something that nobody does.
+    Stuck,
 }
 
 impl Leap {
@@ -67,6 +77,7 @@ impl Leap {
                 armed_after: AtomicU64::new(0),
                 idle: AtomicBool::new(false),
                 spins: AtomicU32::new(0),
+                masked_since: AtomicU64::new(0),
                 sent: AtomicU32::new(0),
                 seen: AtomicU32::new(0),
             }
@@ -98,6 +109,7 @@ impl Leap {
         let cpu = &self.cpus[percpu::number()];
         cpu.idle.store(false, SeqCst);
         cpu.spins.store(0, SeqCst);
+        cpu.masked_since.store(0, SeqCst);
         cpu.seen.store(cpu.sent.load(SeqCst), SeqCst);
         if timer {
             // The kernel arms it again for what is left.
@@ -116,11 +128,12 @@ impl Leap {
 
     /// This CPU does something. What its hardware must be armed for again, if it has spun time away before.
     pub fn works(&self) -> Option<u64> {
-        let spins = &self.cpus[percpu::number()].spins;
-        if spins.load(SeqCst) == 0 {
+        let cpu = &self.cpus[percpu::number()];
+        cpu.masked_since.store(0, SeqCst);
+        if cpu.spins.load(SeqCst) == 0 {
             return None;
         }
-        spins.store(0, SeqCst);
+        cpu.spins.store(0, SeqCst);
         self.moved()
     }
 
@@ -137,6 +150,16 @@ impl Leap {
         let now = now();
         let turn = (TURN + u64::from(turns - SPINS) * LONGER).min(LONGEST);
         self.leap(count, now, now + turn)
+    }
+
+    /// This CPU makes a turn of a spin with interrupts masked, at machine time `now` without leaps.
+    pub fn spins_masked(&self, now: u64) -> Found {
+        let since = &self.cpus[percpu::number()].masked_since;
+        // 0 means that it does not spin, so that the first nanosecond of time counts as the second.
+        match since.compare_exchange(0, now.max(1), SeqCst, SeqCst) {
+            Err(began) if now.saturating_sub(began) > FOR_EVER => Found::Stuck,
+            _ => Found::Wait,
+        }
     }
 
     /// This CPU, of `count`, is about to halt. `now` tells the machine time.

@@ -17,10 +17,13 @@ use mach::{FAIL_SAFE_MODERN, KernelRef, Policy, Preemption, band};
 use trace::{Event, Kind};
 
 use crate::{
-    lab::{Job, Lab, Site},
+    lab::{Job, Lab, PlanJob, Site},
     run::Run,
     table::tests,
 };
+
+/// What a guest says last that has seen that nothing will ever happen any more.
+pub const NOTHING: &str = ": nothing will happen";
 
 /// The word that means every test.
 pub const EVERY: &str = "all";
@@ -85,6 +88,8 @@ fn run(kernel: &KernelRef, request: &Request) {
     for (place, test) in (0..).zip(tests()) {
         if request.wants(place, test.name) {
             let first = if place == request.test { request.run } else { 0 };
+            // What is printed from here on is this test's.
+            kernel.kprintf(format_args!("conform: {}", test.name));
             let site = Guest { kernel, place, first, next: Cell::new(0) };
             site.mark(0, Mark::Test);
             (test.test)(&Lab::new(&site));
@@ -113,6 +118,7 @@ impl Guest<'_> {
         self.kernel.set_fail_safe(FAIL_SAFE_MODERN);
         self.kernel.set_priority_push(true);
         self.kernel.set_preemption(Preemption::default());
+        self.kernel.stop_log();
     }
 }
 
@@ -128,7 +134,14 @@ impl Site for Guest<'_> {
         // A thread of its own: the body may abort it, and it is dead afterwards.
         let thread = self.kernel.spawn("first", band::KERNEL, Policy::Fixed, move |kernel| body.run(kernel));
         thread.expect("memory for a thread").join(self.kernel);
+        // As at the end of a machine: what is logged belongs to this run.
+        self.kernel.stop_log();
         self.mark(number, Mark::End);
+        Vec::new()
+    }
+
+    /// Its devices would have to be there when the machine is built: the host makes one.
+    fn plan(&self, _: &PlanJob<'_>) -> Vec<Run> {
         Vec::new()
     }
 

@@ -4,6 +4,7 @@ use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 
 use iokit::{BootArgs, IoKit};
 use mach::KernelRef;
+use trace::Kind;
 
 use crate::{
     run::{Ended, Run},
@@ -64,16 +65,36 @@ pub struct Job {
     pub cpus: Cpus,
     /// Schedules that are enough, where there is a choice; `None` = as many as the machine tries for a rule.
     pub schedules: Option<u64>,
+    /// Schedules that are enough even where a rule is tried under more: the body computes for long, and others hold the same rule.
+    pub at_most: Option<u64>,
     /// Whether no thread and no reference to the kernel may be left when the machine is off.
     pub clean: bool,
+    /// Whether nothing comes of the body: the machine must be given up.
+    pub hangs: bool,
     /// What runs.
     pub body: Body,
+}
+
+/// A run of a whole plan that a test wants: with devices, drivers and a workload, as `workgate run` has it.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanJob<'a> {
+    /// CPUs of the machine.
+    pub cpus: usize,
+    /// Schedules, where there is a choice.
+    pub schedules: u64,
+    /// The plan, without the `machine` statement.
+    pub text: &'a str,
+    /// The events that the test wants to look at.
+    pub kinds: &'a [Kind],
 }
 
 /// A machine, as tests see it.
 pub trait Site {
     /// Runs the job's body; the runs that can be looked at.
     fn run(&self, job: &Job) -> Vec<Run>;
+
+    /// Runs a plan and judges it; the runs that can be looked at.
+    fn plan(&self, job: &PlanJob<'_>) -> Vec<Run>;
 
     /// Whether a body is tried under so many schedules that what is possible can be expected to happen in one of them.
     fn tries_many(&self) -> bool;
@@ -92,7 +113,7 @@ impl<'a> Lab<'a> {
 
     fn job(&self, args: &str, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Job {
         let body = Body::Kit(args.to_owned(), Arc::new(body));
-        Job { cpus: Cpus::Any, schedules: None, clean: false, body }
+        Job { cpus: Cpus::Any, schedules: None, at_most: None, clean: false, hangs: false, body }
     }
 
     /// Runs `body`, which must end in order, leave nothing behind and break no rule.
@@ -131,6 +152,13 @@ impl<'a> Lab<'a> {
         runs
     }
 
+    /// Runs `body`, after which nothing ever happens.
+    pub fn hanging(&self, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Vec<Run> {
+        let runs = self.site.run(&Job { hangs: true, ..self.job("", body) });
+        runs.iter().for_each(Run::assert_hung);
+        runs
+    }
+
     /// Runs `body`, whatever comes of it.
     pub fn each(&self, args: &str, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Vec<Run> {
         self.site.run(&self.job(args, body))
@@ -154,6 +182,19 @@ impl<'a> Lab<'a> {
         runs
     }
 
+    /// The same under no more than this many schedules, for a body that computes for long.
+    pub fn kernel_for_long(
+        &self,
+        cpus: usize,
+        at_most: u64,
+        body: impl Fn(&KernelRef) + Send + Sync + 'static,
+    ) -> Vec<Run> {
+        let job = Job { clean: true, at_most: Some(at_most), ..kernel_job(cpus, 1, body) };
+        let runs = self.site.run(&job);
+        runs.iter().for_each(Run::assert_done);
+        runs
+    }
+
     /// The same for a body that must make the kernel panic; the message has all of `words`.
     pub fn kernel_panicking(
         &self,
@@ -163,6 +204,31 @@ impl<'a> Lab<'a> {
     ) -> Vec<Run> {
         let runs = self.site.run(&kernel_job(cpus, 1, body));
         runs.iter().for_each(|run| run.assert_panicked(words));
+        runs
+    }
+
+    /// The same for a body after which nothing ever happens.
+    pub fn kernel_hanging(&self, cpus: usize, body: impl Fn(&KernelRef) + Send + Sync + 'static) -> Vec<Run> {
+        let runs = self.site.run(&Job { hangs: true, ..kernel_job(cpus, 1, body) });
+        runs.iter().for_each(Run::assert_hung);
+        runs
+    }
+
+    /// Runs a plan, of which every run must pass, with every request accounted for.
+    pub fn plan_passes(&self, job: &PlanJob<'_>) -> Vec<Run> {
+        let runs = self.site.plan(job);
+        for run in &runs {
+            run.assert_done();
+            let judged = run.judged.as_ref().expect("a plan's run is judged");
+            assert!(judged.passed, "{}\n{}\n{}\n{:#?}", run.name(), job.text, judged.text, run.console);
+        }
+        runs
+    }
+
+    /// Runs a plan, which must end in order, whatever is thought of it.
+    pub fn plan(&self, job: &PlanJob<'_>) -> Vec<Run> {
+        let runs = self.site.plan(job);
+        runs.iter().for_each(Run::assert_done);
         runs
     }
 
@@ -179,7 +245,8 @@ impl<'a> Lab<'a> {
 
 fn kernel_job(cpus: usize, schedules: u64, body: impl Fn(&KernelRef) + Send + Sync + 'static) -> Job {
     let body = Body::Kernel(Arc::new(body));
-    Job { cpus: Cpus::Exactly(cpus), schedules: Some(schedules), clean: false, body }
+    let cpus = Cpus::Exactly(cpus);
+    Job { cpus, schedules: Some(schedules), at_most: None, clean: false, hangs: false, body }
 }
 
 fn violate_nothing(runs: &[Run]) {
@@ -193,6 +260,10 @@ impl Run {
     fn assert_panicked(&self, words: &[&str]) {
         let Ended::Panicked(message) = &self.ended else { panic!("{}: {:?}", self.name(), self.ended) };
         assert!(words.iter().all(|word| message.contains(word)), "{}: {message}", self.name());
+    }
+
+    fn assert_hung(&self) {
+        assert!(matches!(self.ended, Ended::Hung(_)), "{}: {:?}", self.name(), self.ended);
     }
 
     /// What tells it from others, for a message.

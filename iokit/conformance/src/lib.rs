@@ -13,7 +13,9 @@
 //! So assertions inside a body are made on both machines by the kernel itself, and assertions about the trace are made on both by the test's
 //! process, and no test is written twice.
 //!
-//! A test that needs a machine of its own kind, such as one that must hang, is not here but with that machine's tests.
+//! Some rules are about devices, which a plan has ([`PlanJob`]): the simulator runs it under many schedules, the host boots the ordinary guest image with it.
+//!
+//! A test that needs a machine of its own kind is not here but with that machine's tests.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -30,8 +32,8 @@ pub mod threads;
 pub mod user;
 pub mod world;
 
-pub use lab::{Body, Cpus, Job, Lab, Site};
-pub use run::{Ended, Run, TEARDOWN};
+pub use lab::{Body, Cpus, Job, Lab, PlanJob, Site};
+pub use run::{Ended, Judged, Run, TEARDOWN};
 pub use table::{Test, tests};
 
 /// What every file of rules needs in a crate without `std`.

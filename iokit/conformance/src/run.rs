@@ -12,8 +12,19 @@ pub enum Ended {
     Done,
     /// The kernel panicked, with this message.
     Panicked(String),
+    /// Not at all: nothing would ever have happened any more, for this reason.
+    Hung(String),
     /// In another way, which this says.
     Otherwise(String),
+}
+
+/// What the verifier thinks of a plan's run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// All expectations held, no rule was broken, and every request is accounted for.
+    pub passed: bool,
+    /// All of it, for people.
+    pub text: String,
 }
 
 /// A run: how it ended and what it recorded.
@@ -29,12 +40,19 @@ pub struct Run {
     pub console: Vec<String>,
     /// How threads began that the kernel had already when the run began.
     pub standing: Vec<Event>,
+    /// Of a plan's run: the verdict.
+    pub judged: Option<Judged>,
 }
 
 impl Run {
     /// It ended in order.
     pub fn assert_done(&self) {
         assert_eq!(self.ended, Ended::Done, "{}: {:#?}\n{:#?}", self.name(), self.console, self.lines(&[]));
+    }
+
+    /// How many events of `kind` it recorded.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.events.iter().filter(|event| event.kind == kind).count()
     }
 
     /// The rules that were violated.

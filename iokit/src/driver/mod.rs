@@ -1,5 +1,6 @@
 //! Drivers.
 
+pub mod bundles;
 mod common;
 pub mod daq;
 pub mod edu;
@@ -18,17 +19,7 @@ use crate::IoKit;
 
 /// Adds the personalities of all drivers to the catalogue.
 pub fn register(kit: &IoKit) {
-    edu::register(kit);
-    virtio_blk::register(kit);
-    daq::register(kit);
-    raid::register(kit);
-    xhci::register(kit);
-    ohci::register(kit);
-    sbp2::register(kit);
-    usb_hub::register(kit);
-    usb_hid::register(kit);
-    usb_serial::register(kit);
-    usb_storage::register(kit);
-    zoo::register(kit);
-    crate::family::storage::register(kit);
+    for bundle in bundles::all() {
+        bundle.personalities.into_iter().for_each(|(_, personality)| kit.catalogue().add(kit, personality));
+    }
 }

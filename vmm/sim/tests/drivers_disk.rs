@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::passes;
+use common::{judge, passes};
 
 #[test]
 fn a_disk_works() {
@@ -64,4 +64,13 @@ fn a_disk_goes_while_its_driver_starts() {
             );
         }
     }
+}
+
+#[test]
+fn the_same_plan_and_seed_give_the_same_trace_with_tasks() {
+    let text = "machine cpus=2\nplug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
+                at 1ms kill disk0\nrun for=3ms\n";
+    let hashes = [0, 0, 1].map(|seed| judge(text, seed).1.trace_hash);
+    assert_eq!(hashes[0], hashes[1]);
+    assert_ne!(hashes[0], hashes[2]);
 }

@@ -103,3 +103,17 @@ fn the_driver_that_closes_early_is_found() {
         assert_eq!(rules[0], "close-before-return", "seed {seed}: {rules:?}");
     }
 }
+
+/// OV1: the plan says what is too long, and a driver that was right a moment ago is named.
+#[test]
+fn the_plan_says_how_long_an_action_may_take() {
+    let text = |limit: &str| {
+        format!("machine cpus=1{limit}\nplug edu0 edu slot=1\nload edu0 clients=1 depth=1\nrun for=2ms\n")
+    };
+    let (verdict, _) = judge(&text(" overstay=1ns"), 3);
+    assert!(!verdict.passed && verdict.findings.iter().all(|f| f.rule == "overstay"), "{verdict:?}");
+    assert!(verdict.findings.iter().any(|f| f.message.contains("edu0")), "{verdict:?}");
+    for limit in ["", " overstay=0ns"] {
+        assert!(judge(&text(limit), 3).0.passed, "{limit}");
+    }
+}

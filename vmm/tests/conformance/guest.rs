@@ -1,6 +1,9 @@
 //! Boots the guest until it has carried out all that is wanted.
 
-use conformance::{Ended, Run, guest::Request};
+use conformance::{
+    Ended, Run,
+    guest::{NOTHING, Request},
+};
 use devices::fault::plan::Plan;
 use std::time::Duration;
 use vmm::{Ending, Limits, Options, Outcome, VmmError};
@@ -91,7 +94,7 @@ impl Boots {
             let last = broken == Some((test, number));
             let ended = if last { ended(&outcome) } else { Ended::Done };
             let console = lines_of(&outcome.console, test);
-            self.record.add(test, number, Run { seed: 0, ended, events, console, standing });
+            self.record.add(test, number, Run { seed: 0, ended, events, console, standing, judged: None });
         }
         Ok(self.go_on(broken, &sorter, &outcome))
     }
@@ -114,7 +117,7 @@ impl Boots {
     }
 }
 
-/// What was printed since the test before the one at `place` was over, until this one was.
+/// What was printed since the test at `place` began, until it was over.
 fn lines_of(console: &[String], place: u32) -> Vec<String> {
     let name = conformance::tests().nth(place as usize).map_or("", |test| test.name);
     let over = format!("{SAYS}{name} ok");
@@ -128,6 +131,7 @@ fn ended(outcome: &Outcome) -> Ended {
     let text = outcome.console.join("\n");
     let message = text.rsplit_once("panic: cpu ").map(|(_, message)| message);
     match message.map(|message| message.split("\nbacktrace:").next().unwrap_or(message)) {
+        Some(message) if message.ends_with(NOTHING) => Ended::Hung(message.to_owned()),
         Some(message) => Ended::Panicked(message.to_owned()),
         None if outcome.ending == Ending::PowerOff => Ended::Done,
         None => Ended::Otherwise(outcome.describe()),

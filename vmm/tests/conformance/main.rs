@@ -5,6 +5,7 @@
 //! ends the machine, as some must, costs another. Where this host has no KVM, each test says so and is ignored.
 
 mod guest;
+mod plans;
 mod record;
 
 use std::{

@@ -2,8 +2,10 @@
 
 use std::{cell::Cell, collections::BTreeMap};
 
-use conformance::{Job, Run, Site, guest::Mark};
+use conformance::{Job, PlanJob, Run, Site, guest::Mark};
 use trace::{Event, Kind};
+
+use crate::plans;
 
 /// Runs by the place of their test and their number, and what went wrong outside of any.
 #[derive(Default)]
@@ -62,6 +64,15 @@ impl Site for Host<'_> {
         self.made.set(true);
         let run = self.record.runs.get(&(self.place, number)).cloned();
         vec![run.unwrap_or_else(|| panic!("the guest has not come to run {number} of this test"))]
+    }
+
+    fn plan(&self, job: &PlanJob<'_>) -> Vec<Run> {
+        if job.cpus != self.record.cpus {
+            self.left_out.set(true);
+            return Vec::new();
+        }
+        self.made.set(true);
+        vec![plans::run(job)]
     }
 
     fn tries_many(&self) -> bool {

@@ -75,6 +75,9 @@ pub enum Command {
     /// Print the plan that a script generates
     #[command(after_help = "Example:\n  workgate plan sweep.rhai --set cards=4 > sweep.plan")]
     Plan(PlanArgs),
+    /// List and check the driver bundles of the guest: versions, libraries, classes, what they match
+    #[command(after_help = "Examples:\n  workgate bundles\n  workgate bundles edu storage --json")]
+    Bundles(BundlesArgs),
     /// List the device models, their options and their fault sites
     Devices(ListArgs),
     /// Measure this host and say what it can do and what `--machine auto` will choose
@@ -153,6 +156,16 @@ pub struct BootArgs {
 /// Commands that only tell something.
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// Print one machine-readable document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `workgate bundles`
+#[derive(Debug, Args)]
+pub struct BundlesArgs {
+    /// Identifiers, or their last parts (`edu`, `family.usb`); all without any
+    pub bundles: Vec<String>,
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,

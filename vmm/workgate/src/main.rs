@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod books;
 mod boot;
+mod bundles;
 mod cli;
 mod devices_list;
 mod doctor;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)
             .and_then(|plan| output::print(&plan.to_string()))
             .map(|()| exit::Exit::Held),
+        cli::Command::Bundles(args) => bundles::bundles(&args),
         cli::Command::Devices(args) => devices_list::devices(&args),
         cli::Command::Doctor(args) => doctor::doctor(&args),
         cli::Command::Bench(args) => bench::bench(&args),

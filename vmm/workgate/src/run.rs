@@ -1,5 +1,6 @@
 //! `workgate run`: one plan, one machine, one verdict.
 
+use crate::books::{Books, Scheduling};
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
@@ -35,6 +36,8 @@ pub struct Report {
     pub machine_time: u64,
     /// What was found.
     pub verdict: Verdict,
+    /// What each thread did with its time, and how often a wake-up moved it to another CPU.
+    pub scheduling: Scheduling,
     /// Steps of teardown, sites and rule checks, and how often each was exercised.
     pub exercised: Vec<Item>,
     /// The guest's last console lines.
@@ -102,6 +105,7 @@ fn on_machine(
     // Without a folder nobody would see it.
     let mut collector = recorder.folder.is_some().then(|| Collector::new(plan));
     let mut teardown = Teardown::default();
+    let mut books = Books::default();
     let mut failed = None;
     let mut events = 0;
     let mut sink = |event: &Event| {
@@ -113,6 +117,7 @@ fn on_machine(
             collector.event(event);
         }
         teardown.event(event);
+        books.event(event);
         if failed.is_none() {
             failed = recorder.event(event).err();
         }
@@ -127,7 +132,7 @@ fn on_machine(
     match failed {
         Some(failure) => Err(failure),
         None => {
-            let report = ran.report(plan, events, verifier, teardown);
+            let report = ran.report(plan, events, verifier, (teardown, books));
             recorder.picture = Some(timeline.svg(&report.verdict));
             recorder.seen = collector.map(|collector| Seen::new(collector, &report.verdict));
             Ok(report)
@@ -183,7 +188,13 @@ impl Ran {
         })
     }
 
-    fn report(self, plan: &Plan, events: u64, verifier: Verifier, mut teardown: Teardown) -> Report {
+    fn report(
+        self,
+        plan: &Plan,
+        events: u64,
+        verifier: Verifier,
+        (mut teardown, books): (Teardown, Books),
+    ) -> Report {
         let verdict = verifier.finish(self.ended);
         teardown.judged(&verdict);
         teardown.passed(&self.sites);
@@ -197,6 +208,7 @@ impl Ran {
             events,
             machine_time: self.machine_time,
             verdict,
+            scheduling: books.told(self.machine_time),
             exercised: teardown.items(plan),
             console: self.console,
         }
@@ -212,6 +224,7 @@ fn summary(report: &Report) -> String {
         }
     }
     text.push_str(&teardown::table(&report.exercised, false));
+    text.push_str(&report.scheduling.line());
     if let Some(hash) = &report.trace_hash {
         text.push_str(&format!("trace: {} events, hash {hash}\n", report.events));
     } else {

@@ -143,6 +143,46 @@ fn devices_and_doctor_tell_people_and_programs() {
     assert!(json["auto"].is_string());
 }
 
+/// In the spirit of `kextload -tn`.
+#[test]
+fn bundles_are_listed_and_checked() {
+    let listing = workgate(&["bundles"]);
+    assert_eq!(listing.status.code(), Some(0), "{}", err(&listing));
+    for part in [
+        "org.workgate.driver.edu 0.1\n  needs    org.workgate.kernel.iokit 0.1\n",
+        "  class    EduDriver: IOService\n",
+        "  matches  edu: EduDriver on IOPCIDevice, score 0\n  can be loaded\n",
+    ] {
+        assert!(out(&listing).contains(part), "no `{part}` in\n{}", out(&listing));
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&workgate(&["bundles", "storage", "--json"]))).expect("JSON");
+    assert_eq!(json[0]["identifier"], "org.workgate.family.storage");
+    assert_eq!((&json[0]["loads"], &json[0]["complaints"]), (&true.into(), &serde_json::json!([])));
+    let wrong = workgate(&["bundles", "edo"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("no bundle \"edo\": expected one of") && err(&wrong).contains("driver.edu"));
+}
+
+/// Ping-pong and class counts are there for people and programs.
+#[test]
+fn a_run_tells_what_its_threads_did_and_which_classes_are_left() {
+    let plan = scenario("surprise-removal.plan");
+    let text = out(&run(&plan, &["--machine", "sim"]));
+    assert!(text.contains("wake-ups, ") && text.contains("to another CPU than before"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&run(&plan, &["--machine", "sim", "--json"]))).expect("JSON");
+    let threads = json["scheduling"]["threads"].as_array().expect("threads");
+    let work_loop =
+        threads.iter().find(|thread| thread["name"] == "IOWorkLoop").expect("a work loop's thread");
+    assert_eq!((&work_loop["priority"], &work_loop["band"]), (&81.into(), &"kernel".into()));
+    assert!(work_loop["wakeups"].as_u64() > Some(0) && work_loop["running"].as_u64() > Some(0));
+    let sum: u64 = threads.iter().filter_map(|thread| thread["moves"].as_u64()).sum();
+    assert_eq!(json["scheduling"]["moves"].as_u64(), Some(sum));
+    let classes = json["verdict"]["classes"].as_array().expect("classes");
+    assert!(classes.iter().any(|class| class[0] == "EduDriver" && class[1] == 0), "{classes:?}");
+}
+
 #[test]
 fn a_report_folder_has_result_trace_and_plan() {
     let folder = std::env::temp_dir().join(format!("workgate-report-{}", std::process::id()));

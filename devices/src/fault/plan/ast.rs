@@ -62,6 +62,8 @@ pub struct Plan {
     pub push: bool,
     /// How long a thread whose priority does not sink may compute (S6). Default: as the era has it.
     pub fail_safe: Option<Nanos>,
+    /// How long an action may take before it is named (OV1); 0 = as long as it likes. Default: 1 ms.
+    pub overstay: Option<Nanos>,
     /// Devices plugged in before boot, in order of statements.
     pub plugs: Vec<Plug>,
     /// Workloads.
@@ -88,6 +90,7 @@ impl Default for Plan {
             preemption: Preemption::default(),
             push: true,
             fail_safe: None,
+            overstay: None,
             plugs: Vec::new(),
             loads: Vec::new(),
             threads: Vec::new(),

@@ -12,7 +12,10 @@ impl Plan {
         let mut lines = self.lines.clone();
         let has = |item: Item| self.lines.iter().any(|line| line.item == Some(item));
         let standard = Plan::default();
-        let of = |plan: &Plan| (plan.cpus, plan.memory, plan.era, plan.preemption, plan.push, plan.fail_safe);
+        let of = |plan: &Plan| {
+            let scheduling = (plan.preemption, plan.push, plan.fail_safe);
+            (plan.cpus, plan.memory, plan.era, scheduling, plan.overstay)
+        };
         let machine = of(self) != of(&standard);
         if machine && !has(Item::Machine) {
             lines.insert(0, Line { item: Some(Item::Machine), comment: None });
@@ -56,6 +59,9 @@ impl Plan {
         }
         if let Some(time) = self.fail_safe {
             write!(f, " fail-safe={}", TIME.show(time))?;
+        }
+        if let Some(time) = self.overstay {
+            write!(f, " overstay={}", TIME.show(time))?;
         }
         Ok(())
     }

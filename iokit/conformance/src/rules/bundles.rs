@@ -265,7 +265,24 @@ fn o2_the_checker_finds_leftover_debug_properties_which_do_not_keep_it_from_load
     });
 }
 
+/// What comes with the kernel is bundles like any other.
+fn o2_the_bundles_that_come_with_the_kernel_load_and_unload(lab: &Lab<'_>) {
+    lab.everywhere(|kit| {
+        let shipped = iokit::driver::bundles::all();
+        let identifiers: Vec<_> = shipped.iter().map(|bundle| bundle.identifier).collect();
+        shipped.into_iter().for_each(|bundle| kit.bundles().add(kit, bundle));
+        // Last ones first: each brings its libraries.
+        identifiers.iter().rev().for_each(|identifier| kit.bundles().load(kit, identifier).unwrap());
+        let loaded = kit.bundles().loaded(kit);
+        assert_eq!(loaded.len(), identifiers.len());
+        assert_eq!(loaded[0], iokit::driver::bundles::KERNEL);
+        // The kernel's own has an instance: the root.
+        assert_eq!(kit.bundles().unload_all(kit), [iokit::driver::bundles::KERNEL]);
+    });
+}
+
 table! {
+    o2_the_bundles_that_come_with_the_kernel_load_and_unload,
     o2_a_bundle_loads_after_its_libraries_and_its_drivers_match_what_is_there,
     o2_a_bundle_unloads_only_when_no_instance_is_left_and_nobody_needs_it,
     o2_removing_a_bundle_terminates_its_instances,

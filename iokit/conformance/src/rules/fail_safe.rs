@@ -1,18 +1,18 @@
 //! The fail-safe (S6): one real-time or fixed thread that runs away does not take the machine with it.
 
 use crate::prelude::*;
-use mach::{FAIL_SAFE_MODERN, KernelRef, Policy, QUANTUM, band};
+use mach::{FAIL_SAFE_800_QUANTA, FAIL_SAFE_MODERN, KernelRef, Policy, QUANTUM, band};
 
 use crate::threads::{Counter, compute, hog, spawn, spawn_as};
 
 const REAL_TIME: (u8, Policy) = (band::REAL_TIME, Policy::RealTime { deadline: 5 });
 /// A thread of fixed priority.
-pub const FIXED: (u8, Policy) = (70, Policy::Fixed);
+const FIXED: (u8, Policy) = (70, Policy::Fixed);
 /// A limit that tests reach sooner, ns.
 const SOON: u64 = 20 * QUANTUM;
 
 /// Runs a runaway thread beside a user thread on one CPU; when the user thread first ran, and what became of the other.
-pub fn user_runs_beside(kernel: &KernelRef, runaway: (u8, Policy)) -> u64 {
+fn user_runs_beside(kernel: &KernelRef, runaway: (u8, Policy)) -> u64 {
     let stop = Counter::default();
     // More important than real time, to look on.
     kernel.current().set_priority(kernel, 120);
@@ -33,6 +33,16 @@ fn s6_a_real_time_thread_that_never_blocks_is_demoted_after_a_second(lab: &Lab<'
     lab.kernel(1, 3, |kernel| {
         let took = user_runs_beside(kernel, REAL_TIME);
         assert!((FAIL_SAFE_MODERN..FAIL_SAFE_MODERN + 4 * QUANTUM).contains(&took), "{took} ns");
+    });
+}
+
+/// As it was: eight seconds of computing.
+fn s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule(lab: &Lab<'_>) {
+    lab.kernel_for_long(1, 10, |kernel| {
+        kernel.set_fail_safe(FAIL_SAFE_800_QUANTA);
+        let took = user_runs_beside(kernel, FIXED);
+        assert_eq!(FAIL_SAFE_800_QUANTA, 8_000_000_000);
+        assert!((FAIL_SAFE_800_QUANTA..FAIL_SAFE_800_QUANTA + 4 * QUANTUM).contains(&took), "{took} ns");
     });
 }
 
@@ -159,6 +169,7 @@ fn s6_idle_threads_may_run_for_ever(lab: &Lab<'_>) {
 
 table! {
     s6_a_real_time_thread_that_never_blocks_is_demoted_after_a_second,
+    s6_so_is_a_fixed_one_after_800_quanta_where_that_is_the_rule,
     s6_the_era_says_which,
     s6_preemption_does_not_start_the_time_again,
     s6_blocking_starts_the_time_again,

@@ -16,7 +16,7 @@ use trace::Kind;
 
 use crate::{
     mock::{DRIVER, Mock, NUB},
-    world::{Shared, interrupt, pause, shared, thread},
+    world::{Shared, interrupt, pause, shared, thread, until},
 };
 
 /// A nub's one message, which has a vector of its own.
@@ -154,6 +154,32 @@ fn ic1_after_disable_or_removal_the_filter_neither_runs_nor_begins(lab: &Lab<'_>
     }
 }
 
+/// The filter waits for something that whoever disables the interrupt holds: neither goes on.
+fn ic1_disabling_while_holding_what_the_filter_needs_hangs(lab: &Lab<'_>) {
+    lab.hanging(|kit| {
+        let owner = Mock::new(&DRIVER).service(kit, "D");
+        let message = Arc::new(Message::new(kit.kernel()));
+        let vector = message.vector();
+        let nub = nub(kit, message);
+        let (held, inside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (needed, seen) = (held.clone(), inside.clone());
+        let filter = move |me: &ServiceRef, _: &iokit::work_loop::Signal<'_>| {
+            seen.store(true, Ordering::SeqCst);
+            while needed.load(Ordering::SeqCst) {
+                me.kernel().relax();
+            }
+            true
+        };
+        let source = InterruptSource::with_filter(&owner, &nub, 0, |_, _| {}, filter).unwrap();
+        source.enable();
+        held.store(true, Ordering::SeqCst);
+        thread(kit, move |kernel| interrupt(kernel, vector));
+        until(kit, &inside);
+        source.disable();
+        held.store(false, Ordering::SeqCst);
+    });
+}
+
 fn ic2_a_shared_line_calls_all_enabled_filters_in_slot_order_and_a_message_is_not_shared(lab: &Lab<'_>) {
     let runs = lab.everywhere(|kit| {
         let kernel = kit.kernel();
@@ -222,6 +248,7 @@ fn ic3_a_level_source_mutes_its_line_from_the_filter_to_the_end_of_its_action(la
 
 table! {
     ic1_after_disable_or_removal_the_filter_neither_runs_nor_begins,
+    ic1_disabling_while_holding_what_the_filter_needs_hangs,
     ic2_a_shared_line_calls_all_enabled_filters_in_slot_order_and_a_message_is_not_shared,
     ic3_a_level_source_mutes_its_line_from_the_filter_to_the_end_of_its_action,
 }

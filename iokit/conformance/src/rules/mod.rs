@@ -11,6 +11,7 @@ pub mod exceptions;
 pub mod fail_safe;
 pub mod gate;
 pub mod gate_eras;
+pub mod hostile;
 pub mod interest;
 pub mod interrupt;
 pub mod inversion;
@@ -19,6 +20,7 @@ pub mod kernel_locks;
 pub mod life_cycle;
 pub mod lines;
 pub mod lock_order;
+pub mod log;
 pub mod matching;
 pub mod matching_steps;
 pub mod memory;
@@ -31,6 +33,7 @@ pub mod overstay_time;
 pub mod passes;
 pub mod phases;
 pub mod planes;
+pub mod plans;
 pub mod ports;
 pub mod preemption;
 pub mod priority;
@@ -99,10 +102,13 @@ pub(crate) const ALL: &[&[Test]] = &[
     preemption::TESTS,
     thread_calls::TESTS,
     report::TESTS,
+    log::TESTS,
     ports::TESTS,
     messages::TESTS,
     vm::TESTS,
     tasks::TESTS,
     exceptions::TESTS,
     task_clients::TESTS,
+    hostile::TESTS,
+    plans::TESTS,
 ];

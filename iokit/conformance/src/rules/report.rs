@@ -77,6 +77,10 @@ fn s9_policies_and_locks_are_shown(lab: &Lab<'_>) {
         ] {
             assert!(line(name).contains(wanted), "{name} {wanted}: {text}");
         }
+        // Where the machine has backtraces, that of a thread that waits is below its line.
+        let has_backtraces = kernel.machine().backtrace(&mut [0]) != 0;
+        let after = text.lines().skip_while(|line| !line.starts_with("acting#")).nth(1).unwrap_or_default();
+        assert_eq!(after.starts_with("    0x"), has_backtraces, "{text}");
         drop(reading);
         stop.set(1);
         kernel.wakeup(event);

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Runs `body` with a fresh IOKit. Every call that was entered returns, and every service is freed.
-fn everywhere(lab: &Lab<'_>, body: impl Fn(&IoKit) + Send + Sync + 'static) {
+pub(super) fn everywhere(lab: &Lab<'_>, body: impl Fn(&IoKit) + Send + Sync + 'static) {
     for run in lab.everywhere(body) {
         let count = |kind| run.events.iter().filter(|event| event.kind == kind).count();
         assert_eq!(count(Kind::CallExit), count(Kind::CallEnter), "{}", run.name());
@@ -73,7 +73,7 @@ fn call(user: &User<'_>, connection: u32, body: &[u8]) -> Result<Mail, KernRetur
 }
 
 /// A stack whose user client adds one to its scalar and turns its bytes round, counts how often it was closed, and goes when it is.
-fn stack(kit: &IoKit) -> (iokit::ServiceRef, iokit::ServiceRef, Arc<AtomicU32>) {
+pub(super) fn stack(kit: &IoKit) -> (iokit::ServiceRef, iokit::ServiceRef, Arc<AtomicU32>) {
     kit.open_to_tasks();
     let (_bus, nub) = bus_and_nub(kit);
     let closed = Arc::new(AtomicU32::new(0));
@@ -116,7 +116,7 @@ fn until(kit: &IoKit, flag: &AtomicBool) {
 }
 
 /// The end of a test: everything goes, and nothing of any task is left.
-fn end(kit: &IoKit, nub: &iokit::ServiceRef, tasks: Vec<Arc<Task>>) {
+pub(super) fn end(kit: &IoKit, nub: &iokit::ServiceRef, tasks: Vec<Arc<Task>>) {
     tasks.into_iter().for_each(|task| _ = join(kit.kernel(), task));
     nub.terminate(Options::SYNCHRONOUS);
     kit.close_to_tasks();

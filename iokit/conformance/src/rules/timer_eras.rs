@@ -172,6 +172,45 @@ fn t5_due_together_behind_something_more_important_the_timer_is_first(lab: &Lab<
     }
 }
 
+/// One CPU: both fall due while interrupts are masked, and are taken, the interrupt first, before any thread runs. They are taken by hand, as the machine
+/// does: that the instruction which unmasks lets them in is not every host's promise.
+fn t5_due_together_the_timer_is_before_the_interrupt(lab: &Lab<'_>) {
+    let runs = lab.on_one_cpu(|kit| {
+        let kernel = kit.kernel();
+        let owner = Mock::new(&DRIVER).service(kit, "D");
+        let work_loop = WorkLoop::new(&owner);
+        let order = shared(kit, Vec::new());
+        let (mine, its) = (order.clone(), order.clone());
+        let timer = TimerSource::new(&owner, TimerPriority::ThreadCall, move |_, _| {
+            mine.lock().push("timer");
+        });
+        let source = InterruptSource::new(&owner, None, 0, move |_, _| its.lock().push("action")).unwrap();
+        work_loop.add_event_source(&timer).unwrap();
+        work_loop.add_event_source(&source).unwrap();
+        pause(kit, 10_000_000);
+        // A thread call's thread is made now, not when the time has come.
+        timer.set_timeout(200_000).unwrap();
+        {
+            let _masked = kernel.masked();
+            let end = kernel.now() + 400_000;
+            while kernel.now() < end {
+                kernel.relax();
+            }
+            source.interrupt_occurred();
+            assert!(kernel.interrupt(mach::seam::TIMER_VECTOR), "somebody more important has woken");
+            kernel.preempt();
+        }
+        pause(kit, 10_000_000);
+        assert_eq!(*order.lock(), ["timer", "action"]);
+        work_loop.remove_event_source(&timer).unwrap();
+    });
+    for run in runs {
+        let fire = run.events.iter().find(|e| e.kind == Kind::TimerFire).expect("it fired");
+        let calls = run.all_threads_called("thread call");
+        assert!(calls.contains(&(fire.thread, 93)), "{calls:?}");
+    }
+}
+
 fn t5_arming_inside_the_action_defers_even_if_the_time_is_past(lab: &Lab<'_>) {
     lab.everywhere(|kit| {
         let owner = Mock::new(&DRIVER).service(kit, "D");
@@ -237,6 +276,7 @@ table! {
     t4_a_cancel_outside_the_gate_can_return_while_the_action_runs,
     t4_every_arm_cancel_and_disable_takes_the_callout_before_it_back,
     t5_due_together_behind_something_more_important_the_timer_is_first,
+    t5_due_together_the_timer_is_before_the_interrupt,
     t5_arming_inside_the_action_defers_even_if_the_time_is_past,
     t6_after_a_cancel_that_returned_no_action_begins,
     t6_a_callout_that_was_overtaken_does_not_run_the_action,

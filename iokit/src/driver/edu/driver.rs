@@ -17,6 +17,8 @@ pub enum Variant {
     Right,
     /// `driver:close-early`: closes the provider in `willTerminate` although calls are in flight, which then use it.
     CloseEarly,
+    /// `driver:mute`: registers its interrupt and never enables it, which mutes everybody else on its line (IC3).
+    Mute,
 }
 
 impl Variant {
@@ -24,6 +26,7 @@ impl Variant {
     pub fn from_word(word: Option<&str>) -> Self {
         match word {
             Some("close-early") => Self::CloseEarly,
+            Some("mute") => Self::Mute,
             _ => Self::Right,
         }
     }

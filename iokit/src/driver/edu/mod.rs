@@ -9,11 +9,12 @@ mod requests;
 
 pub use driver::{Edu, EduDriver, Variant};
 
-use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
+use crate::driver::bundles;
 use crate::family::pci::IO_PCI_DEVICE;
 use crate::family::pci::device::{DEVICE_ID, VENDOR_ID};
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 
 /// The driver's class.
@@ -21,11 +22,18 @@ pub static EDU_DRIVER: Class = Class::new("EduDriver", &IO_SERVICE);
 /// Its user client's class.
 pub static EDU_USER_CLIENT: Class = Class::new("EduUserClient", &IO_USER_CLIENT);
 
-/// Adds the personality.
-pub fn register(kit: &IoKit) {
-    let personality = Personality::new("edu", EDU_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.edu";
+
+/// Its bundle.
+pub fn bundle() -> Bundle {
+    let personality = Personality::new(BUNDLE, EDU_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         let word = nub.kit().args().slot(nub.slot()).and_then(|s| s.driver.as_deref());
         Some(Box::new(EduDriver::new(nub.kernel(), Edu(Variant::from_word(word)))))
     });
-    kit.catalogue().add(kit, personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE));
+    let bundle = bundles::shipped(BUNDLE).needs(bundles::PCI, bundles::VERSION);
+    bundle
+        .class(&EDU_DRIVER)
+        .class(&EDU_USER_CLIENT)
+        .personality("edu", personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE))
 }

@@ -50,6 +50,7 @@ impl Parts {
         let is_mine = move |_: &ServiceRef| filter(&registers, &taken);
         let interrupt = EduDriver::interrupt(me, provider, 0, Self::interrupted, is_mine)?;
         let frame = Frame::new(me, vec![interrupt], TIMEOUT_NS, EduDriver::action(Self::watch));
+        let frame = frame.muted(variant == Variant::Mute);
         let requests = frame.gated(Requests::default());
         Ok(Self { kernel, frame, card, pending, requests, variant })
     }

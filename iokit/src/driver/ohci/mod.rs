@@ -14,13 +14,14 @@ pub mod regs;
 mod transmit;
 pub mod wire;
 
-use crate::IoKit;
 use crate::class::Class;
+use crate::driver::bundles;
 use crate::driver::common::HostDriver;
 use crate::family::firewire::IO_FIREWIRE_CONTROLLER;
 use crate::family::pci::IO_PCI_DEVICE;
 use crate::family::pci::device::CLASS_CODE;
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 
 /// The driver.
@@ -29,10 +30,16 @@ pub type OhciDriver = HostDriver<parts::Parts>;
 /// The driver's class.
 pub static OHCI_DRIVER: Class = Class::new("OhciDriver", &IO_FIREWIRE_CONTROLLER);
 
-/// Adds the personality.
-pub fn register(kit: &IoKit) {
-    let personality = Personality::new("ohci", OHCI_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.ohci";
+
+/// Its bundle.
+pub fn bundle() -> Bundle {
+    let personality = Personality::new(BUNDLE, OHCI_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         Some(Box::new(OhciDriver::of_controller(nub.kernel())))
     });
-    kit.catalogue().add(kit, personality.wants(CLASS_CODE, regs::CLASS));
+    let bundle = bundles::shipped(BUNDLE)
+        .needs(bundles::PCI, bundles::VERSION)
+        .needs(bundles::FIREWIRE, bundles::VERSION);
+    bundle.class(&OHCI_DRIVER).personality("ohci", personality.wants(CLASS_CODE, regs::CLASS))
 }

@@ -23,10 +23,11 @@ mod mirror;
 mod rows;
 mod set;
 
-use crate::IoKit;
 use crate::class::{Class, IO_SERVICE};
+use crate::driver::bundles;
 use crate::family::storage::IO_MEDIA;
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use crate::service::{Driver, ServiceRef};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -57,11 +58,15 @@ pub fn is_member(media: &ServiceRef) -> bool {
     true
 }
 
-/// Adds the personality.
-pub fn register(kit: &IoKit) {
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.raid";
+
+/// Its bundle.
+pub fn bundle() -> Bundle {
     let waiting = Arc::new(Waiting::default());
-    let personality = Personality::new("raid", MIRROR_MEMBER.name, IO_MEDIA.name, move |media, _| {
+    let personality = Personality::new(BUNDLE, MIRROR_MEMBER.name, IO_MEDIA.name, move |media, _| {
         is_member(media).then(|| Box::new(Member::new(&waiting)) as Box<dyn Driver>)
     });
-    kit.catalogue().add(kit, personality);
+    let bundle = bundles::shipped(BUNDLE).needs(bundles::STORAGE, bundles::VERSION);
+    bundle.class(&MIRROR_MEMBER).class(&MIRROR_SET).personality("raid", personality)
 }

@@ -7,13 +7,14 @@ pub mod report;
 
 pub use driver::{UsbHid, UsbHidDriver};
 
-use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
+use crate::driver::bundles;
 use crate::driver::zoo;
 use crate::family::usb::IO_USB_HOST_INTERFACE;
 use crate::family::usb::interface::{CLASS, SUBCLASS};
 use crate::family::usb::standard::CLASS_HID;
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 
 /// The driver's class.
@@ -24,11 +25,17 @@ pub static USB_HID_USER_CLIENT: Class = Class::new("UsbHidUserClient", &IO_USER_
 /// Subclass: the boot protocol is spoken.
 const BOOT: u64 = 1;
 
-/// Adds the personality.
-pub fn register(kit: &IoKit) {
-    let personality =
-        Personality::new("usb-hid", USB_HID_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
-            Some(Box::new(UsbHidDriver::new(nub.kernel(), UsbHid(zoo::usb::habits(nub)))))
-        });
-    kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_HID)).wants(SUBCLASS, BOOT));
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.usb-hid";
+
+/// Its bundle.
+pub fn bundle() -> Bundle {
+    let personality = Personality::new(BUNDLE, USB_HID_DRIVER.name, IO_USB_HOST_INTERFACE.name, |nub, _| {
+        Some(Box::new(UsbHidDriver::new(nub.kernel(), UsbHid(zoo::usb::habits(nub)))))
+    });
+    let bundle = bundles::shipped(BUNDLE).needs(bundles::USB, bundles::VERSION);
+    bundle
+        .class(&USB_HID_DRIVER)
+        .class(&USB_HID_USER_CLIENT)
+        .personality("usb-hid", personality.wants(CLASS, u64::from(CLASS_HID)).wants(SUBCLASS, BOOT))
 }

@@ -6,13 +6,14 @@ mod parts;
 
 pub use driver::{UsbSerial, UsbSerialDriver};
 
-use crate::IoKit;
 use crate::class::{Class, IO_SERVICE, IO_USER_CLIENT};
+use crate::driver::bundles;
 use crate::driver::zoo;
 use crate::family::usb::IO_USB_HOST_INTERFACE;
 use crate::family::usb::interface::{CLASS, SUBCLASS};
 use crate::family::usb::standard::CLASS_CDC;
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 
 /// The driver's class.
@@ -23,13 +24,19 @@ pub static USB_SERIAL_USER_CLIENT: Class = Class::new("UsbSerialUserClient", &IO
 /// Subclass: abstract control model.
 const ACM: u64 = 2;
 
-/// Adds the personality.
-pub fn register(kit: &IoKit) {
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.usb-serial";
+
+/// Its bundle.
+pub fn bundle() -> Bundle {
     let make = |nub: &crate::ServiceRef, _: &Personality| {
         Some(Box::new(UsbSerialDriver::new(nub.kernel(), UsbSerial(zoo::usb::habits(nub))))
             as Box<dyn crate::Driver>)
     };
-    let personality =
-        Personality::new("usb-serial", USB_SERIAL_DRIVER.name, IO_USB_HOST_INTERFACE.name, make);
-    kit.catalogue().add(kit, personality.wants(CLASS, u64::from(CLASS_CDC)).wants(SUBCLASS, ACM));
+    let personality = Personality::new(BUNDLE, USB_SERIAL_DRIVER.name, IO_USB_HOST_INTERFACE.name, make);
+    let bundle = bundles::shipped(BUNDLE).needs(bundles::USB, bundles::VERSION);
+    bundle
+        .class(&USB_SERIAL_DRIVER)
+        .class(&USB_SERIAL_USER_CLIENT)
+        .personality("usb-serial", personality.wants(CLASS, u64::from(CLASS_CDC)).wants(SUBCLASS, ACM))
 }

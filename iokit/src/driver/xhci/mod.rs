@@ -15,13 +15,14 @@ pub mod regs;
 pub mod ring;
 pub mod trb;
 
-use crate::IoKit;
 use crate::class::Class;
+use crate::driver::bundles;
 use crate::driver::common::HostDriver;
 use crate::family::pci::IO_PCI_DEVICE;
 use crate::family::pci::device::CLASS_CODE;
 use crate::family::usb::IO_USB_HOST_CONTROLLER;
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 
 /// The driver.
@@ -30,10 +31,15 @@ pub type XhciDriver = HostDriver<parts::Parts>;
 /// The driver's class.
 pub static XHCI_DRIVER: Class = Class::new("XhciDriver", &IO_USB_HOST_CONTROLLER);
 
-/// Adds the personality.
-pub fn register(kit: &IoKit) {
-    let personality = Personality::new("xhci", XHCI_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.xhci";
+
+/// Its bundle.
+pub fn bundle() -> Bundle {
+    let personality = Personality::new(BUNDLE, XHCI_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         Some(Box::new(XhciDriver::of_controller(nub.kernel())))
     });
-    kit.catalogue().add(kit, personality.wants(CLASS_CODE, regs::CLASS));
+    let bundle =
+        bundles::shipped(BUNDLE).needs(bundles::PCI, bundles::VERSION).needs(bundles::USB, bundles::VERSION);
+    bundle.class(&XHCI_DRIVER).personality("xhci", personality.wants(CLASS_CODE, regs::CLASS))
 }

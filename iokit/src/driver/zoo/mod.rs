@@ -23,13 +23,14 @@ pub mod usb;
 pub use bugs::{SPECIMENS, Specimen};
 pub use driver::{ZooCard, ZooDriver};
 
-use crate::IoKit;
 use crate::class::{Class, IO_USER_CLIENT};
 use crate::driver::common::UsbHabits;
 use crate::driver::edu::{EDU_DRIVER, regs};
+use crate::driver::{bundles, edu};
 use crate::family::pci::IO_PCI_DEVICE;
 use crate::family::pci::device::{DEVICE_ID, VENDOR_ID};
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bugs::Breed;
@@ -71,15 +72,20 @@ fn habit(word: &str) -> Option<Habit> {
     })
 }
 
-/// Adds the personality: it comes before the edu driver's, and makes nothing unless the plan asks for it.
-pub fn register(kit: &IoKit) {
-    let personality = Personality::new("zoo", ZOO_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
+/// The identifier of its bundle.
+pub const BUNDLE: &str = "org.workgate.driver.zoo";
+
+/// Its bundle. The personality comes before the edu driver's, and makes nothing unless the plan asks for it.
+pub fn bundle() -> Bundle {
+    let personality = Personality::new(BUNDLE, ZOO_DRIVER.name, IO_PCI_DEVICE.name, |nub, _| {
         let word = nub.kit().args().slot(nub.slot())?.driver.as_deref()?;
         let Habit::Edu(habits) = habit(word)? else { return None };
         Some(Box::new(ZooDriver::new(nub.kernel(), ZooCard(habits.into()))))
     });
     let edu = personality.wants(VENDOR_ID, regs::VENDOR).wants(DEVICE_ID, regs::DEVICE);
-    kit.catalogue().add(kit, edu.score(1000));
+    let bundle =
+        bundles::shipped(BUNDLE).needs(bundles::PCI, bundles::VERSION).needs(edu::BUNDLE, bundles::VERSION);
+    bundle.class(&ZOO_DRIVER).class(&ZOO_USER_CLIENT).class(&ZOO_REQUEST).personality("zoo", edu.score(1000))
 }
 
 #[cfg(test)]

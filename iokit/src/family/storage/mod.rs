@@ -17,15 +17,20 @@ pub use device::{BlockDevice, BlockStorageDevice, Geometry, IO_BLOCK_STORAGE_DEV
 pub use driver::{BlockStorageDriver, IO_BLOCK_STORAGE_DRIVER};
 pub use media::{IO_MEDIA, Media};
 
-use crate::IoKit;
+use crate::driver::bundles;
 use crate::matching::Personality;
+use crate::registry::bundle::Bundle;
 use alloc::boxed::Box;
 
-/// Adds the family's personalities.
-pub fn register(kit: &IoKit) {
-    let personality =
-        Personality::new("storage", IO_BLOCK_STORAGE_DRIVER.name, IO_BLOCK_STORAGE_DEVICE.name, |_, _| {
-            Some(Box::new(BlockStorageDriver::new()))
-        });
-    kit.catalogue().add(kit, personality);
+/// The family's bundle.
+pub fn bundle() -> Bundle {
+    let personality = Personality::new(
+        bundles::STORAGE,
+        IO_BLOCK_STORAGE_DRIVER.name,
+        IO_BLOCK_STORAGE_DEVICE.name,
+        |_, _| Some(Box::new(BlockStorageDriver::new())),
+    );
+    let bundle =
+        bundles::shipped(bundles::STORAGE).class(&IO_BLOCK_STORAGE_DEVICE).class(&IO_BLOCK_STORAGE_DRIVER);
+    bundle.class(&IO_MEDIA).class(&client::IO_MEDIA_USER_CLIENT).personality("storage", personality)
 }

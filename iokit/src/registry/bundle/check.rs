@@ -12,6 +12,9 @@ use crate::{
 /// Most characters of an identifier (KMOD_MAX_NAME, less the end).
 const IDENTIFIER_MAX: usize = 63;
 
+/// A property of bundles that stand for a part of the kernel, which needs no library.
+pub const KERNEL_RESOURCE: &str = "OSKernelResource";
+
 /// Properties that belong to a developer's machine.
 const BUNDLE_DEBUG: [&str; 2] = ["OSBundleDebugLevel", "OSBundleEnableKextLogging"];
 /// The same for a personality; 0 is as good as nothing.
@@ -167,7 +170,8 @@ impl<'a> Check<'a> {
 
     fn libraries(&mut self) {
         let Bundle { identifier, ref libraries, .. } = *self.bundle;
-        self.complain(libraries.is_empty(), Flaw::NoLibraries, identifier);
+        let is_kernel = self.bundle.properties.get(KERNEL_RESOURCE).is_some();
+        self.complain(libraries.is_empty() && !is_kernel, Flaw::NoLibraries, identifier);
         for (n, &(name, wanted)) in libraries.iter().enumerate() {
             self.complain(libraries[..n].iter().any(|(l, _)| *l == name), Flaw::LibraryTwice, name);
             let readable = Version::parse(wanted).is_some();

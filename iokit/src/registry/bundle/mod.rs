@@ -14,7 +14,7 @@ mod version;
 
 use alloc::vec::Vec;
 
-pub use check::{Complaint, Flaw, check_bundle};
+pub use check::{Complaint, Flaw, KERNEL_RESOURCE, check_bundle};
 pub use error::BundleError;
 pub use gate::{BundleGate, Making};
 pub use loaded::Bundles;

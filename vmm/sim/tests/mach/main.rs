@@ -1,10 +1,8 @@
 //! The portable kernel on the simulated machine: what needs the simulator, and what no rule names. The rules' own tests are in the crate `conformance`.
 
-mod fail_safe;
 mod interrupts;
 mod lock_order;
 mod locks;
-mod log;
 mod round_robin;
 mod rw_lock;
 mod statistics;

@@ -105,6 +105,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(2.0),
     },
     Figure {
+        id: "pick",
+        what: "a pick of the dispatcher: of 10,000 runnable threads to of 10",
+        unit: "×",
+        bound: Bound::AtMost(2.0),
+    },
+    Figure {
         id: "terminate",
         what: "termination of a tree, time a service: of 10,000 services to of 1,000",
         unit: "×",

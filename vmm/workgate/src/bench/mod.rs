@@ -12,6 +12,7 @@ mod figures;
 mod find;
 mod gate;
 mod latency;
+mod pick;
 mod qemu;
 mod report;
 mod resident;
@@ -40,6 +41,7 @@ const FIND_FIGURES: &[&str] = &["find-all", "find-slowest", "find-median", "find
 const STEPS: &[Step] = &[
     Step { what: "start to verdict", figures: &["start-to-verdict"], measure: start::measure },
     Step { what: "gate", figures: &["run-action"], measure: gate::measure },
+    Step { what: "pick", figures: &["pick"], measure: pick::measure },
     Step { what: "termination", figures: &["terminate"], measure: terminate::measure },
     Step { what: "cycles", figures: &["cycles"], measure: cycles::measure },
     Step {

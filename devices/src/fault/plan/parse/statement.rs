@@ -63,6 +63,7 @@ impl Parser {
             Some(option) => on_or_off(&option, arguments.errors),
         };
         let fail_safe = arguments.optional("fail-safe", TIME, &limits::FAIL_SAFE)?;
+        let overstay = arguments.optional("overstay", TIME, &limits::TIME)?;
         if memory.is_some_and(|m| !m.is_multiple_of(limits::MEMORY_UNIT)) {
             let at = arguments.marks.0.get("memory").copied().unwrap_or_default();
             let error = PlanError::new(at, "the memory is not a whole number of megabytes");
@@ -75,6 +76,7 @@ impl Parser {
         self.plan.preemption = preemption?;
         self.plan.push = push?;
         self.plan.fail_safe = fail_safe;
+        self.plan.overstay = overstay;
         Some(Item::Machine)
     }
 

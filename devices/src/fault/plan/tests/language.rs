@@ -94,11 +94,13 @@ fn the_guest_is_told_names_drivers_and_loads() {
 }
 
 #[test]
-fn the_guest_is_told_of_preemption_that_is_not_the_usual() {
+fn the_guest_is_told_of_preemption_and_limits_that_are_not_the_usual() {
     for (text, words) in [
         ("machine cpus=2 memory=64M preemption=strict\n", "preemption=strict"),
         ("machine cpus=2 memory=64M preemption=full\n", "preemption=full"),
         ("machine preemption=tasks", ""),
+        ("machine overstay=50us", "overstay=50000"),
+        ("machine overstay=0ns", "overstay=0"),
     ] {
         assert_eq!(parse(text).guest_command_line(), words);
         assert_eq!(parse(&parse(text).to_string()), parse(text));

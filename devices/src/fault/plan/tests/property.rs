@@ -151,7 +151,7 @@ fn turns(threads: &[ThreadSpec]) -> impl Iterator<Item = Expect> {
 
 /// Any plan that could have been read from a text; comments and empty lines are strewn in.
 fn plan() -> impl Strategy<Value = Plan> {
-    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE), preemption());
+    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE), option::of(limits::TIME), preemption());
     let machine = (limits::CPUS, 16u64..=16384, era(), limits::DURATION, switches);
     let comments = vec(option::of(option::of("[ -~é]{0,20}[!-~]")), 60);
     plugs().prop_flat_map(move |plugs| {
@@ -167,7 +167,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                 let (cpus, memory) = (cpus as usize, megabytes << 20);
                 let name = "any.plan".into();
                 expects.extend(turns(&threads));
-                let (push, fail_safe, preemption) = switches;
+                let (push, fail_safe, overstay, preemption) = switches;
                 let mut plan = Plan {
                     name,
                     cpus,
@@ -176,6 +176,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                     preemption,
                     push,
                     fail_safe,
+                    overstay,
                     plugs,
                     loads,
                     threads,
