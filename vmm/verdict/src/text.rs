@@ -22,6 +22,7 @@ pub fn render(verdict: &Verdict) -> String {
     let word = match (verdict.passed, &verdict.ended) {
         (true, _) => "PASS",
         (false, Ended::HostDefect(_)) => "NONE",
+        (false, Ended::Quit) if verdict.findings_total == 0 => "NONE",
         (false, _) => "FAIL",
     };
     _ = writeln!(out, "verdict: {word}");
@@ -95,6 +96,7 @@ fn expectations(verdict: &Verdict, out: &mut String) {
 fn findings(verdict: &Verdict, out: &mut String) {
     match &verdict.ended {
         Ended::Done => {}
+        Ended::Quit => out.push_str("ended from outside, by `quit`\n"),
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) => _ = writeln!(out, "ended badly: {what}"),
         Ended::HostDefect(what) => {
             _ = writeln!(
