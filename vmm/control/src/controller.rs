@@ -247,6 +247,7 @@ impl Controller {
         let plan = &self.plan;
         machine.platform(&mut |platform, host| added = platform.add_rule(plan, &rule, host));
         added.map_err(|late: TooLate| Failure::generic(format_args!("`{rule}`: {late}")))?;
+        machine.rules_changed();
         story.said(&rule);
         self.plan.rules.push(rule.clone());
         Ok(json!({"plan-time": plan_time(machine), "statement": rule.to_string()}))

@@ -28,6 +28,8 @@ pub trait Machine {
     fn cpus(&self) -> Vec<Cpu>;
     /// Calls its platform, and does what that asks for.
     fn platform(&mut self, call: &mut dyn FnMut(&mut Platform, &mut dyn Host));
+    /// The platform has got a further rule: it may wait for other events.
+    fn rules_changed(&mut self);
     /// No processor executes anything, and machine time stands still, when this returns.
     fn hold(&mut self);
     /// Processors and time go on.

@@ -149,10 +149,13 @@ impl Held {
         hot(|h| {
             cold(|c| {
                 _ = c.with_platform(h, call);
-                // It may wait for other events now.
-                c.bus.arm();
             });
         });
+    }
+
+    /// The plan waits for other events than before.
+    pub fn arm(&mut self) {
+        cold(|c| c.bus.arm());
     }
 
     /// The last console lines.

@@ -1,5 +1,7 @@
 //! The verifier: one event at a time.
 
+mod so_far;
+
 use crate::checks::Checks;
 use crate::expect::{self, Shown};
 use crate::finding::{Finding, Rule};

@@ -1,8 +1,10 @@
 //! The words of the command line.
 
+mod control_args;
 mod fuzz;
 mod trace_args;
 
+pub use control_args::ControlArgs;
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
 pub use trace_args::{TraceArgs, TraceFormat};
 
@@ -28,12 +30,12 @@ pub struct Cli {
 pub enum Command {
     /// Run a plan and give a verdict
     #[command(
-        after_help = "Examples:\n  workgate run tests/scenarios/surprise-removal.plan\n  workgate run my.plan --machine sim --seed 7 --json"
+        after_help = "Examples:\n  workgate run tests/scenarios/surprise-removal.plan\n  workgate run my.plan --machine sim --seed 7 --json\n  workgate run my.plan --control /tmp/wg.sock --paused      (and then: qmp-shell /tmp/wg.sock)"
     )]
     Run(RunArgs),
     /// Boot an image in the KVM machine, its serial console on this terminal
     #[command(
-        after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu"
+        after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu\n  workgate boot vmlinux --plug 1=edu --control /tmp/wg.sock"
     )]
     Boot(BootArgs),
     /// Run many schedules of a plan, or pull a card out at every event, and keep what breaks
@@ -120,6 +122,9 @@ pub struct RunArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// The control socket
+    #[command(flatten)]
+    pub control: ControlArgs,
     /// For a script in place of a plan
     #[command(flatten)]
     pub script: ScriptArgs,
@@ -145,6 +150,9 @@ pub struct BootArgs {
     /// Plug a device into a slot: SLOT=DEVICE[,option=value]…; or, behind one, into a port: SLOT.PORT=DEVICE. May be repeated
     #[arg(long, value_name = "SLOT=DEVICE[,k=v]")]
     pub plug: Vec<String>,
+    /// The control socket
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// Commands that only tell something.

@@ -7,6 +7,7 @@
 mod bench;
 mod boot;
 mod cli;
+mod control;
 mod devices_list;
 mod doctor;
 mod exit;

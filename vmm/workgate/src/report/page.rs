@@ -66,7 +66,7 @@ fn head(report: &Report, replay: &str) -> String {
     };
     let ended = match &verdict.ended {
         Ended::Done => String::new(),
-        Ended::Quit => "<p>It was ended from outside, by <code>quit</code>.</p>".to_owned(),
+        Ended::Quit => "<p>It was ended from outside, before the plan was over.</p>".to_owned(),
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) | Ended::HostDefect(what) => {
             format!("<pre class=\"broke\">{}</pre>\n", escaped(what))
         }
