@@ -109,7 +109,8 @@ mod tests {
         assert!(!halt.is_here(&stop(1)));
         halt.at_event(Kind::Stop, Some(1), 2);
         assert_eq!(halt.kind(), Some(Kind::Stop));
-        let here = [stop(1), stop(2), Event::new(Kind::Start).slot(1), stop(1), stop(1)].map(|e| halt.is_here(&e));
+        let here =
+            [stop(1), stop(2), Event::new(Kind::Start).slot(1), stop(1), stop(1)].map(|e| halt.is_here(&e));
         assert_eq!(here, [false, false, false, true, false]);
         assert!(halt.kind().is_none() && halt.reached(0, 0) && !halt.reached(0, 0));
     }

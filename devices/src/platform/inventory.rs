@@ -68,7 +68,8 @@ impl Platform {
                 subordinate: config.u8(spec::SUBORDINATE_BUS),
                 windows,
             };
-            let port = Function { bridge: Some(bridge), ..function(config, (0, slot.number as u8), slot.number) };
+            let port =
+                Function { bridge: Some(bridge), ..function(config, (0, slot.number as u8), slot.number) };
             found.push(Function { subsystem: (0, 0), ..port });
             if !slot.live {
                 continue;
@@ -85,7 +86,10 @@ impl Platform {
                 })
             });
             let place = (slot.port.secondary_bus(), 0);
-            found.push(Function { bars: bars.collect(), ..function(slot.function.config(), place, slot.number) });
+            found.push(Function {
+                bars: bars.collect(),
+                ..function(slot.function.config(), place, slot.number)
+            });
         }
         found
     }

@@ -66,10 +66,7 @@ fn times_are_plan_times_and_a_time_that_is_over_is_refused() {
     bench.platform.start_plan(1_000);
     bench.run_until(5_001_000);
     let late = rule(&plan, "at 4ms unplug edu0");
-    assert_eq!(
-        bench.platform.add_rule(&plan, &late, &mut bench.machine),
-        Err(TooLate { now: 5_000_000 })
-    );
+    assert_eq!(bench.platform.add_rule(&plan, &late, &mut bench.machine), Err(TooLate { now: 5_000_000 }));
     let soon = rule(&plan, "at 6ms unplug edu0");
     bench.platform.add_rule(&plan, &soon, &mut bench.machine).expect("in time");
     bench.run_until(6_000_999);
@@ -109,7 +106,11 @@ fn mistakes_stand_where_they_were_said() {
     for (text, column, part) in cases {
         let errors = plan.speak("here", text).expect_err(text);
         assert_eq!((errors[0].line, errors[0].column), (1, column), "{text}: {}", errors[0]);
-        assert!(errors[0].message.contains(part) || errors[0].to_string().contains(part), "{text}: {}", errors[0]);
+        assert!(
+            errors[0].message.contains(part) || errors[0].to_string().contains(part),
+            "{text}: {}",
+            errors[0]
+        );
         // Rendered under its own text it must not panic, wherever it points.
         errors.iter().for_each(|error| assert!(!error.render(text, false).is_empty()));
     }
@@ -123,10 +124,20 @@ fn the_inventory_is_what_software_would_find() {
     let functions = bench.platform.functions();
     let ids: Vec<_> = functions.iter().map(|f| (f.bus, f.device, f.id)).collect();
     assert_eq!(ids[0].2.0, bench.config16(0, 0, 0));
-    assert_eq!(ids[1..], [(0, 1, (0x1b36, 0x000c)), (1, 0, (0x1234, 0x11e8)), (0, 2, (0x1b36, 0x000c)), (2, 0, (0x1af4, 0x1042))]);
+    assert_eq!(
+        ids[1..],
+        [
+            (0, 1, (0x1b36, 0x000c)),
+            (1, 0, (0x1234, 0x11e8)),
+            (0, 2, (0x1b36, 0x000c)),
+            (2, 0, (0x1af4, 0x1042))
+        ]
+    );
     let edu = &functions[2];
     assert_eq!((edu.slot, edu.pin, edu.bars[0].address, edu.bars[0].size), (1, 1, Bench::bar0(1), 1 << 20));
     let bridge = functions[1].bridge.expect("a bridge");
-    assert!(bridge.secondary == 1 && bridge.windows[0].is_some_and(|(base, _)| base >= layout::APERTURE_BASE));
+    assert!(
+        bridge.secondary == 1 && bridge.windows[0].is_some_and(|(base, _)| base >= layout::APERTURE_BASE)
+    );
     assert_eq!(bench.platform.site_counts(), before, "nothing was counted");
 }

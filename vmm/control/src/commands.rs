@@ -69,7 +69,11 @@ const fn spec(name: &'static str, arguments: &'static [Argument], about: &'stati
 
 /// Every command, in the order of the documentation.
 pub const COMMANDS: &[Spec] = &[
-    spec("qmp_capabilities", &[optional("enable", Type::Words)], "ends the negotiation; there is no capability to enable"),
+    spec(
+        "qmp_capabilities",
+        &[optional("enable", Type::Words)],
+        "ends the negotiation; there is no capability to enable",
+    ),
     spec("query-version", &[], "the version of Workgate"),
     spec("query-commands", &[], "the names of all commands"),
     spec("query-qmp-schema", &[], "commands, arguments and events as QEMU describes its own"),
@@ -79,7 +83,11 @@ pub const COMMANDS: &[Spec] = &[
     spec("cont", &[], "the machine goes on"),
     spec("quit", &[], "the machine ends at once, without a verdict"),
     spec("system_reset", &[], "the reset line: the machine ends, as with QEMU's -no-reboot"),
-    spec("system_powerdown", &[], "the guest is asked to end in order; the verdict is that of the run so far"),
+    spec(
+        "system_powerdown",
+        &[],
+        "the guest is asked to end in order; the verdict is that of the run so far",
+    ),
     spec("query-cpus-fast", &[], "the processors"),
     spec("query-pci", &[], "what software would find on the PCI buses"),
     spec(
@@ -87,7 +95,11 @@ pub const COMMANDS: &[Spec] = &[
         &[needed("driver", Type::Text), needed("id", Type::Text)],
         "a device of the plan that is out goes (back) into its slot or port",
     ),
-    spec("device_del", &[needed("id", Type::Text)], "the guest is asked to let a device go; DEVICE_DELETED tells when it has"),
+    spec(
+        "device_del",
+        &[needed("id", Type::Text)],
+        "the guest is asked to let a device go; DEVICE_DELETED tells when it has",
+    ),
     spec("inject-nmi", &[], "a non-maskable interrupt to every processor"),
     spec(
         "human-monitor-command",
@@ -236,7 +248,10 @@ impl Taken {
 pub fn check(request: &Request) -> Result<&'static Spec, Failure> {
     let Some(spec) = find(&request.name) else {
         let name = shorten(&request.name);
-        return Err(Failure::new(Class::CommandNotFound, format_args!("The command {name} has not been found")));
+        return Err(Failure::new(
+            Class::CommandNotFound,
+            format_args!("The command {name} has not been found"),
+        ));
     };
     for argument in spec.arguments {
         match request.arguments.get(argument.name) {

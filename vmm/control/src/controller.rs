@@ -225,12 +225,8 @@ impl Controller {
         let (present, leaving) = devices(machine);
         devices_of::possible(&self.plan, &action, present, leaving)?;
         let time = plan_time(machine).unwrap_or(0);
-        let rule = Rule {
-            trigger: Trigger::At(time),
-            action,
-            span: Default::default(),
-            marks: Default::default(),
-        };
+        let rule =
+            Rule { trigger: Trigger::At(time), action, span: Default::default(), marks: Default::default() };
         // Before the fault is told in the trace: whoever follows that must know of it.
         story.said(&rule);
         let plan = &self.plan;

@@ -29,11 +29,17 @@ pub fn addition(plan: &Plan, driver: &str, id: &str, present: u32) -> Result<Act
             names => format!("expected one that is out now: {}", names.join(", ")),
         };
         let id = crate::commands::shorten(id);
-        let what = format_args!("'{id}' is no device of the plan; every slot has its card from the start; {expected}");
+        let what = format_args!(
+            "'{id}' is no device of the plan; every slot has its card from the start; {expected}"
+        );
         return Err(Failure::generic(what));
     };
     if plug.model != driver {
-        let what = format_args!("'{id}' is of the model '{}', not '{}'", plug.model, crate::commands::shorten(driver));
+        let what = format_args!(
+            "'{id}' is of the model '{}', not '{}'",
+            plug.model,
+            crate::commands::shorten(driver)
+        );
         return Err(Failure::generic(what));
     }
     if is_in(plug, present) {

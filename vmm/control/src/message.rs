@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_request_is_read_with_its_id_of_any_kind() {
-        let read = Request::read(br#"{"id":{"n":1},"execute":"stop","arguments":{"a":[1]}}"#).expect("a request");
+        let read =
+            Request::read(br#"{"id":{"n":1},"execute":"stop","arguments":{"a":[1]}}"#).expect("a request");
         assert_eq!((read.name.as_str(), read.id), ("stop", Some(json!({"n": 1}))));
         assert_eq!(read.arguments["a"], json!([1]));
     }
@@ -188,7 +189,10 @@ mod tests {
         }
         assert_eq!(refused(r#"{"id":7}"#).1, Some(json!(7)));
         assert!(refused(r#"{"execute":stop}"#).0.starts_with("JSON parse error"));
-        assert!(refused(&"[".repeat(5_000)).0.starts_with("JSON parse error"), "deep nesting is no stack overflow");
+        assert!(
+            refused(&"[".repeat(5_000)).0.starts_with("JSON parse error"),
+            "deep nesting is no stack overflow"
+        );
     }
 
     #[test]

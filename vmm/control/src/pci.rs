@@ -32,7 +32,11 @@ fn device(function: &Function, functions: &[Function], plan: &Plan) -> Value {
     }
     if let Some(bridge) = &function.bridge {
         // A bus that leads back up would have no end; a guest can program one.
-        let below = if bridge.secondary > function.bus { on_bus(functions, bridge.secondary, plan) } else { Vec::new() };
+        let below = if bridge.secondary > function.bus {
+            on_bus(functions, bridge.secondary, plan)
+        } else {
+            Vec::new()
+        };
         device["pci_bridge"] = json!({"bus": bus(bridge, function.bus), "devices": below});
     }
     device

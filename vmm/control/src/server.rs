@@ -144,7 +144,8 @@ impl Served {
     }
 
     fn is_done(&self) -> bool {
-        self.over.is_some_and(|end| Instant::now() >= end || self.clients.values().all(|c| c.outbox.is_empty()))
+        self.over
+            .is_some_and(|end| Instant::now() >= end || self.clients.values().all(|c| c.outbox.is_empty()))
     }
 
     fn let_in(&mut self) {
@@ -154,7 +155,8 @@ impl Served {
                 Ok(_) if self.clients.len() >= CLIENTS => {}
                 Ok((stream, _)) => self.greet(stream),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 // No descriptor is free: the connection waits, and would be told again and again.
                 Err(_) => {
                     self.closed_until = Some(Instant::now() + NO_ENTRY);

@@ -118,7 +118,8 @@ impl Session {
     }
 
     fn negotiate(&mut self, request: &Request) -> Answer {
-        let wanted = request.arguments.get("enable").and_then(Value::as_array).and_then(|words| words.first());
+        let wanted =
+            request.arguments.get("enable").and_then(Value::as_array).and_then(|words| words.first());
         if let Some(word) = wanted.and_then(Value::as_str) {
             let word = commands::shorten(word);
             return Err(Failure::generic(format_args!("Capability '{word}' is not available")));
@@ -162,7 +163,8 @@ mod tests {
         let steps = says(&mut session, r#"{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}"#);
         assert_eq!(class(&steps[0]), "GenericError");
         assert!(!session.hears_events());
-        let steps = says(&mut session, r#"{"execute":"qmp_capabilities","id":1}{"execute":"qmp_capabilities"}"#);
+        let steps =
+            says(&mut session, r#"{"execute":"qmp_capabilities","id":1}{"execute":"qmp_capabilities"}"#);
         assert_eq!(steps[0], Step::Say(json!({"return": {}, "id": 1})));
         assert_eq!(class(&steps[1]), "CommandNotFound");
     }
@@ -182,7 +184,9 @@ mod tests {
     #[test]
     fn broken_input_is_answered_and_the_conversation_goes_on() {
         let mut session = ready();
-        for text in ["x \n", "{]", "{\"execute\":\"stop\"\u{7}}", "{\"a\n", "[1]", "{\"execute\":\"\\ud800\"}"] {
+        for text in
+            ["x \n", "{]", "{\"execute\":\"stop\"\u{7}}", "{\"a\n", "[1]", "{\"execute\":\"\\ud800\"}"]
+        {
             let steps = says(&mut session, text);
             assert_eq!((steps.len(), class(&steps[0])), (1, "GenericError"), "{text}: {steps:?}");
         }

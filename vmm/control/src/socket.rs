@@ -86,7 +86,9 @@ fn clear(path: &Path) -> Result<(), SocketError> {
         return Err(SocketError::NoSocket(path.to_owned()));
     }
     match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(system),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(system)
+        }
         // It answers, or it cannot be known whether it would.
         _ => Err(SocketError::InUse(path.to_owned())),
     }

@@ -4,7 +4,7 @@ mod control_args;
 mod fuzz;
 mod trace_args;
 
-pub use control_args::ControlArgs;
+pub use control_args::{ClassCountArgs, ControlArgs, LookArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
 pub use trace_args::{TraceArgs, TraceFormat};
 
@@ -66,6 +66,14 @@ pub enum Command {
         after_help = "Examples:\n  workgate trace report/trace.bin --device edu0 --from 1ms --to 2ms\n  workgate trace my.plan --kind gate --thread IOConfigThread\n  workgate trace report --format chrome --out trace.json      (opens in ui.perfetto.dev)"
     )]
     Trace(TraceArgs),
+    /// Print the IOKit registry of a machine that runs with --control
+    #[command(after_help = "Example:\n  workgate ioreg /tmp/wg.sock")]
+    Ioreg(LookArgs),
+    /// Print how many instances each class has, in a machine that runs with --control
+    #[command(
+        after_help = "Examples:\n  workgate classcount /tmp/wg.sock\n  workgate classcount /tmp/wg.sock EduDriver IOPCIDevice"
+    )]
+    Classcount(ClassCountArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  workgate completions bash > ~/.local/share/bash-completion/completions/workgate\n  workgate completions fish > ~/.config/fish/completions/workgate.fish"

@@ -154,7 +154,9 @@ impl Plane {
                 self.add(plan, &rule.trigger, act);
                 return self.timed.len().checked_sub(1);
             }
-            Trigger::Nth { device, site, count } => self.watch_late(plan, device, site, When::Nth(*count), act),
+            Trigger::Nth { device, site, count } => {
+                self.watch_late(plan, device, site, When::Nth(*count), act)
+            }
             Trigger::Chance { device, site, chance } => {
                 self.watch_late(plan, device, site, When::Chance(*chance), act);
             }

@@ -24,7 +24,8 @@ impl Verifier {
 
     /// The ledger by device, with the number of requests in flight.
     pub fn ledger(&self) -> BTreeMap<String, (Counts, usize)> {
-        let of = |(&slot, counts): (&u32, &Counts)| (self.device(slot), (*counts, self.ledger.in_flight(slot)));
+        let of =
+            |(&slot, counts): (&u32, &Counts)| (self.device(slot), (*counts, self.ledger.in_flight(slot)));
         self.ledger.counts().iter().map(of).collect()
     }
 

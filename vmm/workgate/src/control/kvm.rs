@@ -29,7 +29,9 @@ struct Virtual<'a, 'm>(&'a mut Held<'m>);
 
 /// A guest that is not ours cannot be asked.
 fn no_bench(what: &str) -> Failure {
-    Failure::generic(format_args!("{what}: the guest has no bench to be asked through, and the machine no button"))
+    Failure::generic(format_args!(
+        "{what}: the guest has no bench to be asked through, and the machine no button"
+    ))
 }
 
 impl Machine for Virtual<'_, '_> {

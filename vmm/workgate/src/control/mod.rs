@@ -1,10 +1,13 @@
 //! `--control`: the control socket of a run, and what the two machines are to it.
 
+mod client;
+mod ioreg;
 mod kvm;
 mod registry;
 mod sim;
 mod story;
 
+pub use ioreg::{classcount, ioreg};
 pub use story::Watched;
 
 use crate::cli::ControlArgs;

@@ -87,7 +87,8 @@ impl Registry {
 
     /// The tree: each entry stands under its first provider, with the ids of all of them.
     pub fn tree(&self) -> Value {
-        let roots = self.entries.iter().filter(|(_, entry)| entry.providers.is_empty() && !entry.clients.is_empty());
+        let roots =
+            self.entries.iter().filter(|(_, entry)| entry.providers.is_empty() && !entry.clients.is_empty());
         roots.map(|(&id, entry)| self.node(id, entry, 0)).collect()
     }
 
@@ -169,9 +170,11 @@ mod tests {
         events.extend([on(Kind::Attach, 9, 1), on(Kind::Attach, 3, 9)]);
         let text = registry(&events).tree().to_string();
         assert_eq!(text.matches("EduDriver").count(), 1, "{text}");
-        let circle = [on(Kind::Attach, 5, 4), on(Kind::Attach, 4, 5), on(Kind::Attach, 4, 6), on(Kind::Attach, 6, 6)];
+        let circle =
+            [on(Kind::Attach, 5, 4), on(Kind::Attach, 4, 5), on(Kind::Attach, 4, 6), on(Kind::Attach, 6, 6)];
         let _ = registry(&circle).tree();
-        let loops = [on(Kind::Attach, 5, 1), on(Kind::Attach, 6, 5), on(Kind::Attach, 5, 6), on(Kind::Detach, 5, 1)];
+        let loops =
+            [on(Kind::Attach, 5, 1), on(Kind::Attach, 6, 5), on(Kind::Attach, 5, 6), on(Kind::Detach, 5, 1)];
         let _ = registry(&loops).tree();
     }
 }

@@ -78,12 +78,16 @@ impl Machine for Simulated<'_> {
     fn power_down(&mut self) -> Result<(), Failure> {
         match self.0.finish() {
             true => Ok(()),
-            false => Err(Failure::generic("the plan's time has not begun, or is over: there is nothing to end")),
+            false => {
+                Err(Failure::generic("the plan's time has not begun, or is over: there is nothing to end"))
+            }
         }
     }
 
     fn nmi(&mut self) -> Result<(), Failure> {
-        Err(Failure::generic("the simulated machine has no non-maskable interrupt; x-workgate-threads tells what runs"))
+        Err(Failure::generic(
+            "the simulated machine has no non-maskable interrupt; x-workgate-threads tells what runs",
+        ))
     }
 
     fn show_stacks(&mut self) -> Result<(), Failure> {

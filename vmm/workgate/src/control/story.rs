@@ -22,11 +22,7 @@ impl Watched {
     /// Followers of a run; `asked`: somebody may ask for more than the verdict.
     pub fn new(verifier: Option<Verifier>, asked: bool) -> Self {
         let registry = (asked && verifier.is_some()).then(Registry::default);
-        Self {
-            verifier: RefCell::new(verifier),
-            registry: RefCell::new(registry),
-            said: RefCell::default(),
-        }
+        Self { verifier: RefCell::new(verifier), registry: RefCell::new(registry), said: RefCell::default() }
     }
 
     /// Looks at the next event.
