@@ -72,8 +72,12 @@ async def removal(workgate, plan, path):
         await client.execute("device_del", {"id": "disk0"})
         await client.execute("cont")
         assert (await events.get())["event"] == "RESUME"
-        deleted = await events.get()
-        assert (deleted["event"], deleted["data"]["device"]) == ("DEVICE_DELETED", "disk0"), deleted
+        # The plan takes edu0 away meanwhile.
+        deleted = {}
+        while deleted.get("device") != "disk0":
+            event = await events.get()
+            assert event["event"] == "DEVICE_DELETED", event
+            deleted = event["data"]
         held("stop at a time, device_del, cont, DEVICE_DELETED")
         while (event := await events.get())["event"] != "X_WORKGATE_VERDICT":
             pass
@@ -109,19 +113,35 @@ async def crowd(workgate, plan, path):
 
 
 def shell(workgate, plan, path):
-    """qmp-shell, with a person's lines on its standard input."""
+    """qmp-shell, with a person's lines on its standard input: commands, then lines of the monitor for people."""
     run = start(workgate, plan, path)
     while not os.path.exists(path):
         assert run.poll() is None
-    lines = "query-status\nhuman-monitor-command command-line='info pci'\ndevice_del id=edu9\ncont\n"
     program = os.path.join(os.path.dirname(sys.executable), "qmp-shell")
-    done = subprocess.run([program, path], input=lines, capture_output=True, text=True, check=False)
+    told = ""
+    for options, lines in (
+        ([], "query-status\nx-workgate-until event=io.done count=7\ndevice_del id=edu9\n"),
+        (["-H"], "info pci\ncont\n"),
+    ):
+        done = subprocess.run([program, *options, path], input=lines, capture_output=True, text=True, check=False)
+        told += done.stdout + done.stderr
+    for part in ("prelaunch", "DeviceNotFound", "1234:11e8 edu0"):
+        assert part in told, told
+    client = asyncio.run(finished(path))
     run.communicate()
-    text = done.stdout + done.stderr
-    for part in ("prelaunch", "1234:11e8 edu0", "DeviceNotFound"):
-        assert part in text, text
-    assert run.returncode == 0, run.returncode
-    held("qmp-shell")
+    assert (run.returncode, client) == (0, "paused"), (run.returncode, client)
+    held("qmp-shell, and qmp-shell -H")
+
+
+async def finished(path):
+    """Lets a run that stops by itself go on; where it was."""
+    client = QMPClient("lab")
+    await client.connect(path)
+    while (status := (await client.execute("query-status"))["status"]) == "running":
+        await asyncio.sleep(0.01)
+    await client.execute("cont")
+    await client.disconnect()
+    return status
 
 
 def main():

@@ -1,4 +1,5 @@
 //! A machine for the control socket's tests: a platform without processors, on a thread of its own.
+#![allow(dead_code, reason = "each of the tests uses a part of it")]
 
 use control::commands::View;
 use control::{Controller, Cpu, Failure, Machine, Over, Server, Story};

@@ -1,6 +1,6 @@
 //! One statement, spoken to a machine that runs: an action for now, or a rule for later.
 
-use crate::fault::plan::{Action, Plan, PlanError, Rule, limits};
+use crate::fault::plan::{Action, Plan, PlanError, Rule, Span, Trigger, limits};
 
 /// What stands before an action alone, so that it reads as a rule.
 const NOW: &str = "at 0ns ";
@@ -32,6 +32,20 @@ impl Plan {
             .map_err(|errors| errors.into_iter().map(|error| back(error, ahead)).collect())
     }
 
+    /// The plan as it is to be held against what is said while the machine runs: a device that was not there at first may be there by now, and
+    /// one that was may be out. Whether it is, is known to the machine alone.
+    fn at_any_moment(&self) -> Plan {
+        let out = |plug: &super::super::Plug| Rule {
+            trigger: Trigger::At(0),
+            action: Action::Unplug(plug.name.clone()),
+            span: Span::default(),
+            marks: Default::default(),
+        };
+        let mut plan = Plan { rules: self.plugs.iter().map(out).collect(), ..self.clone() };
+        plan.plugs.iter_mut().for_each(|plug| _ = plug.options.remove("absent"));
+        plan
+    }
+
     fn read_rule(&self, name: &str, line: &str) -> Result<Rule, Vec<PlanError>> {
         let wrong = |error: PlanError| vec![error.in_plan(name)];
         if self.rules.len() >= limits::RULES {
@@ -40,9 +54,10 @@ impl Plan {
         }
         let place = super::lex::Place { offset: 0, number: 1 };
         let words = super::lex::line(line, place).map_err(|error| wrong(*error))?.words;
-        // The rules that stand are kept: one of them may plug in what the new one is about.
         let mut parser = super::Parser::new(name);
-        parser.plan = Plan { name: name.into(), lines: Vec::new(), ..self.clone() };
+        let plugs_in = words.iter().any(|word| word.text == "plug");
+        parser.plan = Plan { name: name.into(), ..if plugs_in { self.clone() } else { self.at_any_moment() } };
+        parser.plan.lines = Vec::new();
         parser.rule(&words);
         let plan = parser.finish()?;
         let mistakes = crate::catalogue::check(&plan);
