@@ -19,10 +19,16 @@ def held(what):
     print(f"held: {what}", flush=True)
 
 
+# Whatever becomes of this client, no run is left behind.
+RUNS = []
+
+
 def start(workgate, plan, path):
     """A run in the simulator that waits for `cont`."""
     command = [workgate, "run", plan, "--machine", "sim", "--json", "--control", path, "--paused"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    RUNS.append(run)
+    return run
 
 
 async def connected(run, path):
@@ -148,9 +154,13 @@ def main():
     workgate, plan = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "control")
-        asyncio.run(removal(workgate, plan, path))
-        asyncio.run(crowd(workgate, plan, path))
-        shell(workgate, plan, path)
+        try:
+            asyncio.run(removal(workgate, plan, path))
+            asyncio.run(crowd(workgate, plan, path))
+            shell(workgate, plan, path)
+        finally:
+            for run in RUNS:
+                run.kill()
 
 
 main()

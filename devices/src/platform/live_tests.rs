@@ -120,7 +120,9 @@ fn mistakes_stand_where_they_were_said() {
 fn a_device_that_was_not_there_at_first_may_be_there_by_now() {
     let text = "plug edu0 edu slot=1 absent=yes\nat 90ms plug edu0\nrun for=100ms\n";
     let plan = Plan::parse("late.plan", text).unwrap_or_else(|errors| panic!("{errors:?}"));
-    for statement in ["plug edu0", "unplug edu0", "replug edu0", "at 5ms spurious edu0", "on edu0.irq.raise eject edu0"] {
+    for statement in
+        ["plug edu0", "unplug edu0", "replug edu0", "at 5ms spurious edu0", "on edu0.irq.raise eject edu0"]
+    {
         plan.speak("here", statement).unwrap_or_else(|errors| panic!("{errors:?}"));
     }
     let errors = read().speak("here", "plug edu0").expect_err("it was never absent");

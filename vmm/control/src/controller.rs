@@ -292,7 +292,7 @@ impl Controller {
 
     fn monitor(&mut self, line: &str, machine: &mut dyn Machine, story: &mut dyn Story) -> Answer {
         let text = match monitor::read(line)? {
-            Line::Help => monitor::HELP.to_owned(),
+            Line::Text(text) => text.to_owned(),
             Line::Pci => pci::text(&functions(machine), &self.plan),
             Line::As(Command::Status) => {
                 let status = self.status(machine);
@@ -303,7 +303,8 @@ impl Controller {
                 value => format!("{value:#}\n"),
             },
         };
-        Ok(Value::String(text))
+        // As QEMU's: its clients look for line ends of a terminal.
+        Ok(Value::String(text.replace('\n', "\r\n")))
     }
 }
 

@@ -108,7 +108,7 @@ fn people_get_text() {
         let answer = client.ask("human-monitor-command", json!({"command-line": line}));
         answer.expect(line).as_str().expect("text").to_owned()
     };
-    assert_eq!(line("info status"), "VM status: prelaunch\n");
+    assert_eq!(line("info status"), "VM status: prelaunch\r\n");
     assert!(line("info pci").contains("1234:11e8 edu0"), "{}", line("info pci"));
     assert!(line("help").contains("device_del"));
     assert_eq!(line("c"), "");

@@ -56,7 +56,8 @@ impl Plan {
         let words = super::lex::line(line, place).map_err(|error| wrong(*error))?.words;
         let mut parser = super::Parser::new(name);
         let plugs_in = words.iter().any(|word| word.text == "plug");
-        parser.plan = Plan { name: name.into(), ..if plugs_in { self.clone() } else { self.at_any_moment() } };
+        parser.plan =
+            Plan { name: name.into(), ..if plugs_in { self.clone() } else { self.at_any_moment() } };
         parser.plan.lines = Vec::new();
         parser.rule(&words);
         let plan = parser.finish()?;
