@@ -133,7 +133,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
     let rules = rules_asked_for(line);
     let trace_console = option(line, "trace") == Some("console");
     let config = ConfigSpace::new(early.acpi.ecam);
-    let machine = guest::install(Arc::new(Guest {
+    let machine = guest::install(Guest {
         cpus,
         timer,
         config,
@@ -141,8 +141,8 @@ extern "C" fn start_kernel(early: usize) -> ! {
         bench,
         leap: rules.is_some().then(Leap::new),
         trace_console,
-    }));
-    let kernel = Kernel::new(machine);
+    });
+    let kernel = Kernel::new(Box::new(machine));
     guest::set_kernel(kernel.clone());
     match mach::task::Image::from_elf(USER_IMAGE) {
         Ok(image) => kernel.set_user_program(mach::task::Program::Image(Arc::new(image))),

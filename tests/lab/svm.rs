@@ -25,6 +25,10 @@ const SLOW_DOWN: &str = "120";
 const SLOW_DOWN_DELICATE: &str = "800";
 /// The name of the case that boots a Linux in our machine.
 const LINUX: &str = "linux";
+/// What it takes, in plans.
+const LINUX_WEIGHT: u32 = 15;
+/// Machines that run side by side: each keeps one processor busy.
+const MACHINES: usize = 2;
 
 /// Boots the machine, runs the scenarios in it, and checks how each ended.
 ///
@@ -38,19 +42,81 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let scenarios = scenarios::all()?;
     let cases = cases(request, &scenarios)?;
     let workgate = if request.boot_only { None } else { Some(binary::workgate(request, "svm")?) };
-    let initrd = folder.join("initrd");
-    let mut campaign = Campaign::new(cases);
-    loop {
-        let archive = archive(&kernel, &busybox, workgate.as_deref(), &scenarios, &campaign.pending())?;
-        std::fs::write(&initrd, archive).map_err(LabError::io(initrd.display().to_string()))?;
-        let reports = boot(&qemu, &kernel.image, &initrd, &folder)?;
-        campaign.judge(&reports).iter().for_each(|line| println!("lab svm: {line}"));
-        if campaign.pending().is_empty() {
-            break;
+    let bench = Bench { qemu, busybox, kernel, workgate, scenarios, folder };
+    let wrong = side_by_side(&bench, split(cases, MACHINES))?;
+    if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
+}
+
+/// What all machines of the leg share.
+struct Bench {
+    qemu: PathBuf,
+    busybox: PathBuf,
+    kernel: kernel::Kernel,
+    workgate: Option<PathBuf>,
+    scenarios: Vec<Scenario>,
+    folder: PathBuf,
+}
+
+/// Shares the cases out so that no machine has much more to do than another. Never empty.
+fn split(cases: Vec<Case>, machines: usize) -> Vec<Vec<Case>> {
+    let mut shares: Vec<(u32, Vec<Case>)> = vec![(0, Vec::new()); machines.clamp(1, cases.len().max(1))];
+    // The longest first: the short ones fill what is left.
+    let weight = |case: &Case| if case.name == LINUX { LINUX_WEIGHT } else { 1 };
+    let (long, short): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| weight(case) > 1);
+    for case in long.into_iter().chain(short) {
+        if let Some(share) = shares.iter_mut().min_by_key(|(weight, _)| *weight) {
+            share.0 += weight(&case);
+            share.1.push(case);
         }
     }
-    let wrong = campaign.wrong();
-    if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
+    shares.into_iter().map(|(_, share)| share).collect()
+}
+
+/// Runs each share in machines of its own, all at the same time; the names of the cases that did not hold.
+fn side_by_side(bench: &Bench, shares: Vec<Vec<Case>>) -> Result<Vec<String>, LabError> {
+    std::thread::scope(|scope| {
+        let machines = shares.into_iter().enumerate();
+        let machines: Vec<_> = machines
+            .map(|(number, share)| scope.spawn(move || one_after_another(bench, number, share)))
+            .collect();
+        let mut wrong = Vec::new();
+        for machine in machines {
+            match machine.join() {
+                Ok(names) => wrong.extend(names?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(wrong)
+    })
+}
+
+/// Runs cases in machine `number`, and in a new one for as long as some are not judged.
+fn one_after_another(bench: &Bench, number: usize, cases: Vec<Case>) -> Result<Vec<String>, LabError> {
+    let file = |name: &str, kind: &str| bench.folder.join(format!("svm-{name}-{number}{kind}"));
+    let files = Files {
+        initrd: file("initrd", ""),
+        console: file("console", ".log"),
+        results: file("results", ".log"),
+        qemu: file("qemu", ".log"),
+    };
+    let mut campaign = Campaign::new(cases);
+    loop {
+        let archive = archive(bench, &campaign.pending())?;
+        std::fs::write(&files.initrd, archive).map_err(LabError::io(files.initrd.display().to_string()))?;
+        let reports = boot(bench, &files)?;
+        campaign.judge(&reports).iter().for_each(|line| println!("lab svm: {line}"));
+        if campaign.pending().is_empty() {
+            return Ok(campaign.wrong());
+        }
+    }
+}
+
+/// The files of one machine.
+struct Files {
+    initrd: PathBuf,
+    console: PathBuf,
+    results: PathBuf,
+    qemu: PathBuf,
 }
 
 fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabError> {
@@ -92,24 +158,19 @@ fn read(file: &Path) -> Result<Vec<u8>, LabError> {
 }
 
 /// The root file system: busybox, modules, workgate with the libraries that it needs, scenarios, and what to run.
-fn archive(
-    kernel: &kernel::Kernel,
-    busybox: &Path,
-    workgate: Option<&Path>,
-    scenarios: &[Scenario],
-    cases: &[Case],
-) -> Result<Vec<u8>, LabError> {
+fn archive(bench: &Bench, cases: &[Case]) -> Result<Vec<u8>, LabError> {
+    let Bench { kernel, scenarios, .. } = bench;
     let mut archive = Initramfs::new();
     for folder in ["dev", "proc", "sys", "tmp"] {
         archive.folder(folder);
     }
-    let shell = read(busybox)?;
+    let shell = read(&bench.busybox)?;
     archive.file("/bin/busybox", true, &shell);
     archive.link("/bin/sh", "busybox");
     for (n, module) in kernel.modules.iter().enumerate() {
         archive.file(&format!("/modules/{n:02}.ko"), false, &read(module)?);
     }
-    if let Some(workgate) = workgate {
+    if let Some(workgate) = &bench.workgate {
         archive.file("/bin/workgate", true, &read(workgate)?);
         linux::add(&mut archive, kernel, &read(&kernel.image)?, &shell)?;
         for library in libraries(workgate)? {
@@ -164,34 +225,59 @@ fn init_script(cases: &[Case]) -> String {
 ///
 /// # Errors
 /// It did not come as far as its KVM device.
-fn boot(qemu: &Path, kernel: &Path, initrd: &Path, folder: &Path) -> Result<Reports, LabError> {
-    let console = folder.join("svm-console.log");
-    let results = folder.join("svm-results.log");
+fn boot(bench: &Bench, files: &Files) -> Result<Reports, LabError> {
     let serial = |file: &Path| format!("file:{}", file.display());
-    let mut command = Command::new(qemu);
+    let mut command = Command::new(&bench.qemu);
     command
         .args(["-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"])
         // One processor: with two, the kernel inside sometimes stops for good while it runs guests (docs/lab.md).
         .args(["-smp", "1", "-m", "1536M"])
         .args(["-display", "none", "-nodefaults", "-no-reboot"])
         .arg("-kernel")
-        .arg(kernel)
+        .arg(&bench.kernel.image)
         .arg("-initrd")
-        .arg(initrd)
+        .arg(&files.initrd)
         .args(["-append", "console=ttyS0 panic=-1 quiet mitigations=off"])
-        .args(["-serial", &serial(&console), "-serial", &serial(&results)]);
-    let mut machine = Running::start(&mut command, &folder.join("svm-qemu.log"))?;
-    let ended = machine.wait_while_it_tells(&results, SILENCE_LIMIT)?;
+        .args(["-serial", &serial(&files.console), "-serial", &serial(&files.results)]);
+    let mut machine = Running::start(&mut command, &files.qemu)?;
+    let ended = machine.wait_while_it_tells(&files.results, SILENCE_LIMIT)?;
     println!("lab svm: the machine ran for {:.1} s", machine.elapsed().as_secs_f32());
-    let reports = report::read(&std::fs::read(&results).unwrap_or_default());
+    let reports = report::read(&std::fs::read(&files.results).unwrap_or_default());
     let ready = reports.ready.as_deref().unwrap_or("nothing");
     println!("lab svm: inside runs {ready}");
     if ready.ends_with("kvm=yes") {
         return Ok(reports);
     }
-    let text = std::fs::read(&console).unwrap_or_default();
+    let text = std::fs::read(&files.console).unwrap_or_default();
     let last = process::last_lines(&String::from_utf8_lossy(&text), 30);
-    let log = std::fs::read_to_string(folder.join("svm-qemu.log")).unwrap_or_default();
+    let log = std::fs::read_to_string(&files.qemu).unwrap_or_default();
     let how = if ended { "ended" } else { "fell silent" };
     Err(LabError::Failed(format!("the machine {how} before it had a KVM device\n{log}{last}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(name: &str) -> Case {
+        Case { name: name.into(), arguments: Vec::new(), status: 0, says: None }
+    }
+
+    #[test]
+    fn each_case_goes_to_one_machine_and_the_long_one_has_less_company() {
+        let mut cases: Vec<Case> = (0..41).map(|n| case(&n.to_string())).collect();
+        cases.push(case(LINUX));
+        let shares = split(cases, 2);
+        let mut names: Vec<&str> = shares.iter().flatten().map(|case| case.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 42);
+        assert_eq!(shares.iter().map(Vec::len).collect::<Vec<_>>(), [14, 28]);
+    }
+
+    #[test]
+    fn without_cases_one_machine_boots() {
+        assert_eq!(split(Vec::new(), 2).len(), 1);
+        assert_eq!(split(vec![case("a")], 2).len(), 1);
+    }
 }

@@ -150,7 +150,7 @@ pub(crate) struct CpuLocal {
 
 /// The kernel.
 pub struct Kernel {
-    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) machine: Box<dyn Machine>,
     /// What the machine says of it, once: asked several times in each gated action.
     traced: bool,
     pub(crate) sched: Mutex<Scheduler>,
@@ -183,7 +183,7 @@ impl fmt::Debug for Kernel {
 
 impl Kernel {
     /// A kernel on `machine`. Its CPUs start with [`Kernel::start_cpu`].
-    pub fn new(machine: Arc<dyn Machine>) -> KernelRef {
+    pub fn new(machine: Box<dyn Machine>) -> KernelRef {
         let count = machine.cpu_count();
         let local = || CpuLocal {
             leaving: Mutex::new(None),

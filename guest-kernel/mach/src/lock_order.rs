@@ -273,7 +273,7 @@ impl Kernel {
     }
 
     /// Thread `me`, the running one, has taken a lock of `class`, and might have waited for it.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn order_taken(&self, class: LockClass, me: ThreadId) {
         match self.order.slot_of(me) {
             Some(slot) => {
@@ -289,13 +289,13 @@ impl Kernel {
     }
 
     /// Thread `me` has a lock of `class` from now on, whose order has been looked at or does not matter.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn order_push(&self, class: LockClass, me: ThreadId) {
         self.order.push(me, class);
     }
 
     /// Thread `me` drops a lock of `class`.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn order_pop(&self, class: LockClass, me: ThreadId) {
         self.order.pop(me, class);
     }

@@ -58,36 +58,45 @@ impl RecursiveLock {
         if self.is_mine(kernel) { self.depth.load(Ordering::Relaxed) + 1 } else { 0 }
     }
 
+    /// Levels beyond the first. The running thread owns the lock.
+    #[inline]
+    pub fn nested(&self) -> u32 {
+        self.depth.load(Ordering::Relaxed)
+    }
+
     /// Takes the lock, or one more level of it. Blocks: not at interrupt level, nor masked, unless the lock is free.
     #[inline]
     pub fn lock(&self, kernel: &Kernel) {
-        self.take(kernel);
+        self.take_told(kernel, |_| {});
     }
 
-    /// As [`RecursiveLock::lock`]; answers the running thread, which is the owner now.
+    /// As [`RecursiveLock::lock`]; answers the running thread, which is the owner now, and whether this is its first level. `waits` is told the
+    /// owner, if it is another thread, before the wait for it.
     #[inline]
-    pub fn take(&self, kernel: &Kernel) -> ThreadId {
-        self.take_told(kernel, |_| {})
-    }
-
-    /// As [`RecursiveLock::take`]; `waits` is told the owner, if it is another thread, before the wait for it.
-    #[inline]
-    pub fn take_told(&self, kernel: &Kernel, waits: impl FnOnce(ThreadId)) -> ThreadId {
+    pub fn take_told(&self, kernel: &Kernel, waits: impl FnOnce(ThreadId)) -> (ThreadId, bool) {
         let me = kernel.machine().point_of(Point::Lock);
-        match self.try_lock_as(me) {
-            Some(true) => self.took(kernel, me, true),
-            Some(false) => {}
-            None => {
-                if !self.class.is_none() {
-                    // Before the wait: a deadlock must not keep its reason to itself.
-                    kernel.order_wanted(self.class, me);
-                }
-                waits(self.owner());
-                self.lock_slow(kernel, me);
-                self.took(kernel, me, false);
-            }
+        if self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return (me, self.take_again(kernel, me, waits));
         }
-        me
+        self.took(kernel, me, true);
+        (me, true)
+    }
+
+    /// Another level, or the first after a wait; whether it is the first.
+    #[inline(never)]
+    fn take_again(&self, kernel: &Kernel, me: ThreadId, waits: impl FnOnce(ThreadId)) -> bool {
+        if self.owner() == me {
+            self.depth.store(self.nested() + 1, Ordering::Relaxed);
+            return false;
+        }
+        if !self.class.is_none() {
+            // Before the wait: a deadlock must not keep its reason to itself.
+            kernel.order_wanted(self.class, me);
+        }
+        waits(self.owner());
+        self.lock_slow(kernel, me);
+        self.took(kernel, me, false);
+        true
     }
 
     /// The first level is taken; `might_wait` if its order has still to be looked at.
@@ -120,7 +129,7 @@ impl RecursiveLock {
         match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Some(true),
             Err(owner) if owner & !WAITERS == me => {
-                self.depth.store(self.depth.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                self.depth.store(self.nested() + 1, Ordering::Relaxed);
                 Some(false)
             }
             Err(_) => None,
@@ -133,10 +142,10 @@ impl RecursiveLock {
         self.unlock_as(kernel, kernel.thread_id())
     }
 
-    /// As [`RecursiveLock::unlock`] for a caller who knows that it is thread `me`, as [`RecursiveLock::take`] told it.
+    /// As [`RecursiveLock::unlock`] for a caller who knows that it is thread `me`, as [`RecursiveLock::take_told`] told it.
     #[inline]
     pub fn unlock_as(&self, kernel: &Kernel, me: ThreadId) -> bool {
-        let depth = self.depth.load(Ordering::Relaxed);
+        let depth = self.nested();
         if depth > 0 {
             self.depth.store(depth - 1, Ordering::Relaxed);
             return false;

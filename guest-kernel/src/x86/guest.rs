@@ -1,6 +1,6 @@
 //! The seam's answer on a real processor, and the upcalls into the kernel.
 
-use alloc::sync::Arc;
+use alloc::boxed::Box;
 use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -44,18 +44,20 @@ static GUEST: AtomicPtr<Guest> = AtomicPtr::new(null_mut());
 static KERNEL: AtomicPtr<mach::KernelRef> = AtomicPtr::new(null_mut());
 
 /// Makes `guest` the machine, for good.
-pub fn install(guest: Arc<Guest>) -> Arc<Guest> {
-    GUEST.store(Arc::into_raw(guest.clone()).cast_mut(), Ordering::Release);
-    guest
+pub fn install(guest: Guest) -> &'static Guest {
+    let guest = Box::into_raw(Box::new(guest));
+    GUEST.store(guest, Ordering::Release);
+    // SAFETY: from a Box that is never freed; from here on it is only read.
+    unsafe { &*guest }
 }
 
 /// Makes `kernel` the one that the upcalls go to, for good.
 pub fn set_kernel(kernel: mach::KernelRef) {
-    KERNEL.store(alloc::boxed::Box::into_raw(alloc::boxed::Box::new(kernel)), Ordering::Release);
+    KERNEL.store(Box::into_raw(Box::new(kernel)), Ordering::Release);
 }
 
 fn guest() -> Option<&'static Guest> {
-    // SAFETY: null, or from an Arc that is never released.
+    // SAFETY: null, or from a Box that is never freed.
     unsafe { GUEST.load(Ordering::Acquire).as_ref() }
 }
 
@@ -166,7 +168,7 @@ impl Guest {
     }
 
     /// A CPU has nothing to do: time goes on if nobody else makes it.
-    fn leapt(&self, found: Found) {
+    fn leapt(&'static self, found: Found) {
         match found {
             Found::Wait => {}
             Found::Leapt(due) => {
@@ -184,14 +186,14 @@ impl Guest {
         }
     }
 
-    fn stamp(&self, event: &mut Event) {
+    fn stamp(&'static self, event: &mut Event) {
         event.time = self.now();
         event.cpu = percpu::number() as u8;
         event.thread = percpu::thread();
     }
 }
 
-impl Machine for Guest {
+impl Machine for &'static Guest {
     fn cpu_count(&self) -> usize {
         self.cpus
     }

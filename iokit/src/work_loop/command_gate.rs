@@ -64,12 +64,19 @@ impl CommandGate {
     /// CG1: `action` in the gate. NotReady without a loop; stalls while disabled, unless on the loop's thread; Aborted if that
     /// sleep is interrupted or the gate removed; else the action's result. CG3: era ≤ 10.4 answers NotPermitted instead of stalling.
     pub fn run_action<R>(&self, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
-        let core = self.base.core_ref().ok_or(NO_LOOP)?;
+        let shared;
+        let core = match self.base.first_core() {
+            Some(core) => core,
+            None => {
+                shared = self.base.core().ok_or(NO_LOOP)?;
+                &*shared
+            }
+        };
         let _gate = core.enter();
         if !self.base.is_enabled() && !core.on_thread() {
-            self.stall(&core)?;
+            self.stall(core)?;
         }
-        self.run(&core, action)
+        self.run(core, action)
     }
 
     /// CG1 with the default action; BadArgument if there is none.
@@ -193,6 +200,7 @@ impl CommandGate {
         result
     }
 
+    #[inline]
     fn run<R>(&self, core: &Core, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
         // Changed in the gate only: a read and a write do, and cost less than an atomic addition.
         self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

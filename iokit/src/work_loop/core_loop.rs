@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use mach::{KernelRef, LockClass, RecursiveLock, SpinLock, WaitEvent};
 use trace::{Event, Kind};
 
-use super::{EventSource, WorkLoop};
+use super::{EventSource, WorkLoop, overstay};
 use crate::{
     IoKit,
     ioreturn::{IOResult, IOReturn},
@@ -18,11 +18,17 @@ use crate::{
 /// Sources and core hold each other until a source is removed or the last handle goes (WL12).
 pub(crate) struct Core {
     pub(super) kit: IoKit,
+    /// The kit's, one step nearer: each gated action asks it several things.
+    kernel: KernelRef,
+    /// [`mach::Kernel::traced`], which never changes.
+    pub(super) traced: bool,
+    /// Somebody wants to know what overstays (OV1).
+    pub(super) watched: bool,
     pub(super) owner: u32,
     pub(super) slot: u32,
     pub(super) gate: RecursiveLock,
-    /// Levels of recursion; written by the gate's owner.
-    pub(super) depth: AtomicU32,
+    /// The trace is read, or there is a [`Core::maximum`]: what the short way through the gate asks.
+    pub(super) observed: AtomicBool,
     /// Machine time of the first level's close, if there is a maximum.
     pub(super) closed_at: AtomicU64,
     /// WL14, ns; 0 = none.
@@ -70,10 +76,13 @@ impl Core {
         let kernel = owner.kernel();
         Self {
             kit: owner.kit().clone(),
+            kernel: kernel.clone(),
+            traced: kernel.traced(),
+            watched: overstay::is_watched(owner.kit()),
             owner: owner.id(),
             slot: owner.slot(),
             gate: RecursiveLock::in_class(kernel, gate_class(owner)),
-            depth: AtomicU32::new(0),
+            observed: AtomicBool::new(kernel.traced()),
             closed_at: AtomicU64::new(0),
             maximum: AtomicU64::new(0),
             maximum_is_fatal: AtomicBool::new(false),
@@ -88,16 +97,21 @@ impl Core {
 
     #[inline]
     pub(crate) fn kernel(&self) -> &KernelRef {
-        self.kit.kernel()
+        &self.kernel
     }
 
     /// Records an event about this loop.
     #[inline]
     pub(crate) fn trace(&self, kind: Kind, arg: u64) {
-        let kernel = self.kernel();
-        if kernel.traced() {
-            kernel.machine().trace(Event::new(kind).object(self.owner).slot(self.slot).arg(arg));
+        if self.traced {
+            self.tell(kind, arg);
         }
+    }
+
+    /// Out of line: a gate that nobody watches stays short.
+    #[inline(never)]
+    fn tell(&self, kind: Kind, arg: u64) {
+        self.kernel.machine().trace(Event::new(kind).object(self.owner).slot(self.slot).arg(arg));
     }
 
     /// Reports the violation of `rule`.

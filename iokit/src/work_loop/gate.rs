@@ -31,10 +31,10 @@ impl Core {
     /// Closes the gate, one level more.
     #[inline]
     pub(crate) fn enter(&self) -> Gate<'_> {
-        let thread = self.gate.take_told(self.kernel(), |owner| self.waits(owner));
+        let (thread, first) = self.gate.take_told(self.kernel(), |owner| self.waits(owner));
         // The guard first: a thread may be dropped (a simulated machine that ends) at any point from here on.
         let gate = Gate { core: self, thread };
-        self.entered();
+        self.entered(first);
         gate
     }
 
@@ -45,14 +45,20 @@ impl Core {
         }
         let thread = self.kernel().thread_id();
         let gate = Gate { core: self, thread };
-        self.entered();
+        self.entered(!self.is_nested());
         Some(gate)
     }
 
     /// Whether the gate is closed more than once. Gated.
     #[inline]
     pub(super) fn is_nested(&self) -> bool {
-        self.depth.load(Ordering::Relaxed) > 1
+        self.gate.nested() > 0
+    }
+
+    /// Somebody wants to know when the gate opens and closes.
+    #[inline]
+    fn is_observed(&self) -> bool {
+        self.observed.load(Ordering::Relaxed)
     }
 
     /// Thread `owner` has the gate, and the running one is about to wait for it.
@@ -64,37 +70,51 @@ impl Core {
         }
     }
 
+    /// One level more has been taken; `first` = the gate was open.
     #[inline]
-    fn entered(&self) {
-        let depth = self.depth.load(Ordering::Relaxed);
-        self.depth.store(depth + 1, Ordering::Relaxed);
-        if depth == 0 {
-            if self.maximum.load(Ordering::Relaxed) != 0 {
-                self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
-            }
-            self.trace(Kind::GateClose, 0);
-        } else if depth == LEVELS_MAX {
-            self.violation("gate-recursion", u64::from(depth));
+    fn entered(&self, first: bool) {
+        if !first {
+            self.check_levels();
+        } else if self.is_observed() {
+            self.closed();
         }
+    }
+
+    /// Out of line, as all that follows: the gate itself stays short.
+    #[inline(never)]
+    fn check_levels(&self) {
+        let levels = self.gate.nested();
+        if levels == LEVELS_MAX {
+            self.violation("gate-recursion", u64::from(levels));
+        }
+    }
+
+    #[inline(never)]
+    fn closed(&self) {
+        if self.maximum.load(Ordering::Relaxed) != 0 {
+            self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
+        }
+        self.trace(Kind::GateClose, 0);
     }
 
     #[inline]
     fn leave(&self, thread: ThreadId) {
-        // A thread that is dropped in its sleep (a simulated machine that ends) has no gate to open; one that is dropped half-way
-        // into it has set the depth to 0 already.
+        // A thread that is dropped in its sleep (a simulated machine that ends) has no gate to open.
         if self.gate.owner() != thread {
             return;
         }
-        let depth = self.depth.load(Ordering::Relaxed).saturating_sub(1);
-        if depth == 0 {
-            self.check_maximum();
-            self.trace(Kind::GateOpen, 0);
+        if self.is_observed() && !self.is_nested() {
+            self.opens();
         }
-        self.depth.store(depth, Ordering::Relaxed);
         self.gate.unlock_as(self.kernel(), thread);
     }
 
-    #[inline]
+    #[inline(never)]
+    fn opens(&self) {
+        self.check_maximum();
+        self.trace(Kind::GateOpen, 0);
+    }
+
     fn check_maximum(&self) {
         let maximum = self.maximum.load(Ordering::Relaxed);
         if maximum == 0 {
@@ -122,6 +142,7 @@ impl Core {
         self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
         self.maximum_is_fatal.store(fatal, Ordering::Relaxed);
         self.maximum.store(ns.unwrap_or(0), Ordering::Relaxed);
+        self.observed.store(self.traced || ns.is_some(), Ordering::Relaxed);
     }
 
     /// Whether the caller owns the gate.
@@ -139,15 +160,12 @@ impl Core {
     /// WL9: drops all levels, sleeps, takes them again. The wait is asserted before the gate opens, so that a wakeup by
     /// whoever takes the gate next is not lost.
     pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
-        let depth = self.depth.load(Ordering::Relaxed);
         let slept = self.slept.load(Ordering::Relaxed);
         let before = Clock::now(self.kernel());
         self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
-        self.depth.store(0, Ordering::Relaxed);
         let waits = |owner| self.waits(owner);
         let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
-        self.depth.store(depth, Ordering::Relaxed);
         self.slept.store(slept + before.elapsed(self.kernel()), Ordering::Relaxed);
         if self.maximum.load(Ordering::Relaxed) != 0 {
             self.closed_at.store(self.kernel().now(), Ordering::Relaxed);

@@ -68,20 +68,32 @@ pub(crate) struct Begun {
     slept: u64,
 }
 
+/// Whether somebody wants to know what overstays. Never changes.
+#[inline]
+pub(super) fn is_watched(kit: &IoKit) -> bool {
+    kit.kernel().traced() && kit.args().overstay != 0
+}
+
 /// Something that may overstay begins; `core` is the loop whose gate it holds. `None`: nobody wants to know.
 #[inline]
 pub(super) fn begin(kit: &IoKit, core: Option<&Core>) -> Option<Begun> {
-    let kernel = kit.kernel();
-    if !kernel.traced() || kit.args().overstay == 0 {
-        return None;
-    }
-    Some(Begun { clock: Clock::now(kernel), slept: slept(core) })
+    let watched = core.map_or_else(|| is_watched(kit), |core| core.watched);
+    watched.then(|| start(kit, core))
+}
+
+#[inline(never)]
+fn start(kit: &IoKit, core: Option<&Core>) -> Begun {
+    Begun { clock: Clock::now(kit.kernel()), slept: slept(core) }
 }
 
 /// How long it took if that was too long; the same gate is closed.
 #[inline]
 fn too_long(kit: &IoKit, begun: Option<Begun>, core: Option<&Core>) -> Option<u64> {
-    let begun = begun?;
+    longer(kit, begun?, core)
+}
+
+#[inline(never)]
+fn longer(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
     let slept = slept(core).saturating_sub(begun.slept);
     let took = begun.clock.elapsed(kit.kernel()).saturating_sub(slept);
     (took > kit.args().overstay).then_some(took)

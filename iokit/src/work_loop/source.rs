@@ -150,12 +150,18 @@ impl SourceBase {
         self.link.lock(self.kernel()).as_ref().map(|l| l.core.clone())
     }
 
+    /// The loop that it is attached to, without a lock, if it is the first one.
+    #[inline]
+    pub(super) fn first_core(&self) -> Option<&Core> {
+        self.first.get().filter(|_| self.on_first.load(Ordering::Acquire)).map(|core| &**core)
+    }
+
     /// The loop that it is attached to, without a lock if it is the first one.
     #[inline]
     pub(super) fn core_ref(&self) -> Option<CoreRef<'_>> {
-        match self.first.get() {
-            Some(core) if self.on_first.load(Ordering::Acquire) => Some(CoreRef::Kept(core)),
-            _ => self.core().map(CoreRef::Shared),
+        match self.first_core() {
+            Some(core) => Some(CoreRef::Kept(core)),
+            None => self.core().map(CoreRef::Shared),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Puts a machine together for kernel code that brings its own start.
 
-use std::sync::Arc;
-
 use devices::fault::plan::Plan;
 use trace::Event;
 
@@ -105,7 +103,7 @@ impl<'p> Sim<'p> {
     /// See [`StartError`].
     pub fn run_upcalls(
         self,
-        boot: impl FnOnce(Arc<SimMachine>) -> Box<dyn Upcalls>,
+        boot: impl FnOnce(Box<SimMachine>) -> Box<dyn Upcalls>,
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, StartError> {
         run_machine(self.setup, boot, sink)

@@ -49,7 +49,7 @@ impl Sim<'_> {
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, StartError> {
         let mut kept = Weak::new();
-        let boot = |machine: Arc<SimMachine>| -> Box<dyn Upcalls> {
+        let boot = |machine: Box<SimMachine>| -> Box<dyn Upcalls> {
             let kernel = Kernel::new(machine);
             kept = Arc::downgrade(&kernel);
             kernel.set_user_program(user::native::program());

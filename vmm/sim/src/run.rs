@@ -92,7 +92,7 @@ pub(crate) fn run_machine<'p>(
 ) -> Result<Outcome, StartError> {
     let args = BootArgs::parse(&plan.guest_command_line());
     let mut kept = std::sync::Weak::new();
-    let boot = |machine: Arc<SimMachine>| -> Box<dyn Upcalls> {
+    let boot = |machine: Box<SimMachine>| -> Box<dyn Upcalls> {
         let kernel = Kernel::new(machine);
         kept = Arc::downgrade(&kernel);
         kernel.set_user_program(user::native::program());

@@ -1,9 +1,6 @@
 //! From a setup to an outcome.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use devices::{fault::plan::Plan, platform::PlatformError};
 use thiserror::Error;
@@ -85,7 +82,7 @@ impl Drop for Occupied {
 /// See [`StartError`].
 pub(crate) fn run_machine(
     mut setup: Setup<'_>,
-    boot: impl FnOnce(Arc<SimMachine>) -> Box<dyn Upcalls>,
+    boot: impl FnOnce(Box<SimMachine>) -> Box<dyn Upcalls>,
     sink: &mut Sink<'_>,
 ) -> Result<Outcome, StartError> {
     if setup.cpus == 0 || setup.cpus > MAX_CPUS {
@@ -106,7 +103,7 @@ pub(crate) fn run_machine(
     hot(|h| h.reset(number, cpus));
     replace_cold(Some(fresh_state(setup, bus, clock, attention)));
     let _occupied = Occupied;
-    let kernel = boot(Arc::new(SimMachine::new(number, cpus, traced)));
+    let kernel = boot(Box::new(SimMachine::new(number, cpus, traced)));
     let mut look = || {
         if let Some(steer) = steer.as_deref_mut() {
             steer.look(&mut Held::new());

@@ -36,7 +36,7 @@ pub struct Toy {
 }
 
 impl Toy {
-    pub fn new(machine: Arc<SimMachine>) -> Arc<Self> {
+    pub fn new(machine: Box<SimMachine>) -> Arc<Self> {
         let cpus = machine.cpu_count();
         let state = State {
             threads: (0..=cpus).map(|_| (None, None)).collect(),
@@ -45,7 +45,7 @@ impl Toy {
             ..State::default()
         };
         Arc::new(Self {
-            machine,
+            machine: Arc::from(machine),
             locked: AtomicBool::new(false),
             state: Mutex::new(state),
             interrupts: [const { AtomicU64::new(0) }; 256],

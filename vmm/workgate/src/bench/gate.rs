@@ -14,7 +14,7 @@ use std::time::Instant;
 /// Calls in a batch.
 const BATCH: u32 = 20_000;
 /// Batches of each side, turn by turn, of which the best counts.
-const BATCHES: usize = 50;
+const BATCHES: usize = 400;
 
 static OWNER: Class = Class::new("BenchOwner", &iokit::class::IO_SERVICE);
 
