@@ -1,6 +1,7 @@
 //! The svm leg: a real kvm-amd without hardware.
 
 use crate::Request;
+use crate::binary;
 use crate::campaign::{Campaign, Case};
 use crate::error::LabError;
 use crate::initramfs::Initramfs;
@@ -40,7 +41,7 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let kernel = kernel::unpacked(&folder)?;
     let scenarios = scenarios::all()?;
     let cases = cases(request, &scenarios)?;
-    let workgate = if request.boot_only { None } else { Some(workgate(request)?) };
+    let workgate = if request.boot_only { None } else { Some(binary::workgate(request, "svm")?) };
     let bench = Bench { qemu, busybox, kernel, workgate, scenarios, folder };
     let wrong = side_by_side(&bench, split(cases, MACHINES))?;
     if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
@@ -150,20 +151,6 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         return Err(LabError::Failed(format!("there is no such scenario; there are {names}, {LINUX}")));
     }
     Ok(std::iter::once(doctor).chain(cases).collect())
-}
-
-/// The binary that is to run inside: the one asked for, or a release build.
-fn workgate(request: &Request) -> Result<PathBuf, LabError> {
-    if let Some(file) = &request.workgate {
-        return Ok(file.clone());
-    }
-    println!("lab svm: building workgate");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--locked", "--bin", "workgate", "--package", "workgate"]);
-    process::output(build.current_dir(process::root()))?;
-    let target = process::folder()?;
-    Ok(target.with_file_name("release").join("workgate"))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, LabError> {

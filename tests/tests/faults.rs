@@ -37,6 +37,7 @@ fn run(plan: &Plan, seed: u64) -> Run {
     let ended = match outcome.ended {
         sim::Ended::Done => Ended::Done,
         sim::Ended::Fatal { message } => Ended::Panic(message),
+        sim::Ended::Stopped => Ended::Quit,
         sim::Ended::Deadlock => Ended::Hang("deadlock".to_owned()),
         sim::Ended::Stuck { reason } => Ended::Hang(reason),
     };

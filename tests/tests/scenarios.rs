@@ -35,6 +35,7 @@ fn run_whole(plan: &Plan, seed: u64) -> (Verdict, u64, Vec<String>) {
     let ended = match outcome.ended {
         sim::Ended::Done => Ended::Done,
         sim::Ended::Fatal { message } => Ended::Panic(message),
+        sim::Ended::Stopped => Ended::Quit,
         sim::Ended::Deadlock => Ended::Hang("deadlock".to_owned()),
         sim::Ended::Stuck { reason } => Ended::Hang(reason),
     };

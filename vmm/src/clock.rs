@@ -6,17 +6,24 @@
 use crate::VmmError;
 use kvm_bindings::{Msrs, kvm_msr_entry};
 use kvm_ioctls::VcpuFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use trace::TscClock;
 
 /// IA32_TIME_STAMP_COUNTER.
 const MSR_TSC: u32 = 0x10;
 
+/// The clock runs.
+const RUNS: u64 = u64::MAX;
+
 /// The machine's clock, as the host reads it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Clock {
     tsc: TscClock,
-    offset: u64,
+    /// What the host's counter lacks to the guest's, less what the clock was stopped for.
+    offset: AtomicU64,
+    /// The counter at which the clock stands still, or [`RUNS`].
+    stopped: AtomicU64,
     slow_down: u64,
 }
 
@@ -42,17 +49,44 @@ impl Clock {
         let host = before + after.wrapping_sub(before) / 2;
         let hz = u64::from(khz) * 1000 * slow_down;
         let tsc = TscClock::new(hz).ok_or(VmmError::Missing("a TSC of a usable frequency"))?;
-        Ok(Self { tsc, offset: guest.wrapping_sub(host), slow_down })
+        let offset = AtomicU64::new(guest.wrapping_sub(host));
+        Ok(Self { tsc, offset, stopped: AtomicU64::new(RUNS), slow_down })
     }
 
     /// The same clock, for which machine time zero is when the guest's counter was at `ticks`.
     pub fn since(self, ticks: u64) -> Self {
-        Self { offset: self.offset.wrapping_sub(ticks), ..self }
+        self.offset.fetch_sub(ticks, Ordering::AcqRel);
+        self
     }
 
     /// Machine time, ns.
     pub fn now(&self) -> u64 {
-        self.tsc.nanoseconds(host_tsc().wrapping_add(self.offset))
+        let ticks = match self.stopped.load(Ordering::Acquire) {
+            RUNS => self.ticks(),
+            stopped => stopped,
+        };
+        self.tsc.nanoseconds(ticks)
+    }
+
+    fn ticks(&self) -> u64 {
+        host_tsc().wrapping_add(self.offset.load(Ordering::Acquire))
+    }
+
+    /// Machine time stands still.
+    pub fn stop(&self) {
+        let _ = self.stopped.compare_exchange(RUNS, self.ticks(), Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Machine time goes on from where it stood; by how many ticks the guest's counter has gone on meanwhile.
+    pub fn go(&self) -> u64 {
+        let stopped = self.stopped.load(Ordering::Acquire);
+        if stopped == RUNS {
+            return 0;
+        }
+        let gone_on = self.ticks().wrapping_sub(stopped);
+        self.offset.fetch_sub(gone_on, Ordering::AcqRel);
+        self.stopped.store(RUNS, Ordering::Release);
+        gone_on
     }
 
     /// TSC ticks in a machine second: what the guest is told as `tsc_hz=`.

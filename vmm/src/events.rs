@@ -67,6 +67,12 @@ impl Subscriber {
         self.machine.deadline.load(Ordering::Acquire).max(self.machine.faults.asleep_until())
     }
 
+    /// When the event loop wants to run: then, or where the machine is to stop.
+    fn alarm(&self) -> u64 {
+        let zero = self.machine.ready_at.load(Ordering::Acquire);
+        self.deadline().min(self.machine.halt.time(zero))
+    }
+
     /// Runs what is due, and sets the timer for what comes next.
     fn advance(&mut self) {
         for _ in 0..ROUNDS {
@@ -79,8 +85,10 @@ impl Subscriber {
                 return;
             }
         }
-        let deadline = self.deadline();
-        let set = match deadline {
+        // While the machine is held its time stands still, and nothing falls due.
+        let held = self.machine.hold.is_asked();
+        let set = match self.alarm() {
+            _ if held => self.timer.clear(),
             u64::MAX => self.timer.clear(),
             deadline => self.timer.reset(self.machine.clock.until(deadline), None),
         };

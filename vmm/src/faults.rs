@@ -5,7 +5,7 @@ use crate::threads;
 use devices::fault::plan::Scarcity;
 use devices::platform::{Ask, layout};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use trace::ring::{COMMAND_VECTOR, PREEMPT_VECTOR};
 use vmm_sys_util::signal::SIGRTMIN;
@@ -26,6 +26,18 @@ struct Cpu {
     stalled_until: AtomicU64,
     /// Its thread, from its start until it has left the guest for good.
     thread: Mutex<Option<libc::pthread_t>>,
+    /// The host's number of that thread.
+    number: AtomicU32,
+}
+
+impl Cpu {
+    fn call_out(&self) {
+        let thread = lock(&self.thread);
+        if let Some(thread) = *thread {
+            // SAFETY: the thread lives, as it takes its name out, under this lock, before it ends; the signal's handler does nothing.
+            unsafe { libc::pthread_kill(thread, SIGRTMIN()) };
+        }
+    }
 }
 
 /// Who is stalled, and for how long.
@@ -42,6 +54,9 @@ impl Faults {
         if let Some(cpu) = self.cpus.get(cpu) {
             // SAFETY: names the calling thread; there is nothing to it.
             *lock(&cpu.thread) = Some(unsafe { libc::pthread_self() });
+            // SAFETY: asks for the calling thread's number; there is nothing to it.
+            let number = unsafe { libc::gettid() };
+            cpu.number.store(number.unsigned_abs(), Ordering::Relaxed);
         }
     }
 
@@ -70,12 +85,23 @@ impl Faults {
             if cpu.stalled_until.load(Ordering::Acquire) <= now {
                 continue;
             }
-            let thread = lock(&cpu.thread);
-            if let Some(thread) = *thread {
-                // SAFETY: the thread lives, as it takes its name out, under this lock, before it ends; the signal's handler does nothing.
-                unsafe { libc::pthread_kill(thread, SIGRTMIN()) };
-            }
+            cpu.call_out();
         }
+    }
+
+    /// Gets every processor out of the guest, as [`Faults::call_out`] does those that are stalled.
+    pub fn call_all_out(&self) {
+        self.cpus.iter().for_each(Cpu::call_out);
+    }
+
+    /// Processors whose threads have begun and not ended.
+    pub fn running(&self) -> usize {
+        self.cpus.iter().filter(|cpu| lock(&cpu.thread).is_some()).count()
+    }
+
+    /// The host's number of each processor's thread; 0 = it has none.
+    pub fn host_threads(&self) -> impl Iterator<Item = u32> + '_ {
+        self.cpus.iter().map(|cpu| cpu.number.load(Ordering::Relaxed))
     }
 }
 
@@ -129,6 +155,8 @@ impl Machine {
             if until <= self.clock.now() {
                 return;
             }
+            // While the machine is held, its time does not pass.
+            self.hold.pause(self);
             std::thread::sleep(self.clock.until(until).min(NAP));
         }
     }

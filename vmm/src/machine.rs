@@ -5,13 +5,15 @@ use crate::console::Console;
 use crate::doorbells::Doorbells;
 use crate::ending::Ending;
 use crate::faults::{Faults, RACE_MARGIN};
+use crate::halt::Halt;
+use crate::hold::Hold;
 use crate::interrupts::Interrupts;
 use crate::memory::Memory;
 use crate::trace_queue::TraceQueue;
 use devices::platform::{Ask, Host, Platform};
 use kvm_ioctls::VmFd;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use trace::ring::{COMMAND_VECTOR, Command};
 use trace::{Event, Kind};
@@ -59,6 +61,10 @@ pub struct Machine {
     pub ready_at: AtomicU64,
     /// What the plan has done to the processors.
     pub faults: Faults,
+    /// Whether the processors may run.
+    pub hold: Hold,
+    /// Where the machine is to stop.
+    pub halt: Halt,
     /// Counts exits that are a sign of life.
     pub exits: AtomicU64,
     /// The PM1 enable register (ACPI 6.5, 4.8.3.1.2).
@@ -67,6 +73,9 @@ pub struct Machine {
     pub touched: AtomicBool,
     /// The machine ends at `boot.ready`.
     pub pause_at_ready: AtomicBool,
+    /// Somebody steers it: whoever runs the event loop is woken when a device comes or goes.
+    pub steered: AtomicBool,
+    present: AtomicU32,
     armed: Mutex<[u8; 32]>,
     answers: Mutex<VecDeque<Event>>,
     answering: Mutex<()>,
@@ -117,10 +126,14 @@ impl Machine {
             deadline: AtomicU64::new(u64::MAX),
             ready_at: AtomicU64::new(u64::MAX),
             faults: Faults::default(),
+            hold: Hold::default(),
+            halt: Halt::default(),
             exits: AtomicU64::new(0),
             pm1_enable: AtomicU16::new(0),
             touched: AtomicBool::new(false),
             pause_at_ready: AtomicBool::new(false),
+            steered: AtomicBool::new(false),
+            present: AtomicU32::new(0),
             armed: Mutex::new([0; 32]),
             answers: Mutex::new(VecDeque::new()),
             answering: Mutex::new(()),
@@ -148,10 +161,11 @@ impl Machine {
         }
     }
 
-    fn arm(&self) {
+    /// Says which kinds of event the host must hear of at once.
+    pub fn arm(&self) {
         let mut kinds = lock(&self.platform).armed_kinds();
         *lock(&self.armed) = kinds;
-        for kind in ALWAYS_ARMED {
+        for kind in ALWAYS_ARMED.into_iter().chain(self.halt.kind()) {
             kinds[kind as usize / 8] |= 1 << (kind as usize % 8);
         }
         self.trace.with_ring(|ring| ring.arm(&kinds));
@@ -181,8 +195,12 @@ impl Machine {
         drop(doorbells);
         // Published before the next caller has the platform: a deadline that overtook a newer one would lose it for ever.
         let earlier = deadline < self.deadline.swap(deadline, Ordering::AcqRel);
+        let devices = self.steered.load(Ordering::Relaxed) && {
+            let present = platform.present();
+            self.present.swap(present, Ordering::AcqRel) != present
+        };
         drop(platform);
-        if earlier || moved {
+        if earlier || moved || devices {
             let _ = self.wake.write(1);
         }
         self.record(&world.faults);
@@ -210,7 +228,13 @@ impl Machine {
         let armed = *lock(&self.armed);
         // The lock is held over both, so that events from two threads stay in their order.
         let mut answers = lock(&self.answers);
-        answers.extend(self.trace.drain(|event| waits(&armed, event.kind) || event.kind == Kind::Ready));
+        answers.extend(self.trace.drain(|event| {
+            if self.halt.is_here(event) {
+                self.hold.ask();
+                let _ = self.wake.write(1);
+            }
+            waits(&armed, event.kind) || event.kind == Kind::Ready
+        }));
     }
 
     /// Acts on events that were put aside. One after the other, not one within the other: acting makes the plan act, which takes

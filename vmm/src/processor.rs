@@ -141,6 +141,7 @@ pub fn enter_linux(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
 pub fn run(machine: &Arc<Machine>, vcpu: &mut VcpuFd, cpu: usize) -> CpuReport {
     while !machine.is_stopping() {
         machine.wait_while_stalled(cpu);
+        machine.hold.wait(machine, cpu, vcpu);
         if let Some(ending) = step(machine, vcpu, cpu) {
             machine.end(ending);
         }

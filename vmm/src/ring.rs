@@ -52,6 +52,12 @@ impl Ring {
         let _ = self.memory.store(ticks, self.at(ZERO), Ordering::Release);
     }
 
+    /// The guest's time-stamp counter went on by `ticks` while machine time stood still.
+    pub fn move_zero(&self, ticks: u64) {
+        let zero = self.memory.load::<u64>(self.at(ZERO), Ordering::Acquire).unwrap_or(0);
+        self.set_zero(zero.wrapping_add(ticks));
+    }
+
     /// Orders the death of a client of each of these slots' devices (bit n = slot n), beside those that the guest has not looked at yet.
     pub fn kill(&self, slots: u32) {
         if let Ok(word) = self.memory.get_slice(self.at(KILL), size_of::<u32>())

@@ -11,6 +11,7 @@ use crate::memory::Memory;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::ring::Ring;
+use crate::steer::{Held, Steer};
 use crate::trace_queue::TraceQueue;
 use crate::watch::Watch;
 use crate::{VmmError, acpi, bus, processor, symbols, threads};
@@ -34,9 +35,23 @@ pub fn run(
     options: &Options,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, VmmError> {
+    run_steered(plan, image, options, None, sink)
+}
+
+/// [`run`], with somebody who holds and changes the machine from outside.
+///
+/// # Errors
+/// See [`VmmError`].
+pub fn run_steered(
+    plan: &Plan,
+    image: &[u8],
+    options: &Options,
+    steer: Option<&mut dyn Steer>,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, &Guest::Image(image), options, true)?;
     let watch = Watch::plan(plan.run_for, options.limits.stretched(machine.clock.slow_down()));
-    let (mut outcome, _) = drive(&machine, cpus, watch, false, sink)?;
+    let (mut outcome, _) = drive_steered(&machine, cpus, watch, false, steer, sink)?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
@@ -46,10 +61,24 @@ pub fn run(
 /// # Errors
 /// See [`VmmError`].
 pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, VmmError> {
+    boot_steered(plan, image, options, None)
+}
+
+/// [`boot`], with somebody who holds and changes the machine from outside.
+///
+/// # Errors
+/// See [`VmmError`].
+pub fn boot_steered(
+    plan: &Plan,
+    image: &[u8],
+    options: &Options,
+    steer: Option<&mut dyn Steer>,
+) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, &Guest::Image(image), options, false)?;
     // Without a bench nobody says `boot.ready`: plan time begins with the machine.
     machine.with_platform(|platform, _| platform.start_plan(0));
-    let (mut outcome, _) = drive(&machine, cpus, Watch::none(), options.terminal, &mut |_| {})?;
+    let watch = Watch::none();
+    let (mut outcome, _) = drive_steered(&machine, cpus, watch, options.terminal, steer, &mut |_| {})?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
@@ -162,13 +191,29 @@ fn map_memory(vm: &VmFd, memory: &Memory) -> Result<(), VmmError> {
 pub fn drive(
     machine: &Arc<Machine>,
     cpus: Vec<VcpuFd>,
+    watch: Watch,
+    terminal: bool,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<(Outcome, Vec<VcpuFd>), VmmError> {
+    drive_steered(machine, cpus, watch, terminal, None, sink)
+}
+
+/// [`drive`], with somebody who holds and changes the machine from outside.
+fn drive_steered(
+    machine: &Arc<Machine>,
+    cpus: Vec<VcpuFd>,
     mut watch: Watch,
     terminal: bool,
+    mut steer: Option<&mut dyn Steer>,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<(Outcome, Vec<VcpuFd>), VmmError> {
     let mut events = EventLoop::new(machine.clone(), terminal)?;
     // What firmware left behind (doorbells, deadlines) is in force before the first instruction.
     machine.with_platform(|_, _| ());
+    let mut held = Held::new(machine, cpus.len());
+    if let Some(steer) = &mut steer {
+        steer.begin(&mut held)?;
+    }
     let mut threads = threads::Processors::start(machine, cpus)?;
     while !machine.is_stopping() {
         events.wait(watch.patience())?;
@@ -176,7 +221,10 @@ pub fn drive(
         machine.drain();
         let batch = machine.trace.take();
         batch.iter().for_each(&mut *sink);
-        watch.look(machine, &batch);
+        held.follow(&mut watch, &batch);
+        if let Some(steer) = &mut steer {
+            steer.look(&mut held);
+        }
     }
     let (cpus, left) = threads.stop().into_iter().unzip();
     machine.drain();

@@ -78,6 +78,17 @@ impl Watch {
         self.bite(machine, events);
     }
 
+    /// The machine was held: what it did not do meanwhile is not its fault.
+    pub fn held(&mut self) {
+        let now = Instant::now();
+        (self.since, self.life) = (now, now);
+    }
+
+    /// The plan ends now, if there is one.
+    pub fn finish(&mut self) {
+        self.run_for = self.run_for.map(|_| 0);
+    }
+
     fn enter(&mut self, stage: Stage) {
         self.stage = stage;
         self.since = Instant::now();

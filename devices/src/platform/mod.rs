@@ -15,12 +15,16 @@ mod firmware;
 mod freeze;
 pub mod host;
 mod interrupt;
+mod inventory;
 pub mod layout;
 pub(crate) mod lines;
+mod live;
 pub(crate) mod slot;
 pub(crate) mod timers;
 
 pub use host::{Ask, Host};
+pub use inventory::{Bar, Bridge, Function};
+pub use live::TooLate;
 
 use self::behind::Leaf;
 use self::core::Core;
@@ -277,6 +281,8 @@ fn make_plugged(
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod live_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

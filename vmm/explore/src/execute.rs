@@ -29,6 +29,7 @@ pub fn ended(outcome: &Outcome) -> Ended {
     match &outcome.ended {
         sim::Ended::Done => Ended::Done,
         sim::Ended::Fatal { message } => Ended::Panic(message.clone()),
+        sim::Ended::Stopped => Ended::Quit,
         sim::Ended::Deadlock => Ended::Hang(format!(
             "deadlock: every CPU is idle, nothing is pending, and threads {:?} wait",
             outcome.waiting

@@ -4,7 +4,7 @@ use devices::fault::plan::Plan;
 use trace::Event;
 
 use crate::{
-    Chooser, Limits, Outcome, SimMachine, Upcalls,
+    Chooser, Limits, Outcome, SimMachine, Steer, Upcalls,
     chooser::Seeded,
     start::{Setup, StartError, run_machine},
 };
@@ -31,6 +31,7 @@ impl<'p> Sim<'p> {
                 seed: 0,
                 plan: None,
                 traced: true,
+                steer: None,
             },
         }
     }
@@ -74,6 +75,12 @@ impl<'p> Sim<'p> {
     /// event.
     pub fn untraced(mut self) -> Self {
         self.setup.traced = false;
+        self
+    }
+
+    /// Somebody who holds and changes the run from outside.
+    pub fn steer(mut self, steer: &'p mut dyn Steer) -> Self {
+        self.setup.steer = Some(steer);
         self
     }
 

@@ -149,6 +149,22 @@ impl Bus {
         self.armed.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 != 0)
     }
 
+    /// The devices that are in their places, a bit each.
+    pub fn present(&self) -> u32 {
+        self.platform.as_ref().map_or(0, Platform::present)
+    }
+
+    /// Machine time of plan time zero, at machine time `now`; `None` before `boot.ready`.
+    pub fn plan_zero(&self, now: u64) -> Option<u64> {
+        let time = self.platform.as_ref()?.plan_time(now)?;
+        Some(now - time)
+    }
+
+    /// The plan waits for other events than before.
+    pub fn arm(&mut self) {
+        self.armed = self.platform.as_ref().map_or([0; 32], Platform::armed_kinds);
+    }
+
     /// Plan time 0 is `zero`.
     pub fn start_plan(&mut self, zero: u64) {
         if let Some(platform) = &mut self.platform {
@@ -195,6 +211,9 @@ impl Cold {
         if self.bus.waits_for(event.kind) {
             self.with_platform(h, |platform, world| platform.guest_event(event, world));
         }
+        if self.attention.is_some() {
+            self.notice_event(h, event);
+        }
         full
     }
 
@@ -232,8 +251,13 @@ impl Cold {
         });
     }
 
-    fn with_platform<R>(&mut self, h: &Hot, f: impl FnOnce(&mut Platform, &mut World<'_>) -> R) -> Option<R> {
-        let result = self.bus.call(h.now.get(), f)?;
+    /// Calls the platform, and does what it asks for.
+    pub fn with_platform<R>(
+        &mut self,
+        h: &Hot,
+        f: impl FnOnce(&mut Platform, &mut dyn Host) -> R,
+    ) -> Option<R> {
+        let result = self.bus.call(h.now.get(), |platform, world| f(platform, world))?;
         let mut signals = std::mem::take(&mut self.bus.signals);
         for signal in signals.drain(..) {
             self.signal(h, signal);
@@ -242,6 +266,7 @@ impl Cold {
         self.end_call();
         self.refresh_due();
         h.hurry(self.due);
+        self.notice_devices(h);
         Some(result)
     }
 

@@ -30,6 +30,11 @@ impl Console {
         }
     }
 
+    /// The lines so far, an unfinished one left out.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.iter().cloned().collect()
+    }
+
     /// All lines, an unfinished one included.
     pub fn into_lines(mut self) -> Vec<String> {
         if !self.open.is_empty() {

@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Take(u8),
     /// Looks again: time has passed.
     Again,
+    /// Whoever steers the machine looks at it.
+    Look,
     /// The run ends.
     End(Ended),
 }
@@ -54,6 +56,10 @@ pub(crate) fn slow() {
                 }
             }
             Step::Again => {}
+            Step::Look => {
+                // If the run was ended there, this fibre does not come back.
+                suspend(Suspend::Look);
+            }
             Step::End(ended) => end(ended),
         }
     }
@@ -83,7 +89,7 @@ pub(crate) fn relax() {
     match hot(|h| cold(|c| c.relax(h))) {
         Step::Yield => suspend(Suspend::Next),
         Step::End(ended) => end(ended),
-        Step::Run | Step::Take(_) | Step::Again => {}
+        Step::Run | Step::Take(_) | Step::Again | Step::Look => {}
     }
     if hot(|h| h.now.get() >= h.alarm.get()) {
         slow();
@@ -110,6 +116,11 @@ pub(crate) fn idle() {
                     slow();
                 }
                 return;
+            }
+            Step::Look => {
+                if !suspend_or_end(Suspend::Look) {
+                    return;
+                }
             }
             Step::Run | Step::Again => {}
             Step::End(ended) => end(ended),
@@ -147,6 +158,9 @@ impl Cold {
     }
 
     fn step(&mut self, h: &Hot) -> Step {
+        if self.wanted(h) {
+            return Step::Look;
+        }
         if h.now.get() >= self.due
             && let Some(ended) = self.expire(h)
         {
@@ -205,6 +219,9 @@ impl Cold {
     }
 
     fn idle(&mut self, h: &Hot) -> Step {
+        if self.wanted(h) {
+            return Step::Look;
+        }
         if h.now.get() >= self.due
             && let Some(ended) = self.expire(h)
         {

@@ -45,6 +45,8 @@ pub(crate) enum Suspend {
     Next,
     /// Hand the recorded events to the sink, then go on with this fibre.
     Flush,
+    /// Hand the recorded events to the sink, let whoever steers the machine look at it, then go on with this fibre.
+    Look,
     /// The run has ended.
     End,
     /// While the run ends: this fibre waits for what another one has on its stack.

@@ -30,6 +30,8 @@ pub(crate) struct Hub<'a> {
     /// Encoded events: hashing many at once costs less than one by one, and gives the same.
     bytes: Vec<u8>,
     abandoned: usize,
+    /// Lets whoever steers the machine look at it.
+    look: &'a mut (dyn FnMut() + 'a),
 }
 
 /// What the hub counted.
@@ -43,8 +45,12 @@ pub(crate) struct Totals {
 }
 
 impl<'a> Hub<'a> {
-    /// A hub for `kernel`, whose events go to `sink`.
-    pub fn new(kernel: &'a (dyn Upcalls + 'static), sink: &'a mut Sink<'a>) -> Self {
+    /// A hub for `kernel`, whose events go to `sink`; `look` lets whoever steers the machine look at it.
+    pub fn new(
+        kernel: &'a (dyn Upcalls + 'static),
+        sink: &'a mut Sink<'a>,
+        look: &'a mut (dyn FnMut() + 'a),
+    ) -> Self {
         Self {
             kernel,
             sink,
@@ -54,6 +60,7 @@ impl<'a> Hub<'a> {
             spare: Vec::new(),
             bytes: Vec::new(),
             abandoned: 0,
+            look,
         }
     }
 
@@ -74,6 +81,7 @@ impl<'a> Hub<'a> {
             match fibre.resume(Resume::Go) {
                 CoroutineResult::Yield(Suspend::Next | Suspend::End) => {}
                 CoroutineResult::Yield(Suspend::Flush) => self.flush(),
+                CoroutineResult::Yield(Suspend::Look) => self.look(),
                 CoroutineResult::Yield(Suspend::Spin) => fibre.unwinding = true,
                 CoroutineResult::Yield(Suspend::Never) => self.abandon(number),
                 CoroutineResult::Return(finish) => self.finished(number, finish),
@@ -141,6 +149,12 @@ impl<'a> Hub<'a> {
         batch.iter().for_each(&mut *self.sink);
         self.events += batch.len() as u64;
         self.spare = batch;
+    }
+
+    /// Lets whoever steers the machine look at it. It stands still meanwhile.
+    fn look(&mut self) {
+        self.flush();
+        (self.look)();
     }
 
     /// Drops what is on the fibres' stacks. A fibre that has to wait for another one's guard takes turns with it.

@@ -12,6 +12,11 @@
 //! deadlines, asks the chooser, and then runs on, gives way to another CPU (back to the hub), or takes an interrupt right there, on the running
 //! fibre's stack.
 //!
+//! # Who steers
+//!
+//! A machine may be given somebody who holds it and changes it from outside ([`Steer`]). While nothing is asked of it, the run is the same, bit for
+//! bit: the machine looks at a flag in places where it stops to think anyway.
+//!
 //! # How a run ends
 //!
 //! The hub unwinds every fibre from where it is, so that what the stacks own is dropped. Destructors of kernel code must stand being called in
@@ -44,6 +49,7 @@ mod rng;
 mod run;
 mod start;
 mod state;
+mod steer;
 mod upcalls;
 
 pub use builder::Sim;
@@ -55,4 +61,5 @@ pub use rng::Rng;
 pub use run::{run, run_on, run_with};
 pub use start::StartError;
 pub use state::MAX_CPUS;
+pub use steer::{Held, Steer};
 pub use upcalls::Upcalls;

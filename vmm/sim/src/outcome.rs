@@ -13,6 +13,8 @@ pub enum Ended {
         /// What it said.
         message: String,
     },
+    /// Whoever steers the machine ([`crate::Steer`]) ended it.
+    Stopped,
     /// All CPUs are idle, nothing is pending or armed, and the run is not done.
     Deadlock,
     /// A bound was passed without progress.

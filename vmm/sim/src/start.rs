@@ -7,7 +7,7 @@ use thiserror::Error;
 use trace::ring::Command;
 
 use crate::{
-    Chooser, Limits, MAX_CPUS, Outcome, SimMachine, Upcalls,
+    Chooser, Limits, MAX_CPUS, Outcome, SimMachine, Steer, Upcalls,
     bus::Bus,
     console::Console,
     ending,
@@ -20,6 +20,7 @@ use crate::{
     plan::PlanClock,
     recorder::Recorder,
     state::{Cold, Mode, cold, hot, replace_cold},
+    steer::{Attention, Held},
 };
 
 /// Virtual time that the guest has to end after a plan, in nanoseconds: more than all of its own limits together (the workload 20 s, a
@@ -59,6 +60,8 @@ pub struct Setup<'p> {
     pub plan: Option<&'p Plan>,
     /// Whether the kernel records events.
     pub traced: bool,
+    /// Who holds and changes the run from outside.
+    pub steer: Option<&'p mut dyn Steer>,
 }
 
 /// Takes the run off this OS thread again, whatever happens.
@@ -78,7 +81,7 @@ impl Drop for Occupied {
 /// # Errors
 /// See [`StartError`].
 pub(crate) fn run_machine(
-    setup: Setup<'_>,
+    mut setup: Setup<'_>,
     boot: impl FnOnce(Box<SimMachine>) -> Box<dyn Upcalls>,
     sink: &mut Sink<'_>,
 ) -> Result<Outcome, StartError> {
@@ -95,11 +98,18 @@ pub(crate) fn run_machine(
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let cpus = setup.cpus;
     let traced = setup.traced;
+    let mut steer = setup.steer.take();
+    let attention = steer.as_ref().map(|steer| Attention::new(steer.attention()));
     hot(|h| h.reset(number, cpus));
-    replace_cold(Some(fresh_state(setup, bus, clock)));
+    replace_cold(Some(fresh_state(setup, bus, clock, attention)));
     let _occupied = Occupied;
     let kernel = boot(Box::new(SimMachine::new(number, cpus, traced)));
-    let totals = Hub::new(&*kernel, sink).run();
+    let mut look = || {
+        if let Some(steer) = steer.as_deref_mut() {
+            steer.look(&mut Held::new());
+        }
+    };
+    let totals = Hub::new(&*kernel, sink, &mut look).run();
     let trouble = hub::close(kernel);
     let mut outcome = collect(totals);
     if let Some(trouble) = trouble
@@ -110,7 +120,7 @@ pub(crate) fn run_machine(
     Ok(outcome)
 }
 
-fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Box<Cold> {
+fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock, attention: Option<Attention>) -> Box<Cold> {
     let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
     let mut contexts = Vec::with_capacity(USUAL_CONTEXTS);
     contexts.extend((0..setup.cpus).map(boot));
@@ -131,6 +141,7 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock) -> Box<Cold> {
         plan,
         due: 0,
         snapshot: None,
+        attention,
     });
     state.refresh_due();
     state

@@ -19,6 +19,7 @@ use crate::{
     outcome::Limits,
     plan::PlanClock,
     recorder::Recorder,
+    steer::Attention,
 };
 
 /// Most virtual CPUs of a machine.
@@ -199,6 +200,8 @@ pub(crate) struct Cold {
     pub due: u64,
     /// How the run ended, once it has.
     pub snapshot: Option<Snapshot>,
+    /// What whoever steers the machine waits for; `None`: nobody does.
+    pub attention: Option<Attention>,
 }
 
 thread_local! {

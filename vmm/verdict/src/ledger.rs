@@ -160,6 +160,11 @@ impl Ledger {
         self.in_flight.values().filter(|flight| flight.slot == slot).count()
     }
 
+    /// The counts so far, by slot.
+    pub fn counts(&self) -> &BTreeMap<u32, Counts> {
+        &self.counts
+    }
+
     /// Closes the books: what is in flight now is lost.
     pub fn close(mut self) -> BTreeMap<u32, Counts> {
         for flight in self.in_flight.values() {

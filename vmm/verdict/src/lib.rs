@@ -26,7 +26,7 @@ pub use finding::{Finding, Rule};
 pub use ledger::Counts;
 pub use names::Names;
 pub use removal::Removal;
-pub use text::render;
+pub use text::{render, word};
 pub use threads::{ThreadState, Threads};
 pub use verdict::{Ended, Verdict};
 pub use verifier::Verifier;

@@ -19,13 +19,18 @@ pub fn render(verdict: &Verdict) -> String {
     for rule in &verdict.never_acted {
         _ = writeln!(out, "note: `{rule}` never acted: its trigger did not come up in this run");
     }
-    let word = match (verdict.passed, &verdict.ended) {
+    _ = writeln!(out, "verdict: {}", word(verdict));
+    out
+}
+
+/// The verdict in a word: `PASS`, `FAIL`, or `NONE` for a run that says nothing about the guest.
+pub fn word(verdict: &Verdict) -> &'static str {
+    match (verdict.passed, &verdict.ended) {
         (true, _) => "PASS",
         (false, Ended::HostDefect(_)) => "NONE",
+        (false, Ended::Quit) if verdict.findings_total == 0 => "NONE",
         (false, _) => "FAIL",
-    };
-    _ = writeln!(out, "verdict: {word}");
-    out
+    }
 }
 
 fn faults(verdict: &Verdict, out: &mut String) {
@@ -95,6 +100,7 @@ fn expectations(verdict: &Verdict, out: &mut String) {
 fn findings(verdict: &Verdict, out: &mut String) {
     match &verdict.ended {
         Ended::Done => {}
+        Ended::Quit => out.push_str("ended from outside, before the plan was over\n"),
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) => _ = writeln!(out, "ended badly: {what}"),
         Ended::HostDefect(what) => {
             _ = writeln!(

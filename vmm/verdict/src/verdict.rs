@@ -22,6 +22,8 @@ pub enum Ended {
     Bad(String),
     /// The guest saw its processor do what no processor does: the run says nothing about the guest.
     HostDefect(String),
+    /// Somebody ended it from outside: it says nothing about what would have come.
+    Quit,
 }
 
 /// The whole result of a run.

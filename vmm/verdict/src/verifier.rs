@@ -1,5 +1,7 @@
 //! The verifier: one event at a time.
 
+mod so_far;
+
 use crate::checks::Checks;
 use crate::expect::{self, Shown};
 use crate::finding::{Finding, Rule};
@@ -310,7 +312,8 @@ impl Verifier {
             Ended::Panic(what) => self.broken(&at_end, Rule::Panic.name(), what.clone()),
             Ended::Hang(what) => self.broken(&at_end, Rule::Hang.name(), what.clone()),
             Ended::Bad(what) => self.broken(&at_end, Rule::BadEnd.name(), what.clone()),
-            Ended::HostDefect(_) => return,
+            // What was not finished then is nobody's fault.
+            Ended::HostDefect(_) | Ended::Quit => return,
         }
         // A request that never comes back holds its stack: it is the cause, and comes first.
         let slots: Vec<u32> = self.plan.plugs.iter().map(|p| p.slot).collect();

@@ -1,8 +1,10 @@
 //! `workgate boot`: an image in the KVM machine, its serial console on this terminal.
 
 use crate::cli::BootArgs;
+use crate::control::{Control, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine;
+use control::Over;
 use devices::fault::plan::Plan;
 
 /// Boots the image; ends when the guest powers off.
@@ -19,13 +21,33 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
         slow_down: 1,
         ..vmm::Options::default()
     };
-    let outcome = vmm::boot(&plan, &image, &options).map_err(machine::kvm_failure)?;
+    let mut control = Control::open(&args.control, &plan)?;
+    // A guest that is not ours tells nothing of what it does.
+    let silent = Watched::new(None, false);
+    let mut steering = control.as_mut().map(|control| control.steering(&silent));
+    let steer = steering.as_mut().map(|steering| steering as &mut dyn vmm::Steer);
+    let outcome = vmm::boot_steered(&plan, &image, &options, steer).map_err(machine::kvm_failure)?;
+    let quit = control.as_ref().is_some_and(Control::ended);
+    if let Some(mut control) = control {
+        control.over(over(&outcome.ending));
+        control.close(None);
+    }
     match outcome.ending {
+        _ if quit => Ok(Exit::Held),
         vmm::Ending::PowerOff | vmm::Ending::Reset => Ok(Exit::Held),
         _ => {
             eprintln!("workgate: {}", outcome.describe());
             Ok(Exit::Found)
         }
+    }
+}
+
+/// How a machine ended, as clients of the control socket are told.
+pub fn over(ending: &vmm::Ending) -> Over {
+    match ending {
+        vmm::Ending::PowerOff => Over::Guest,
+        vmm::Ending::Reset => Over::GuestReset,
+        _ => Over::Panic,
     }
 }
 
@@ -94,6 +116,7 @@ mod tests {
             initrd: None,
             cmdline: String::new(),
             plug: plug.iter().map(|p| (*p).to_owned()).collect(),
+            control: Default::default(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The words of the command line.
 
+mod control_args;
 mod fuzz;
 mod trace_args;
 
+pub use control_args::{ClassCountArgs, ControlArgs, LookArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
 pub use trace_args::{TraceArgs, TraceFormat};
 
@@ -28,12 +30,12 @@ pub struct Cli {
 pub enum Command {
     /// Run a plan and give a verdict
     #[command(
-        after_help = "Examples:\n  workgate run tests/scenarios/surprise-removal.plan\n  workgate run my.plan --machine sim --seed 7 --json"
+        after_help = "Examples:\n  workgate run tests/scenarios/surprise-removal.plan\n  workgate run my.plan --machine sim --seed 7 --json\n  workgate run my.plan --control /tmp/wg.sock --paused      (and then: qmp-shell /tmp/wg.sock)"
     )]
     Run(RunArgs),
     /// Boot an image in the KVM machine, its serial console on this terminal
     #[command(
-        after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu\n  workgate boot bzImage --initrd initrd --cmdline 'console=ttyS0' --plan removal.plan"
+        after_help = "Example:\n  workgate boot vmlinux --cpus 2 --memory 256M --cmdline 'console=ttyS0' --plug 1=edu\n  workgate boot bzImage --initrd initrd --cmdline 'console=ttyS0' --plan removal.plan\n  workgate boot vmlinux --plug 1=edu --control /tmp/wg.sock"
     )]
     Boot(BootArgs),
     /// Run many schedules of a plan, or pull a card out at every event, and keep what breaks
@@ -64,6 +66,14 @@ pub enum Command {
         after_help = "Examples:\n  workgate trace report/trace.bin --device edu0 --from 1ms --to 2ms\n  workgate trace my.plan --kind gate --thread IOConfigThread\n  workgate trace report --format chrome --out trace.json      (opens in ui.perfetto.dev)"
     )]
     Trace(TraceArgs),
+    /// Print the IOKit registry of a machine that runs with --control
+    #[command(after_help = "Example:\n  workgate ioreg /tmp/wg.sock")]
+    Ioreg(LookArgs),
+    /// Print how many instances each class has, in a machine that runs with --control
+    #[command(
+        after_help = "Examples:\n  workgate classcount /tmp/wg.sock\n  workgate classcount /tmp/wg.sock EduDriver IOPCIDevice"
+    )]
+    Classcount(ClassCountArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  workgate completions bash > ~/.local/share/bash-completion/completions/workgate\n  workgate completions fish > ~/.config/fish/completions/workgate.fish"
@@ -123,6 +133,9 @@ pub struct RunArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// The control socket
+    #[command(flatten)]
+    pub control: ControlArgs,
     /// For a script in place of a plan
     #[command(flatten)]
     pub script: ScriptArgs,
@@ -151,6 +164,9 @@ pub struct BootArgs {
     /// Plug a device into a slot: SLOT=DEVICE[,option=value]…; or, behind one, into a port: SLOT.PORT=DEVICE. May be repeated
     #[arg(long, value_name = "SLOT=DEVICE[,k=v]")]
     pub plug: Vec<String>,
+    /// The control socket
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// Commands that only tell something.

@@ -9,6 +9,7 @@ mod books;
 mod boot;
 mod bundles;
 mod cli;
+mod control;
 mod devices_list;
 mod doctor;
 mod exit;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
         cli::Command::Trace(args) => view::view(&args),
+        cli::Command::Ioreg(args) => control::ioreg(&args),
+        cli::Command::Classcount(args) => control::classcount(&args),
         cli::Command::Completions(args) => manual::completions(&args),
         cli::Command::Man(args) => manual::pages(&args),
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)

@@ -2,12 +2,14 @@
 
 use crate::books::{Books, Scheduling};
 use crate::cli::RunArgs;
+use crate::control::{Control, Steering, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
 use crate::progress::Progress;
 use crate::report::{self, Collector, Seen};
 use crate::timeline::Timeline;
-use devices::fault::plan::Plan;
+use control::Over;
+use devices::fault::plan::{Plan, Rule};
 use devices::fault::plane::SITES;
 use explore::teardown::{self, Item, Teardown};
 use serde::Serialize;
@@ -52,8 +54,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if !args.json {
         crate::output::print(&preface(&plan, &chosen, args.seed))?;
     }
+    let mut control = Control::open(&args.control, &plan)?;
     let mut recorder = Recorder::new(args.report.as_deref())?;
-    let report = on_machine(&plan, &chosen, image.as_deref(), args, &mut recorder)?;
+    let report = on_machine(&plan, &chosen, image.as_deref(), args, &mut recorder, control.as_mut())?;
+    if let Some(control) = control {
+        control.close(Some(&report.verdict));
+    }
     recorder.finish(&report)?;
     if let Some(file) = &args.lcov {
         crate::find::lcov::write(file, &report.exercised)?;
@@ -66,11 +72,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     Ok(exit(&report.verdict))
 }
 
-/// A run that the host's defect ended is neither held nor a bug found.
+/// A run that the host's defect or a client ended is neither held nor a bug found, unless one was found before.
 fn exit(verdict: &Verdict) -> Exit {
     match (verdict.passed, &verdict.ended) {
         (true, _) => Exit::Held,
         (false, Ended::HostDefect(_)) => Exit::Host,
+        (false, Ended::Quit) if verdict.findings_total == 0 => Exit::Host,
         (false, _) => Exit::Found,
     }
 }
@@ -95,11 +102,13 @@ fn on_machine(
     image: Option<&[u8]>,
     args: &RunArgs,
     recorder: &mut Recorder,
+    mut control: Option<&mut Control>,
 ) -> Result<Report, Failure> {
-    let mut verifier = match chosen.machine {
+    let verifier = match chosen.machine {
         Machine::Sim => Verifier::new(plan),
         Machine::Kvm(_) => Verifier::new(plan).of_shared_time(),
     };
+    let watched = Watched::new(Some(verifier), control.is_some());
     let mut progress = Progress::new(plan.run_for, args.json);
     let mut timeline = Timeline::new(plan);
     // Without a folder nobody would see it.
@@ -110,7 +119,7 @@ fn on_machine(
     let mut events = 0;
     let mut sink = |event: &Event| {
         events += 1;
-        verifier.event(event);
+        watched.event(event);
         progress.event(event);
         timeline.event(event);
         if let Some(collector) = &mut collector {
@@ -122,22 +131,39 @@ fn on_machine(
             failed = recorder.event(event).err();
         }
     };
-    let ran = match &chosen.machine {
-        Machine::Sim => Ran::in_simulator(plan, args.seed, &mut sink)?,
+    let steering = control.as_mut().map(|control| control.steering(&watched));
+    let mut ran = match &chosen.machine {
+        Machine::Sim => Ran::in_simulator(plan, args.seed, steering, &mut sink)?,
         Machine::Kvm(host) => {
-            Ran::on_kvm(plan, image.unwrap_or(guest_image::IMAGE), host, args.seed, &mut sink)?
+            let image = image.unwrap_or(guest_image::IMAGE);
+            Ran::on_kvm(plan, image, host, args.seed, steering, &mut sink)?
         }
     };
+    if let Some(control) = control {
+        control.over(ran.over);
+        if control.ended() {
+            ran.ended = Ended::Quit;
+        }
+    }
     progress.finish();
     match failed {
         Some(failure) => Err(failure),
         None => {
-            let report = ran.report(plan, events, verifier, (teardown, books));
+            let (verifier, said) = watched.into_parts();
+            let verifier = verifier.unwrap_or_else(|| Verifier::new(plan));
+            let report = ran.report(&with_rules(plan, said), events, verifier, (teardown, books));
             recorder.picture = Some(timeline.svg(&report.verdict));
             recorder.seen = collector.map(|collector| Seen::new(collector, &report.verdict));
             Ok(report)
         }
     }
+}
+
+/// The plan with what clients added to it: enough to run it again.
+fn with_rules(plan: &Plan, said: Vec<Rule>) -> Plan {
+    let mut plan = plan.clone();
+    plan.rules.extend(said);
+    plan
 }
 
 /// What a machine answers when a run is over.
@@ -148,13 +174,28 @@ struct Ran {
     slow_down: Option<u64>,
     machine_time: u64,
     ended: Ended,
+    over: Over,
     sites: Vec<(u32, [u64; SITES])>,
     console: Vec<String>,
 }
 
 impl Ran {
-    fn in_simulator(plan: &Plan, seed: u64, sink: &mut dyn FnMut(&Event)) -> Result<Self, Failure> {
-        let outcome = sim::run(plan, seed, sink).map_err(Failure::request)?;
+    fn in_simulator(
+        plan: &Plan,
+        seed: u64,
+        mut steering: Option<Steering<'_>>,
+        sink: &mut dyn FnMut(&Event),
+    ) -> Result<Self, Failure> {
+        let mut sim = sim::Sim::builder().seed(seed);
+        if let Some(steering) = &mut steering {
+            sim = sim.steer(steering);
+        }
+        let outcome = sim::run_on(sim, plan, sink).map_err(Failure::request)?;
+        let over = match outcome.ended {
+            sim::Ended::Done => Over::Guest,
+            sim::Ended::Stopped => Over::Quit,
+            _ => Over::Panic,
+        };
         Ok(Self {
             machine: "sim",
             seed: Some(seed),
@@ -162,6 +203,7 @@ impl Ran {
             slow_down: None,
             machine_time: outcome.virtual_time,
             ended: explore::execute::ended(&outcome),
+            over,
             sites: outcome.sites,
             console: outcome.console,
         })
@@ -172,10 +214,12 @@ impl Ran {
         image: &[u8],
         host: &vmm::probe::HostReport,
         seed: u64,
+        mut steering: Option<Steering<'_>>,
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Self, Failure> {
         let options = vmm::Options { seed, ..machine::kvm_options(host) };
-        let outcome = vmm::run(plan, image, &options, sink).map_err(machine::kvm_failure)?;
+        let steer = steering.as_mut().map(|steering| steering as &mut dyn vmm::Steer);
+        let outcome = vmm::run_steered(plan, image, &options, steer, sink).map_err(machine::kvm_failure)?;
         Ok(Self {
             machine: "kvm",
             seed: None,
@@ -183,6 +227,7 @@ impl Ran {
             slow_down: Some(outcome.slow_down),
             machine_time: outcome.machine_time,
             ended: machine::kvm_ended(&outcome),
+            over: crate::boot::over(&outcome.ending),
             sites: outcome.sites,
             console: outcome.console,
         })

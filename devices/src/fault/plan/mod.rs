@@ -26,4 +26,5 @@ pub use ast::*;
 pub use chance::Chance;
 pub use error::{PlanError, render};
 pub use faults::{DeviceFault, GuestFault, Scarcity, What};
+pub use parse::Spoken;
 pub use threads::ThreadSpec;

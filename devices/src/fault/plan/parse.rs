@@ -3,8 +3,11 @@
 mod action;
 mod arguments;
 mod fault;
+mod spoken;
 mod statement;
 mod thread;
+
+pub use spoken::Spoken;
 
 use super::lex::{self, Place};
 use super::{Line, Plan, PlanError, Span, limits, structure};

@@ -60,6 +60,18 @@ impl GuestRules {
         }
     }
 
+    /// Adds a rule while the guest runs: its occurrences are counted from now on.
+    pub fn add_late(&mut self, slot: u32, kind: Kind, when: When, act: Act) {
+        let seen = self.sites.iter().find(|site| site.key == (slot, kind as u16)).map_or(0, |site| site.seen);
+        let when = match when {
+            When::Nth(count) => When::Nth(count.saturating_add(seen)),
+            chance => chance,
+        };
+        self.add(slot, kind, when, act);
+        // What is over has smaller counts, and stays where it is.
+        self.sort();
+    }
+
     /// No more rules come.
     pub fn sort(&mut self) {
         self.sites.iter_mut().for_each(|site| site.nth.sort_by_key(|(count, place, _)| (*count, *place)));

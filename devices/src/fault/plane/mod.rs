@@ -20,5 +20,5 @@ mod site;
 
 pub use faults::{Fate, Faults, HeldWrite, Write};
 pub use guest::Hit;
-pub use rules::{Act, Plane};
+pub use rules::{Act, Plane, resolve};
 pub use site::{SITES, Site, guest_kind, guest_word};

@@ -3,7 +3,7 @@
 use super::chance::Dice;
 use super::guest::{GuestRules, Hit, When};
 use super::site::{SITES, Site, guest_kind};
-use crate::fault::plan::{Action, Chance, DeviceFault, GuestFault, Plan, Trigger};
+use crate::fault::plan::{Action, Chance, DeviceFault, GuestFault, Plan, Rule, Trigger};
 use std::collections::VecDeque;
 use trace::{Event, Kind};
 
@@ -145,6 +145,50 @@ impl Plane {
         }
     }
 
+    /// Adds a rule while the machine runs: its occurrences are counted from now on. The place of a rule on time in [`Plane::timed`], if it is
+    /// one. A rule about a name or site that does not exist is left out.
+    pub fn add_late(&mut self, plan: &Plan, rule: &Rule) -> Option<usize> {
+        let act = resolve(plan, &rule.action)?;
+        match &rule.trigger {
+            Trigger::At(_) | Trigger::Every(_) => {
+                self.add(plan, &rule.trigger, act);
+                return self.timed.len().checked_sub(1);
+            }
+            Trigger::Nth { device, site, count } => {
+                self.watch_late(plan, device, site, When::Nth(*count), act)
+            }
+            Trigger::Chance { device, site, chance } => {
+                self.watch_late(plan, device, site, When::Chance(*chance), act);
+            }
+        }
+        None
+    }
+
+    fn watch_late(&mut self, plan: &Plan, device: &str, site: &str, when: When, act: Act) {
+        let Some(slot) = index(plan, device) else { return };
+        if matches!(act, Act::Race { .. }) {
+            self.listen(Kind::TimerArm);
+            self.listen(Kind::TimerCancel);
+        }
+        if let Some(site) = Site::from_word(site) {
+            let counter = &mut self.counters[slot][site as usize];
+            match when {
+                When::Nth(count) => {
+                    let count = count.saturating_add(counter.seen);
+                    let to_come = &counter.rules[counter.next..];
+                    let at = counter.next + to_come.partition_point(|(other, _)| *other <= count);
+                    counter.rules.insert(at, (count, act));
+                }
+                When::Chance(chance) => counter.chances.push((chance, act)),
+            }
+            self.armed[slot] |= 1 << site as u32;
+        } else if let Some(kind) = guest_kind(site) {
+            let number = plan.plug_named(device).map_or(0, |plug| plug.slot);
+            self.guest.add_late(number, kind, when, act);
+            self.listen(kind);
+        }
+    }
+
     fn watch(&mut self, plan: &Plan, device: &str, site: &str, when: When, act: Act) {
         let Some(slot) = index(plan, device) else { return };
         if let Some(site) = Site::from_word(site) {
@@ -233,7 +277,8 @@ fn index(plan: &Plan, name: &str) -> Option<usize> {
     plan.cards().chain(plan.behind()).position(|plug| plug.name == name)
 }
 
-fn resolve(plan: &Plan, action: &Action) -> Option<Act> {
+/// The action with its device found; `None` if the plan has no such device.
+pub fn resolve(plan: &Plan, action: &Action) -> Option<Act> {
     let find = |name: &String| index(plan, name);
     Some(match action {
         Action::Unplug(name) => Act::Unplug(find(name)?),

@@ -38,7 +38,7 @@ impl Target for MachMessages {
         };
         let rule = match &report.outcome.ended {
             _ if report.is_sound() => return None,
-            Ended::Done => "leak",
+            Ended::Done | Ended::Stopped => "leak",
             Ended::Fatal { .. } => "panic",
             Ended::Deadlock | Ended::Stuck { .. } => "hang",
         };

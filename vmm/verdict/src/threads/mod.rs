@@ -155,6 +155,11 @@ impl Threads {
         self.threads.iter().filter(busy).take(most).map(|thread| self.one(thread, names)).collect()
     }
 
+    /// Every thread, at most `most`.
+    pub fn all(&self, names: &Names, most: usize) -> Vec<ThreadState> {
+        self.threads.iter().take(most).map(|thread| self.one(thread, names)).collect()
+    }
+
     fn one(&self, thread: &Thread, names: &Names) -> ThreadState {
         let state = match thread.place {
             Place::On(cpu) => format!("runs on cpu{cpu}"),

@@ -47,6 +47,7 @@ fn case(name: &str, failure: Option<(String, String)>) -> String {
 fn ended(ended: &Ended) -> Option<(String, String)> {
     let (how, what) = match ended {
         Ended::Done => return None,
+        Ended::Quit => ("it was ended from outside, before the plan was over", &String::new()),
         Ended::Panic(what) => ("the kernel panicked", what),
         Ended::Hang(what) => ("the guest hung", what),
         Ended::Bad(what) => ("it ended badly", what),

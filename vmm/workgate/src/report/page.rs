@@ -61,10 +61,12 @@ fn head(report: &Report, replay: &str) -> String {
     let (class, word) = match (verdict.passed, &verdict.ended) {
         (true, _) => ("held", "PASS"),
         (false, Ended::HostDefect(_)) => ("none", "NONE"),
+        (false, Ended::Quit) if verdict.findings_total == 0 => ("none", "NONE"),
         (false, _) => ("broke", "FAIL"),
     };
     let ended = match &verdict.ended {
         Ended::Done => String::new(),
+        Ended::Quit => "<p>It was ended from outside, before the plan was over.</p>".to_owned(),
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) | Ended::HostDefect(what) => {
             format!("<pre class=\"broke\">{}</pre>\n", escaped(what))
         }

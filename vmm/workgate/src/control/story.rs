@@ -1,0 +1,77 @@
+//! What is known of a run while it goes on: the verifier's books, and the registry.
+
+use super::registry::Registry;
+use control::Story;
+use control::commands::View;
+use devices::fault::plan::Rule;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use trace::Event;
+use verdict::Verifier;
+
+/// The followers of a run's trace. The machine's sink and whoever steers it share them, one after the other.
+pub struct Watched {
+    /// `None`: the guest tells nothing.
+    verifier: RefCell<Option<Verifier>>,
+    /// `None`: nobody asks.
+    registry: RefCell<Option<Registry>>,
+    said: RefCell<Vec<Rule>>,
+}
+
+impl Watched {
+    /// Followers of a run; `asked`: somebody may ask for more than the verdict.
+    pub fn new(verifier: Option<Verifier>, asked: bool) -> Self {
+        let registry = (asked && verifier.is_some()).then(Registry::default);
+        Self { verifier: RefCell::new(verifier), registry: RefCell::new(registry), said: RefCell::default() }
+    }
+
+    /// Looks at the next event.
+    pub fn event(&self, event: &Event) {
+        if let Some(verifier) = &mut *self.verifier.borrow_mut() {
+            verifier.event(event);
+        }
+        if let Some(registry) = &mut *self.registry.borrow_mut() {
+            registry.event(event);
+        }
+    }
+
+    /// The verifier, and the rules that clients added, for the end.
+    pub fn into_parts(self) -> (Option<Verifier>, Vec<Rule>) {
+        (self.verifier.into_inner(), self.said.into_inner())
+    }
+
+    fn of_verifier(&self, tell: impl FnOnce(&Verifier) -> Value) -> Option<Value> {
+        self.verifier.borrow().as_ref().map(tell)
+    }
+}
+
+impl Story for &Watched {
+    fn view(&self, view: View) -> Option<Value> {
+        match view {
+            View::Threads => self.of_verifier(|verifier| json!(verifier.threads())),
+            View::Ledger => self.of_verifier(ledger),
+            View::Findings => self.of_verifier(|verifier| {
+                let (kept, total) = verifier.findings();
+                json!({"total": total, "findings": kept})
+            }),
+            View::Registry => self.registry.borrow().as_ref().map(Registry::tree),
+            View::Classes => self.registry.borrow().as_ref().map(Registry::classes),
+        }
+    }
+
+    fn said(&mut self, rule: &Rule) {
+        if let Some(verifier) = &mut *self.verifier.borrow_mut() {
+            verifier.said(rule);
+        }
+        self.said.borrow_mut().push(rule.clone());
+    }
+}
+
+fn ledger(verifier: &Verifier) -> Value {
+    let device = |(name, (counts, in_flight))| {
+        let mut entry = json!(counts);
+        entry["in_flight"] = json!(in_flight);
+        (name, entry)
+    };
+    Value::Object(verifier.ledger().into_iter().map(device).collect())
+}

@@ -1,0 +1,213 @@
+//! The control socket of real runs, over a raw socket.
+
+mod client;
+
+use client::{Run, scenario};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+
+const REMOVAL: &str = "surprise-removal.plan";
+
+/// Lets the run end, and gives what it printed: status and document.
+fn let_go(run: Run) -> (Option<i32>, Value) {
+    let (status, out, err) = run.finish();
+    let document = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}\n{err}"));
+    (status, document)
+}
+
+/// Stops a run at 500 us of plan time, takes the disk away there, and lets it end.
+fn removed_by_hand(name: &str) -> (Option<i32>, Value) {
+    let mut run = Run::start(name, &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"time": "500us"})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let status = client.ask("query-status", json!({})).expect("a status");
+    assert_eq!((&status["status"], &status["running"]), (&json!("paused"), &json!(false)));
+    let time = status["x-workgate-plan-time"].as_u64().expect("a time");
+    // The first point at or behind it: points are tens of nanoseconds apart.
+    assert!((500_000..600_000).contains(&time), "{time}");
+    let again = client.ask("query-status", json!({})).expect("a status");
+    assert_eq!(again["x-workgate-time"], status["x-workgate-time"], "time stands still");
+
+    let (class, what) =
+        client.ask("x-workgate-fault", json!({"statement": "unplg disk0"})).expect_err("a typo");
+    assert!(class == "GenericError" && what.contains("did you mean `unplug`?"), "{what}");
+    let said = client.ask("x-workgate-fault", json!({"statement": "unplug disk0"})).expect("it is done");
+    assert_eq!(said["plan-time"], time);
+    assert_eq!(client.event("DEVICE_DELETED")["data"]["device"], "disk0");
+    views(client);
+    client.ask("cont", json!({})).expect("it goes on");
+    client.event("RESUME");
+    assert_eq!(client.event("SHUTDOWN")["data"], json!({"guest": true, "reason": "guest-shutdown"}));
+    let verdict = client.event("X_WORKGATE_VERDICT");
+    assert_eq!(verdict["data"], json!({"passed": true, "verdict": "PASS", "findings": 0}));
+    assert!(client.read().is_none(), "then it is over");
+    let_go(run)
+}
+
+/// What can be seen of a machine that stands still with requests in flight.
+fn views(client: &mut client::Client) {
+    let threads = client.ask("x-workgate-threads", json!({})).expect("threads");
+    let threads = threads.as_array().expect("a list");
+    assert!(
+        threads.iter().any(|thread| thread["state"].as_str().is_some_and(|s| s.starts_with("runs on cpu")))
+    );
+    let registry = client.ask("x-workgate-registry", json!({})).expect("a tree").to_string();
+    assert!(registry.contains("edu0") && registry.contains("disk0"), "{registry}");
+    let classes = client.ask("x-workgate-classcount", json!({})).expect("classes");
+    assert!(classes["IOPCIDevice"].as_u64().is_some_and(|n| n >= 2), "{classes}");
+    let ledger = client.ask("x-workgate-ledger", json!({})).expect("a ledger");
+    assert!(ledger["edu0"]["issued"].as_u64().is_some_and(|n| n > 0), "{ledger}");
+    let sites = client.ask("x-workgate-sites", json!({})).expect("sites");
+    assert!(sites["edu0"]["mmio.write"].as_u64().is_some_and(|n| n > 0), "{sites}");
+    let buses = client.ask("query-pci", json!({})).expect("buses");
+    let devices = buses[0]["devices"].as_array().expect("devices");
+    let below: Vec<&Value> =
+        devices.iter().flat_map(|d| d["pci_bridge"]["devices"].as_array().into_iter().flatten()).collect();
+    assert!(below.len() == 1 && below[0]["qdev_id"] == "edu0", "{buses:#}");
+    let cpus = client.ask("query-cpus-fast", json!({})).expect("processors");
+    assert_eq!(cpus.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_run_is_stopped_a_disk_taken_away_and_the_verdict_is_heard() {
+    let (status, document) = removed_by_hand("by-hand");
+    assert_eq!(status, Some(0), "{document:#}");
+    let removals = document["verdict"]["removals"].as_array().expect("removals");
+    assert!(removals.iter().any(|removal| removal["device"] == "disk0"), "{removals:?}");
+    let plan = document["plan_text"].as_str().expect("a plan");
+    assert!(plan.lines().any(|line| line.starts_with("at 500") && line.ends_with("unplug disk0")), "{plan}");
+    // The same plan, seed, stop and statement: the same run.
+    let (_, again) = removed_by_hand("by-hand-again");
+    assert_eq!(again["trace_hash"], document["trace_hash"]);
+}
+
+#[test]
+fn a_run_that_is_only_looked_at_is_the_run_that_is_not() {
+    let arguments = ["run", &scenario(REMOVAL), "--machine", "sim", "--json"];
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_workgate")).args(arguments).output();
+    let plain: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("a document");
+    let mut run = Run::start("looked-at", &arguments, true);
+    let client = run.client();
+    for word in ["iothread", "willTerminate"] {
+        let asked = client.ask("x-workgate-until", json!({"event": word, "count": 2}));
+        assert_eq!(asked.is_ok(), word == "willTerminate");
+    }
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let threads = client.ask("x-workgate-threads", json!({})).expect("threads").to_string();
+    assert!(threads.contains(".willTerminate("), "somebody is in it: {threads}");
+    client.ask("cont", json!({})).expect("it goes on");
+    let (status, document) = let_go(run);
+    assert_eq!((status, &document["trace_hash"]), (Some(0), &plain["trace_hash"]));
+}
+
+#[test]
+fn an_orderly_ejection_ends_with_its_event() {
+    let mut run = Run::start("eject", &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"time": "500us"})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    client.ask("device_del", json!({"id": "disk0"})).expect("the guest is asked");
+    let devices = client.ask("x-workgate-devices", json!({})).expect("devices");
+    assert_eq!(devices[1]["state"], "leaving");
+    client.ask("cont", json!({})).expect("it goes on");
+    // The plan takes edu0 away meanwhile.
+    while client.event("DEVICE_DELETED")["data"]["device"] != "disk0" {}
+    client.event("SHUTDOWN");
+    let (status, document) = let_go(run);
+    assert_eq!(status, Some(0), "{document:#}");
+}
+
+#[test]
+fn the_end_can_be_asked_for_in_order_or_at_once() {
+    let arguments = ["run", &scenario("smallest.plan"), "--machine", "sim", "--json"];
+    let mut run = Run::start("power-down", &arguments, true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"event": "io.done", "count": 5})).expect("it is to come");
+    client.ask("system_powerdown", json!({})).expect_err("its time has not begun");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    client.ask("system_powerdown", json!({})).expect("the guest is asked");
+    client.event("POWERDOWN");
+    client.ask("cont", json!({})).expect("it goes on");
+    client.event("SHUTDOWN");
+    let (status, document) = let_go(run);
+    assert_eq!(status, Some(0), "{document:#}");
+
+    let mut run = Run::start("quit", &arguments, true);
+    let client = run.client();
+    let mode = std::fs::metadata(client.path()).expect("the socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    client.ask("quit", json!({})).expect("it ends");
+    assert_eq!(client.event("SHUTDOWN")["data"], json!({"guest": false, "reason": "host-qmp-quit"}));
+    assert_eq!(client.event("X_WORKGATE_VERDICT")["data"]["verdict"], "NONE");
+    let path = client.path().to_owned();
+    let (status, document) = let_go(run);
+    assert_eq!((status, &document["verdict"]["ended"]["how"]), (Some(3), &json!("quit")), "{document:#}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_fault_that_was_said_explains_what_it_spoils() {
+    let mut run = Run::start("explained", &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    for statement in ["on edu0.mmio.write #20 corrupt edu0 count=3", "at 2ms stall cpu=0 for=1ms"] {
+        client.ask("x-workgate-fault", json!({"statement": statement})).expect(statement);
+    }
+    client.ask("cont", json!({})).expect("it begins");
+    let (status, document) = let_go(run);
+    assert_eq!(status, Some(0), "a correct driver must not be accused: {document:#}");
+    let faults = document["verdict"]["faults"].to_string();
+    assert!(faults.contains("\"corrupt\"") && faults.contains("\"stall\""), "{faults}");
+}
+
+#[test]
+fn two_machines_do_not_share_a_socket() {
+    let arguments = ["run", &scenario("smallest.plan"), "--machine", "sim", "--json"];
+    let mut run = Run::start("shared", &arguments, true);
+    let path = run.client().path().to_owned();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_workgate"))
+        .args(arguments)
+        .args(["--control", path.to_str().expect("UTF-8")])
+        .output()
+        .expect("the command starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && err.contains("is in use"), "{err}");
+    run.client().ask("cont", json!({})).expect("the first is still there");
+    assert_eq!(let_go(run).0, Some(0));
+}
+
+#[test]
+fn the_kvm_machine_stands_still_and_goes_on() {
+    let arguments = ["run", &scenario("smallest.plan"), "--machine", "kvm", "--json"];
+    let mut run = Run::start("kvm", &arguments, true);
+    let Some(client) = run.try_client() else {
+        let (status, _, err) = run.finish();
+        assert_eq!(status, Some(3), "{err}");
+        eprintln!("SKIPPED the control socket on KVM: {}", err.trim());
+        return;
+    };
+    let time = |client: &mut client::Client| {
+        client.ask("query-status", json!({})).expect("a status")["x-workgate-time"].as_u64().expect("a time")
+    };
+    let before = time(client);
+    assert_eq!(time(client), before, "it has not begun");
+    client.ask("x-workgate-until", json!({"event": "io.done", "count": 1})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let stopped = time(client);
+    let ledger = client.ask("x-workgate-ledger", json!({})).expect("a ledger");
+    assert!(stopped > before && ledger["edu0"]["completed"].as_u64().is_some_and(|n| n >= 1), "{ledger}");
+    let threads = client.ask("query-cpus-fast", json!({})).expect("processors");
+    assert!(threads[0]["thread-id"].as_u64().is_some_and(|id| id > 0), "{threads}");
+    assert_eq!(time(client), stopped, "time stands still");
+    client.ask("inject-nmi", json!({})).expect("our kernel bears one");
+    client.ask("cont", json!({})).expect("it goes on");
+    client.event("RESUME");
+    client.event("SHUTDOWN");
+    let (status, document) = let_go(run);
+    assert_eq!((status, &document["machine"]), (Some(0), &json!("kvm")), "{document:#}");
+}
