@@ -52,6 +52,31 @@ is /sys/devices/system/cpu/online 0-1
 is $pci/devices/0000:01:00.0/vendor 0x1234
 is $pci/devices/0000:01:00.0/device 0x11e8
 is $pci/slots/1/adapter 1
+
+# The other tour: the plan beneath this machine tears out one thing after the other and puts it back, while both disks are written to. Linux must miss
+# each, find it again, lose no data of what was not torn out, and run into none of its own alarms.
+torn_out() { echo "guest: waits for the end of $1"; gone $1; [ $1 = /dev/sdb ] && attached; there $1; }
+if [ "$tour" = surprise ]; then
+    devices="/dev/sda /dev/ttyACM0 $pci/devices/0000:01:00.0 $usb/1-2/product $usb/1-4.2/product"
+    attached
+    all there
+    for disk in sda sdb; do
+        (while :; do [ -b /dev/$disk ] && $b dd if=/dev/zero of=/dev/$disk bs=64k count=200 oflag=direct 2>/dev/null; $b usleep 200000; done) &
+    done
+    torn_out /dev/sda
+    torn_out $usb/1-4.2/product
+    torn_out /dev/sdb
+    torn_out $usb/1-2/product
+    torn_out /dev/sdb
+    torn_out $pci/devices/0000:01:00.0
+    attached
+    all there
+    $b dmesg | $b grep -E "WARNING: CPU|BUG:|Oops|blocked for more than|refcount|Call Trace" | $b grep -v "fpu__init_system" > /complaints
+    [ -s /complaints ] && wrong "the kernel raises an alarm: $($b cat /complaints)"
+    echo "guest: no driver complains"
+    $b poweroff -f
+fi
+
 round=1
 while [ $round -le $rounds ]; do
     echo "guest: round $round"

@@ -24,6 +24,11 @@ const DEVICES: [&str; 9] = [
 /// A disk with Linux's own idea of what one is.
 const DISK: &str = "5=virtio-blk,size=16M";
 
+/// What is torn out of another machine, and when.
+const SURPRISE: &str = include_str!("linux-surprise.plan");
+/// Where that plan is in the lab's file system.
+const PLAN: &str = "/linux/surprise.plan";
+
 /// The guest's first process: [the tour](../../docs/lab.md). Powers off in any case.
 const INIT: &str = include_str!("linux-init.sh");
 /// The last line of a tour in which all was well.
@@ -47,13 +52,23 @@ pub fn add(archive: &mut Initramfs, kernel: &Kernel, image: &[u8], busybox: &[u8
     inner.file("/init", true, INIT.as_bytes());
     archive.file(KERNEL, false, image);
     archive.file(INITRD, false, &inner.finish());
+    archive.file(PLAN, false, SURPRISE.as_bytes());
     Ok(())
 }
 
-/// What `workgate` is told. A kernel that panics stops, and does not reset the machine, which would look like an end in order.
+/// What `workgate` is told for the tour in which everything is ejected in order. A kernel that panics stops, and does not reset the machine, which
+/// would look like an end in order.
 pub fn arguments() -> Vec<String> {
-    let words = ["boot", KERNEL, "--initrd", INITRD, "--cpus", "2", "--memory", "300M"];
     let devices = DEVICES.into_iter().chain([DISK]).flat_map(|device| ["--plug", device]);
-    let console = ["--cmdline", "console=ttyS0 loglevel=5"];
-    words.into_iter().chain(devices).chain(console).map(Into::into).collect()
+    told(["--cpus", "2", "--memory", "300M"].into_iter().chain(devices), "console=ttyS0 loglevel=5")
+}
+
+/// The same for the tour in which everything is torn out.
+pub fn surprise_arguments() -> Vec<String> {
+    told(["--plan", PLAN], "console=ttyS0 loglevel=5 tour=surprise")
+}
+
+fn told<'a>(machine: impl IntoIterator<Item = &'a str>, command_line: &'a str) -> Vec<String> {
+    let kernel = ["boot", KERNEL, "--initrd", INITRD, "--cmdline", command_line];
+    kernel.into_iter().chain(machine).map(Into::into).collect()
 }

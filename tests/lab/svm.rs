@@ -25,6 +25,8 @@ const SLOW_DOWN: &str = "120";
 const SLOW_DOWN_DELICATE: &str = "800";
 /// The name of the case that boots a Linux in our machine.
 const LINUX: &str = "linux";
+/// The same, and things are torn out of it.
+const SURPRISE: &str = "linux-surprise";
 /// What it takes, in plans.
 const LINUX_WEIGHT: u32 = 15;
 /// Machines that run side by side: each keeps one processor busy.
@@ -61,7 +63,7 @@ struct Bench {
 fn split(cases: Vec<Case>, machines: usize) -> Vec<Vec<Case>> {
     let mut shares: Vec<(u32, Vec<Case>)> = vec![(0, Vec::new()); machines.clamp(1, cases.len().max(1))];
     // The longest first: the short ones fill what is left.
-    let weight = |case: &Case| if case.name == LINUX { LINUX_WEIGHT } else { 1 };
+    let weight = |case: &Case| if [LINUX, SURPRISE].contains(&case.name.as_str()) { LINUX_WEIGHT } else { 1 };
     let (long, short): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| weight(case) > 1);
     for case in long.into_iter().chain(short) {
         if let Some(share) = shares.iter_mut().min_by_key(|(weight, _)| *weight) {
@@ -124,8 +126,12 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         return Ok(Vec::new());
     }
     let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None };
-    let linux =
-        Case { name: LINUX.into(), arguments: linux::arguments(), status: 0, says: Some(linux::LAST_WORD) };
+    let linux = |name: &str, arguments| Case {
+        name: name.into(),
+        arguments,
+        status: 0,
+        says: Some(linux::LAST_WORD),
+    };
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
     let asked = |scenario: &&Scenario| request.long || request.only.is_some() || !scenario.long;
     let cases =
@@ -145,10 +151,15 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             status: scenario.status,
             says: None,
         });
-    let cases: Vec<Case> = cases.chain(wanted(LINUX).then_some(linux)).collect();
+    let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments()));
+    let surprise = wanted(SURPRISE) && (request.long || request.only.is_some());
+    let surprise = surprise.then(|| linux(SURPRISE, linux::surprise_arguments()));
+    let cases: Vec<Case> = cases.chain(tour).chain(surprise).collect();
     if cases.is_empty() {
         let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(LabError::Failed(format!("there is no such scenario; there are {names}, {LINUX}")));
+        return Err(LabError::Failed(format!(
+            "there is no such scenario; there are {names}, {LINUX}, {SURPRISE}"
+        )));
     }
     Ok(std::iter::once(doctor).chain(cases).collect())
 }
