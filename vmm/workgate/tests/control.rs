@@ -164,6 +164,50 @@ fn a_fault_that_was_said_explains_what_it_spoils() {
     assert!(faults.contains("\"corrupt\"") && faults.contains("\"stall\""), "{faults}");
 }
 
+fn workgate(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_workgate")).args(arguments).output();
+    let output = output.expect("the command starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_registry_of_a_machine_that_stands_is_printed() {
+    let mut run = Run::start("ioreg", &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"time": "500us"})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let path = client.path().to_str().expect("UTF-8").to_owned();
+    let (status, tree, err) = workgate(&["ioreg", &path]);
+    assert_eq!(status, Some(0), "{err}");
+    let user_clients = tree.lines().filter(|line| line.contains("<class EduUserClient, ")).count();
+    assert_eq!(user_clients, 4, "{tree}");
+    let (status, counts, err) = workgate(&["classcount", &path, "EduUserClient", "NoSuchClass"]);
+    assert_eq!((status, counts.as_str()), (Some(0), "EduUserClient = 4\nNoSuchClass = 0\n"), "{err}");
+    let (_, document, _) = workgate(&["classcount", &path, "--json"]);
+    let document: Value = serde_json::from_str(&document).expect("a document");
+    assert_eq!(document["EduUserClient"], 4);
+    client.ask("quit", json!({})).expect("it ends");
+    run.finish();
+    let (status, _, err) = workgate(&["ioreg", &path]);
+    assert!(status == Some(2) && err.contains("no machine listens at"), "{err}");
+}
+
+#[test]
+fn wrong_requests_exit_2_with_a_sentence() {
+    let plan = scenario("smallest.plan");
+    let cases: [(&[&str], &str); 3] = [
+        (&["run", &plan, "--machine", "sim", "--paused"], "--control"),
+        (&["run", &plan, "--machine", "sim", "--control", "/nonexistent/socket"], "/nonexistent/socket"),
+        (&["run", &plan, "--machine", "sim", "--control", &plan], "is no socket"),
+    ];
+    for (arguments, hint) in cases {
+        let (status, _, err) = workgate(arguments);
+        assert!(status == Some(2) && err.contains(hint), "{arguments:?}: {err}");
+    }
+}
+
 #[test]
 fn two_machines_do_not_share_a_socket() {
     let arguments = ["run", &scenario("smallest.plan"), "--machine", "sim", "--json"];
