@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use trace::Kind;
 
-const PLAN: &str = "machine cpus=2 memory=16M\nplug edu0 edu slot=1\nload edu0 clients=2 depth=4\nrun for=3ms\n";
+const PLAN: &str =
+    "machine cpus=2 memory=16M\nplug edu0 edu slot=1\nload edu0 clients=2 depth=4\nrun for=3ms\n";
 
 fn plan() -> Plan {
     Plan::parse("steer.plan", PLAN).unwrap_or_else(|errors| panic!("{errors:?}"))
@@ -35,7 +36,8 @@ impl<F: FnMut(&mut Held, u32)> Steer for Hand<F> {
 fn steered(from_start: bool, act: impl FnMut(&mut Held, u32)) -> (Outcome, u32) {
     let plan = plan();
     let mut hand = Hand { flag: Arc::new(AtomicBool::new(from_start)), looks: 0, act };
-    let outcome = sim::run_on(Sim::builder().seed(5).steer(&mut hand), &plan, &mut |_| {}).expect("a machine");
+    let outcome =
+        sim::run_on(Sim::builder().seed(5).steer(&mut hand), &plan, &mut |_| {}).expect("a machine");
     (outcome, hand.looks)
 }
 
@@ -87,7 +89,8 @@ fn what_is_done_by_hand_is_done_at_once_and_is_in_the_trace() {
         },
     };
     let sim = Sim::builder().seed(5).steer(&mut hand);
-    let mut sink = |event: &trace::Event| told += u32::from(event.kind == Kind::Fault && event.text_str() == "unplug");
+    let mut sink =
+        |event: &trace::Event| told += u32::from(event.kind == Kind::Fault && event.text_str() == "unplug");
     let outcome = sim::run_on(sim, &plan, &mut sink).expect("a machine");
     // The third look is because a device has gone.
     assert_eq!((outcome.ended, told, hand.looks), (Ended::Done, 1, 3));
