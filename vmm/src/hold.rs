@@ -39,8 +39,10 @@ impl Hold {
         self.changed.notify_all();
     }
 
-    /// A processor's thread has ended.
-    pub fn left(&self) {
+    /// The machine ends, or a processor's thread has ended: who waits looks again.
+    pub fn look_again(&self) {
+        // Who has looked and does not wait yet holds the lock.
+        drop(lock(&self.standing));
         self.changed.notify_all();
     }
 
@@ -70,8 +72,7 @@ impl Hold {
         *standing += 1;
         self.changed.notify_all();
         while self.is_asked() && !machine.is_stopping() {
-            let waited = self.changed.wait_timeout(standing, CALL);
-            standing = waited.unwrap_or_else(PoisonError::into_inner).0;
+            standing = self.changed.wait(standing).unwrap_or_else(PoisonError::into_inner);
         }
         *standing -= 1;
     }

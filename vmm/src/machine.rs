@@ -270,6 +270,7 @@ impl Machine {
     pub fn end(&self, ending: Ending) {
         lock(&self.ending).get_or_insert(ending);
         self.stopping.store(true, Ordering::Release);
+        self.hold.look_again();
         let _ = self.wake.write(1);
     }
 

@@ -112,7 +112,7 @@ impl<'a> Seat<'a> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.0.faults.leave(self.1);
-        self.0.hold.left();
+        self.0.hold.look_again();
     }
 }
 

@@ -15,8 +15,8 @@ fn let_go(run: Run) -> (Option<i32>, Value) {
     (status, document)
 }
 
-/// Stops a run at 500 us of plan time, takes the disk away there, and lets it end.
-fn removed_by_hand(name: &str) -> (Option<i32>, Value) {
+/// Stops a run at 500 us of plan time, takes the disk away there, and lets it end: status, document, what a plan would say for it.
+fn removed_by_hand(name: &str) -> (Option<i32>, Value, String) {
     let mut run = Run::start(name, &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
     let client = run.client();
     client.ask("x-workgate-until", json!({"time": "500us"})).expect("it is to come");
@@ -43,7 +43,8 @@ fn removed_by_hand(name: &str) -> (Option<i32>, Value) {
     let verdict = client.event("X_WORKGATE_VERDICT");
     assert_eq!(verdict["data"], json!({"passed": true, "verdict": "PASS", "findings": 0}));
     assert!(client.read().is_none(), "then it is over");
-    let_go(run)
+    let (status, document) = let_go(run);
+    (status, document, said["statement"].as_str().expect("a statement").to_owned())
 }
 
 /// What can be seen of a machine that stands still with requests in flight.
@@ -72,14 +73,14 @@ fn views(client: &mut client::Client) {
 
 #[test]
 fn a_run_is_stopped_a_disk_taken_away_and_the_verdict_is_heard() {
-    let (status, document) = removed_by_hand("by-hand");
+    let (status, document, statement) = removed_by_hand("by-hand");
     assert_eq!(status, Some(0), "{document:#}");
     let removals = document["verdict"]["removals"].as_array().expect("removals");
     assert!(removals.iter().any(|removal| removal["device"] == "disk0"), "{removals:?}");
     let plan = document["plan_text"].as_str().expect("a plan");
-    assert!(plan.lines().any(|line| line.starts_with("at 500") && line.ends_with("unplug disk0")), "{plan}");
+    assert!(statement.ends_with(" unplug disk0") && plan.lines().any(|line| line == statement), "{plan}");
     // The same plan, seed, stop and statement: the same run.
-    let (_, again) = removed_by_hand("by-hand-again");
+    let (_, again, _) = removed_by_hand("by-hand-again");
     assert_eq!(again["trace_hash"], document["trace_hash"]);
 }
 
@@ -162,6 +163,50 @@ fn a_fault_that_was_said_explains_what_it_spoils() {
     assert_eq!(status, Some(0), "a correct driver must not be accused: {document:#}");
     let faults = document["verdict"]["faults"].to_string();
     assert!(faults.contains("\"corrupt\"") && faults.contains("\"stall\""), "{faults}");
+}
+
+fn workgate(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_workgate")).args(arguments).output();
+    let output = output.expect("the command starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_registry_of_a_machine_that_stands_is_printed() {
+    let mut run = Run::start("ioreg", &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"time": "500us"})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let path = client.path().to_str().expect("UTF-8").to_owned();
+    let (status, tree, err) = workgate(&["ioreg", &path]);
+    assert_eq!(status, Some(0), "{err}");
+    let user_clients = tree.lines().filter(|line| line.contains("<class EduUserClient, ")).count();
+    assert_eq!(user_clients, 4, "{tree}");
+    let (status, counts, err) = workgate(&["classcount", &path, "EduUserClient", "NoSuchClass"]);
+    assert_eq!((status, counts.as_str()), (Some(0), "EduUserClient = 4\nNoSuchClass = 0\n"), "{err}");
+    let (_, document, _) = workgate(&["classcount", &path, "--json"]);
+    let document: Value = serde_json::from_str(&document).expect("a document");
+    assert_eq!(document["EduUserClient"], 4);
+    client.ask("quit", json!({})).expect("it ends");
+    run.finish();
+    let (status, _, err) = workgate(&["ioreg", &path]);
+    assert!(status == Some(2) && err.contains("no machine listens at"), "{err}");
+}
+
+#[test]
+fn wrong_requests_exit_2_with_a_sentence() {
+    let plan = scenario("smallest.plan");
+    let cases: [(&[&str], &str); 3] = [
+        (&["run", &plan, "--machine", "sim", "--paused"], "--control"),
+        (&["run", &plan, "--machine", "sim", "--control", "/nonexistent/socket"], "/nonexistent/socket"),
+        (&["run", &plan, "--machine", "sim", "--control", &plan], "is no socket"),
+    ];
+    for (arguments, hint) in cases {
+        let (status, _, err) = workgate(arguments);
+        assert!(status == Some(2) && err.contains(hint), "{arguments:?}: {err}");
+    }
 }
 
 #[test]

@@ -20,18 +20,27 @@ pub fn ioreg(args: &LookArgs) -> Result<Exit, Failure> {
 
 fn render(tree: &Value) -> String {
     let mut out = String::new();
-    for root in tree.as_array().into_iter().flatten() {
-        node(root, &mut String::new(), &mut out);
-    }
+    nodes(tree, &mut String::new(), &mut out);
     out
 }
 
-/// One entry and what is attached to it; `lead`: what stands before it in its line.
-fn node(entry: &Value, lead: &mut String, out: &mut String) {
+/// Entries that stand side by side, and what is attached to each; `lead`: what stands before them in their lines.
+fn nodes(entries: &Value, lead: &mut String, out: &mut String) {
+    let entries = entries.as_array().map_or(&[][..], Vec::as_slice);
+    for (n, entry) in entries.iter().enumerate() {
+        // Writing into a string cannot fail.
+        _ = writeln!(out, "{lead}+-o {}", line(entry));
+        // A line leads down to the next one.
+        lead.push_str(if n + 1 < entries.len() { "| " } else { "  " });
+        nodes(&entry["children"], lead, out);
+        lead.truncate(lead.len() - 2);
+    }
+}
+
+fn line(entry: &Value) -> String {
     let text = |key: &str| shown(entry[key].as_str().unwrap_or_default());
     let id = entry["id"].as_u64().unwrap_or(0);
-    let states: Vec<&str> =
-        entry["state"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let states = entry["state"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let name = match text("name") {
         name if name.is_empty() => "(no name)".to_owned(),
         name => name,
@@ -41,17 +50,8 @@ fn node(entry: &Value, lead: &mut String, out: &mut String) {
         class if class.is_empty() => {}
         class => facts.insert(0, format!("class {class}")),
     }
-    facts.extend(states.into_iter().map(str::to_owned));
-    // Writing into a string cannot fail.
-    _ = writeln!(out, "{lead}+-o {name}  <{}>", facts.join(", "));
-    let children = entry["children"].as_array().map_or(&[][..], Vec::as_slice);
-    let length = lead.len();
-    for (n, child) in children.iter().enumerate() {
-        // A line leads down to those that are still to come.
-        lead.push_str(if n + 1 < children.len() { "| " } else { "  " });
-        node(child, lead, out);
-        lead.truncate(length);
-    }
+    facts.extend(states.map(str::to_owned));
+    format!("{name}  <{}>", facts.join(", "))
 }
 
 /// A name is the guest's: nothing in it may reach the terminal as a control sequence.
@@ -89,10 +89,13 @@ mod tests {
         let root =
             json!([{"id": 1, "name": "Root", "class": "", "state": [], "children": [first, leaf(3, "")]}]);
         let text = render(&root);
-        let expected = "+-o Root  <id 1>\n\
-                        | +-o a\\u{1b}[31m  <class C, id 2, busy>\n\
-                        |   +-o c  <class C, id 4, busy>\n  \
-                          +-o (no name)  <class C, id 3, busy>\n";
+        let expected = [
+            "+-o Root  <id 1>",
+            "  +-o a\\u{1b}[31m  <class C, id 2, busy>",
+            "  | +-o c  <class C, id 4, busy>",
+            "  +-o (no name)  <class C, id 3, busy>",
+        ];
+        let text: Vec<&str> = text.lines().collect();
         assert_eq!(text, expected);
     }
 }
