@@ -8,12 +8,10 @@ use crate::{lab::PlanJob, run::Run};
 /// A plan for two CPUs.
 const PLAN: PlanJob<'_> = PlanJob { cpus: 2, schedules: 1_000, text: "", kinds: &[Kind::IoDone] };
 
-/// How much longer plans are where a host may interpret the guest's kernel, which then gets less done in the same machine time.
-const LONGER: u64 = 5;
-
-/// The time `micros` of a plan, in its words.
-fn us(lab: &Lab<'_>, micros: u64) -> String {
-    format!("{}us", if lab.tries_many() { micros } else { LONGER * micros })
+/// A time of a plan, in its words: so many microseconds where all of the guest takes its time as hardware would, and so many where a host may interpret the guest's
+/// kernel, which then gets less done in the same machine time.
+fn us(lab: &Lab<'_>, (here, there): (u64, u64)) -> String {
+    format!("{}us", if lab.tries_many() { here } else { there })
 }
 
 /// Something was done in each run.
@@ -23,7 +21,9 @@ fn assert_work_was_done(runs: &[Run]) {
 
 /// Real cards on a real line, which both assert, one of them without end for a while, and which go and come back.
 fn ic2_two_cards_on_one_line_and_a_storm(lab: &Lab<'_>) {
-    let [storm, long, gone, back, end] = [500, 1_000, 2_000, 3_000, 4_000].map(|micros| us(lab, micros));
+    let [storm, long, gone, back, end] =
+        [(500, 2_500), (1_000, 5_000), (2_000, 10_000), (3_000, 15_000), (4_000, 20_000)]
+            .map(|times| us(lab, times));
     let text = format!(
         "plug edu0 edu slot=1 irq=intx\nplug edu1 edu slot=5 irq=intx\n\
          load edu0 clients=1 depth=2\nload edu1 clients=1 depth=2\n\
@@ -36,7 +36,7 @@ fn ic2_two_cards_on_one_line_and_a_storm(lab: &Lab<'_>) {
 /// A card on the line of another one, whose driver has registered its interrupt, and enabled it or not: whether the one that comes later is heard before
 /// the first one goes. Afterwards it is.
 fn ic3_a_driver_that_never_enables_its_interrupt_mutes_the_other_card(lab: &Lab<'_>) {
-    let [comes, goes, end] = [1_000, 4_000, 6_000].map(|micros| us(lab, micros));
+    let [comes, goes, end] = [(1_000, 5_000), (3_000, 20_000), (4_000, 30_000)].map(|times| us(lab, times));
     for mute in [true, false] {
         let driver = if mute { "driver=mute" } else { "" };
         let text = format!(
@@ -64,14 +64,14 @@ fn up4_a_disk_that_tasks_use_works(lab: &Lab<'_>) {
         let text = format!(
             "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
              expect no-leaks\nrun for={}\n",
-            us(lab, 2_000)
+            us(lab, (1_000, 12_000))
         );
         assert_work_was_done(&lab.plan_passes(&PlanJob { cpus, schedules: 300, text: &text, ..PLAN }));
     }
 }
 
 fn up4_a_disk_that_tasks_use_goes_and_comes_back(lab: &Lab<'_>) {
-    let [back, end] = [4_000, 6_000].map(|micros| us(lab, micros));
+    let [back, end] = [(3_000, 20_000), (4_000, 28_000)].map(|times| us(lab, times));
     let text = format!(
         "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
          on disk0.call.enter #8 unplug disk0\nat {back} replug disk0\n\
@@ -87,21 +87,22 @@ fn up5_tasks_die_inside_their_calls(lab: &Lab<'_>) {
          on disk0.call.enter #4 kill disk0\non disk0.gate.sleep #6 kill disk0\n\
          on disk0.willTerminate #1 kill disk0\non disk0.call.enter #10 unplug disk0\n\
          expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for={}\n",
-        us(lab, 4_000)
+        us(lab, (4_000, 20_000))
     );
     assert_work_was_done(&lab.plan_passes(&PlanJob { text: &text, ..PLAN }));
 }
 
 fn up6_a_task_reads_the_stream_from_the_queue_that_it_shares_with_the_driver(lab: &Lab<'_>) {
     let text = format!(
-        "plug daq0 daq slot=1\nload daq0 clients=2 depth=1 as=tasks\nexpect no-leaks\nrun for={}\n",
-        us(lab, 6_000)
+        "plug daq0 daq slot=1 period=100us\nload daq0 clients=2 depth=1 as=tasks\nexpect no-leaks\nrun for={}\n",
+        us(lab, (5_000, 24_000))
     );
     assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 300, text: &text, ..PLAN }));
 }
 
 fn up6_a_card_goes_while_tasks_read_its_stream(lab: &Lab<'_>) {
-    let [killed, gone, back, end] = [1_000, 2_000, 3_000, 5_000].map(|micros| us(lab, micros));
+    let [killed, gone, back, end] =
+        [(1_000, 5_000), (2_000, 10_000), (3_000, 15_000), (5_000, 25_000)].map(|times| us(lab, times));
     let text = format!(
         "plug daq0 daq slot=1\nload daq0 clients=2 depth=1 as=tasks\n\
          at {killed} kill daq0\nat {gone} unplug daq0\nat {back} replug daq0\n\
