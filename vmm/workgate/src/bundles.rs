@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(found("edu").unwrap()[0].identifier, "org.workgate.driver.edu");
         assert_eq!(found("family.usb").unwrap()[0].identifier, "org.workgate.family.usb");
         for wrong in ["", "du", "org.workgate", "driver.edu.x"] {
-            let failure = found(wrong).unwrap_err();
+            let failure = found(wrong).err().expect("no such bundle");
             assert!(failure.exit == Exit::Request && failure.message.contains("org.workgate.driver.edu"));
         }
         assert_eq!(choose(&known, &[]).unwrap().len(), known.len());

@@ -8,6 +8,12 @@ use crate::{lab::PlanJob, run::Run};
 /// A plan for two CPUs.
 const PLAN: PlanJob<'_> = PlanJob { cpus: 2, schedules: 1_000, text: "", kinds: &[Kind::IoDone] };
 
+/// A time of a plan, in its words: so many microseconds where all of the guest takes its time as hardware would, and so many where a host may interpret the guest's
+/// kernel, which then gets less done in the same machine time.
+fn us(lab: &Lab<'_>, (here, there): (u64, u64)) -> String {
+    format!("{}us", if lab.tries_many() { here } else { there })
+}
+
 /// Something was done in each run.
 fn assert_work_was_done(runs: &[Run]) {
     assert!(runs.iter().all(|run| run.count(Kind::IoDone) > 0));
@@ -15,69 +21,94 @@ fn assert_work_was_done(runs: &[Run]) {
 
 /// Real cards on a real line, which both assert, one of them without end for a while, and which go and come back.
 fn ic2_two_cards_on_one_line_and_a_storm(lab: &Lab<'_>) {
-    let text = "plug edu0 edu slot=1 irq=intx\nplug edu1 edu slot=5 irq=intx\n\
-                load edu0 clients=1 depth=2\nload edu1 clients=1 depth=2\n\
-                at 500us storm edu0 rate=50kHz for=1ms\nat 2ms unplug edu0\nat 3ms replug edu0\n\
-                expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=4ms\n";
-    assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 300, text, ..PLAN }));
+    let [storm, long, gone, back, end] =
+        [(500, 2_500), (1_000, 5_000), (2_000, 10_000), (3_000, 15_000), (4_000, 20_000)]
+            .map(|times| us(lab, times));
+    let text = format!(
+        "plug edu0 edu slot=1 irq=intx\nplug edu1 edu slot=5 irq=intx\n\
+         load edu0 clients=1 depth=2\nload edu1 clients=1 depth=2\n\
+         at {storm} storm edu0 rate=50kHz for={long}\nat {gone} unplug edu0\nat {back} replug edu0\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for={end}\n"
+    );
+    assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 300, text: &text, ..PLAN }));
 }
 
-/// A card on the line of another one, whose driver has registered its interrupt, and enabled it or not: whether the one that comes later is heard.
+/// A card on the line of another one, whose driver has registered its interrupt, and enabled it or not: whether the one that comes later is heard before
+/// the first one goes. Afterwards it is.
 fn ic3_a_driver_that_never_enables_its_interrupt_mutes_the_other_card(lab: &Lab<'_>) {
+    let [comes, goes, end] = [(1_000, 5_000), (3_000, 20_000), (4_000, 30_000)].map(|times| us(lab, times));
     for mute in [true, false] {
         let driver = if mute { "driver=mute" } else { "" };
         let text = format!(
             "plug edu1 edu slot=5 irq=intx {driver}\nplug edu0 edu slot=1 irq=intx absent=yes\n\
-             load edu0 clients=1 depth=1\nat 1ms plug edu0\nrun for=4ms\n"
+             load edu0 clients=1 depth=1\nat {comes} plug edu0\nat {goes} unplug edu1\nrun for={end}\n"
         );
-        let kinds = &[Kind::Ready, Kind::Filter, Kind::IoDone];
+        let kinds = &[Kind::Fault, Kind::Filter, Kind::IoDone];
         for run in lab.plan(&PlanJob { schedules: 500, text: &text, kinds, ..PLAN }) {
-            // When the plan is over, and its drivers go, the line is free again.
-            let ready = run.events.iter().find(|event| event.kind == Kind::Ready).expect("it was ready").time;
-            let heard = run.events.iter().filter(|event| event.time < ready + 4_000_000 && event.slot == 1);
-            let claimed = heard.clone().filter(|event| event.kind == Kind::Filter && event.arg == 1).count();
-            let done = heard.filter(|event| event.kind == Kind::IoDone).count();
+            let unplug = run.events.iter().position(|event| event.kind == Kind::Fault && event.slot == 5);
+            let (before, after) = run.events.split_at(unplug.expect("the other card went"));
+            let claimed =
+                before.iter().filter(|e| e.kind == Kind::Filter && e.slot == 1 && e.arg == 1).count();
+            let done = before.iter().filter(|event| event.kind == Kind::IoDone).count();
             match mute {
                 true => assert_eq!((claimed, done), (0, 0), "{}", run.name()),
                 false => assert!(claimed > 0 && done > 0, "{}: {claimed} claimed, {done} done", run.name()),
             }
+            assert!(after.iter().any(|event| event.kind == Kind::IoDone), "{}: heard at last", run.name());
         }
     }
 }
 
 fn up4_a_disk_that_tasks_use_works(lab: &Lab<'_>) {
     for cpus in [1, 2] {
-        let text = "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
-                    expect no-leaks\nrun for=2ms\n";
-        assert_work_was_done(&lab.plan_passes(&PlanJob { cpus, schedules: 300, text, ..PLAN }));
+        let text = format!(
+            "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
+             expect no-leaks\nrun for={}\n",
+            us(lab, (1_000, 12_000))
+        );
+        assert_work_was_done(&lab.plan_passes(&PlanJob { cpus, schedules: 300, text: &text, ..PLAN }));
     }
 }
 
 fn up4_a_disk_that_tasks_use_goes_and_comes_back(lab: &Lab<'_>) {
-    let text = "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
-                on disk0.mmio.write #30 unplug disk0\nat 3ms replug disk0\n\
-                expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=5ms\n";
-    assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 400, text, ..PLAN }));
+    let [back, end] = [(3_000, 20_000), (4_000, 28_000)].map(|times| us(lab, times));
+    let text = format!(
+        "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=2 depth=2 as=tasks\n\
+         on disk0.call.enter #8 unplug disk0\nat {back} replug disk0\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for={end}\n"
+    );
+    assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 400, text: &text, ..PLAN }));
 }
 
+/// In a call, asleep in the gate, and while the disk goes.
 fn up5_tasks_die_inside_their_calls(lab: &Lab<'_>) {
-    let text = "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=3 depth=2 as=tasks\n\
-                on disk0.call.enter #10 kill disk0\non disk0.gate.sleep #20 kill disk0\n\
-                on disk0.willTerminate #1 kill disk0\nat 2ms unplug disk0\n\
-                expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=4ms\n";
-    assert_work_was_done(&lab.plan_passes(&PlanJob { text, ..PLAN }));
+    let text = format!(
+        "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=3 depth=2 as=tasks\n\
+         on disk0.call.enter #4 kill disk0\non disk0.gate.sleep #6 kill disk0\n\
+         on disk0.willTerminate #1 kill disk0\non disk0.call.enter #10 unplug disk0\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for={}\n",
+        us(lab, (4_000, 20_000))
+    );
+    assert_work_was_done(&lab.plan_passes(&PlanJob { text: &text, ..PLAN }));
 }
 
 fn up6_a_task_reads_the_stream_from_the_queue_that_it_shares_with_the_driver(lab: &Lab<'_>) {
-    let text = "plug daq0 daq slot=1\nload daq0 clients=2 depth=1 as=tasks\nexpect no-leaks\nrun for=6ms\n";
-    assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 300, text, ..PLAN }));
+    let text = format!(
+        "plug daq0 daq slot=1 period=100us\nload daq0 clients=2 depth=1 as=tasks\nexpect no-leaks\nrun for={}\n",
+        us(lab, (5_000, 24_000))
+    );
+    assert_work_was_done(&lab.plan_passes(&PlanJob { schedules: 300, text: &text, ..PLAN }));
 }
 
 fn up6_a_card_goes_while_tasks_read_its_stream(lab: &Lab<'_>) {
-    let text = "plug daq0 daq slot=1\nload daq0 clients=2 depth=1 as=tasks\n\
-                at 1ms kill daq0\nat 2ms unplug daq0\nat 3ms replug daq0\n\
-                expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for=5ms\n";
-    lab.plan_passes(&PlanJob { schedules: 300, text, ..PLAN });
+    let [killed, gone, back, end] =
+        [(1_000, 5_000), (2_000, 10_000), (3_000, 15_000), (5_000, 25_000)].map(|times| us(lab, times));
+    let text = format!(
+        "plug daq0 daq slot=1\nload daq0 clients=2 depth=1 as=tasks\n\
+         at {killed} kill daq0\nat {gone} unplug daq0\nat {back} replug daq0\n\
+         expect offline within=5ms\nexpect quiet within=1s\nexpect no-leaks\nrun for={end}\n"
+    );
+    lab.plan_passes(&PlanJob { schedules: 300, text: &text, ..PLAN });
 }
 
 table! {
