@@ -234,7 +234,7 @@ impl Parts {
                 Ok(count)
             }
             Err(IOReturn::PipeStalled) => {
-                pipe.clear_stall().map_err(|why| self.failed(why))?;
+                self.habits.end_halt(pipe).map_err(|why| self.failed(why))?;
                 Ok(0)
             }
             Err(why) => Err(self.failed(why)),
@@ -245,7 +245,7 @@ impl Parts {
     fn status(&self, tag: u32, length: u32) -> Result<Status, Failure> {
         let mut count = self.stage(&self.input, STATUS_AT, wire::CSW_BYTES as u32);
         if count == Err(IOReturn::PipeStalled) {
-            self.input.clear_stall().map_err(|why| self.failed(why))?;
+            self.habits.end_halt(&self.input).map_err(|why| self.failed(why))?;
             count = self.stage(&self.input, STATUS_AT, wire::CSW_BYTES as u32);
         }
         let count = match count {
@@ -289,8 +289,8 @@ impl Parts {
             length: 0,
         };
         self.device.control(setup, None)?;
-        self.input.clear_stall()?;
-        self.output.clear_stall()
+        self.habits.end_halt(&self.input)?;
+        self.habits.end_halt(&self.output)
     }
 
     /// The highest unit; a device with only one may stall (3.2).

@@ -69,7 +69,17 @@ impl Pipe {
     /// Begins a transfer; `done` is called in the gate when it has come back. On an error it is not called.
     /// Offline if the device is gone.
     pub fn submit(&self, data: Data, timeout: Option<u64>, done: Done) -> IOResult {
-        self.device.touch();
+        let address = self.endpoint.address;
+        self.device.touch(address);
+        let device = Arc::downgrade(&self.device);
+        let done = Box::new(move |result| {
+            if result == Err(IOReturn::PipeStalled)
+                && let Some(device) = device.upgrade()
+            {
+                device.set_halted(address, true);
+            }
+            done(result);
+        });
         let transfer = Transfer { setup: None, data: Some(data), timeout, done };
         self.bus.host().submit(self.device.handle(), self.endpoint.address, transfer)
     }
@@ -97,7 +107,10 @@ impl Pipe {
             length: 0,
         };
         match self.device.control(setup, None) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.device.set_halted(self.endpoint.address, false);
+                Ok(())
+            }
             // A device that stalls this one does not know what it wants.
             Err(IOReturn::PipeStalled) => Err(IOReturn::NotResponding),
             Err(why) => Err(why),
