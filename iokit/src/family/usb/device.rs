@@ -120,7 +120,7 @@ impl Device {
 
     /// A driver begins a transfer on the endpoint with this address. Once all of them have been told that the device goes, that is against the rule
     /// `endpoint-after-removal`: the endpoint may be another device's by then. As long as the endpoint is halted, it is against the rule `endpoint-halted`: a
-    /// halt lasts until the host ends it (USB 2.0, 8.4.5). Gated.
+    /// halt lasts until the host ends it (USB 2.0, 8.4.5), and the driver has not even tried. Gated.
     pub(super) fn touch(&self, address: u8) {
         let (retired, halted) = self.state.with(|s| (s.retired, s.halted & bit(address) != 0));
         match (retired, halted) {
@@ -138,7 +138,7 @@ impl Device {
         }
     }
 
-    /// The endpoint with this address has answered with a halt, or its halt was ended. Gated.
+    /// The endpoint with this address has answered with a halt, or its driver begins to end that. Gated.
     pub(super) fn set_halted(&self, address: u8, halted: bool) {
         self.state.with(|s| match halted {
             true => s.halted |= bit(address),
@@ -188,7 +188,12 @@ impl Device {
             return why;
         }
         let Some(hub) = self.hub().filter(|_| !self.is_gone()) else { return IOReturn::Offline };
-        match hub.ports().status(self.port) {
+        let status = hub.ports().status(self.port);
+        // The bus's thread may have asked, too, and ended the change that it found.
+        if self.is_gone() {
+            return IOReturn::Offline;
+        }
+        match status {
             Ok(status) if status.connected && !status.changed => return why,
             Err(other) if other != IOReturn::Offline => return why,
             _ => {}

@@ -99,6 +99,8 @@ impl Pipe {
     /// Ends a halt at the device's side, and its data toggle is as after a configuration (USB 2.0, 9.4.5); the controller's side was reset
     /// when it happened. Sleeps.
     pub fn clear_stall(&self) -> IOResult {
+        // Whoever tries knows of the halt. If that fails, the next transfer tells again.
+        self.device.set_halted(self.endpoint.address, false);
         let setup = Setup {
             kind: standard::TO_ENDPOINT,
             request: standard::CLEAR_FEATURE,
@@ -107,10 +109,7 @@ impl Pipe {
             length: 0,
         };
         match self.device.control(setup, None) {
-            Ok(_) => {
-                self.device.set_halted(self.endpoint.address, false);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             // A device that stalls this one does not know what it wants.
             Err(IOReturn::PipeStalled) => Err(IOReturn::NotResponding),
             Err(why) => Err(why),
