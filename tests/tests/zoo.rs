@@ -132,6 +132,8 @@ zoo! {
     usb_late_abort = "usb-late-abort",
     usb_hold_lost = "usb-hold-lost",
     usb_orphans = "usb-orphans",
+    usb_halt_kept = "usb-halt-kept",
+    usb_unheard = "usb-unheard",
 }
 
 #[test]

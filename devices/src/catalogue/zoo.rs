@@ -56,7 +56,14 @@ pub const KEYBOARD_DRIVERS: &[&str] = &[
 pub const SERIAL_DRIVERS: &[&str] = &["zoo-usb-unwired", "zoo-usb-unwired-fixed"];
 
 /// Those of sticks.
-pub const STORAGE_DRIVERS: &[&str] = &["zoo-usb-late-abort", "zoo-usb-late-abort-fixed"];
+pub const STORAGE_DRIVERS: &[&str] = &[
+    "zoo-usb-late-abort",
+    "zoo-usb-late-abort-fixed",
+    "zoo-usb-halt-kept",
+    "zoo-usb-halt-kept-fixed",
+    "zoo-usb-unheard",
+    "zoo-usb-unheard-fixed",
+];
 
 /// Those of hubs.
 pub const HUB_DRIVERS: &[&str] =

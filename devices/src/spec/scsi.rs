@@ -46,6 +46,10 @@ pub const ILLEGAL_REQUEST: u8 = 0x5;
 /// Sense key: the unit was reset or its medium changed.
 pub const UNIT_ATTENTION: u8 = 0x6;
 
+/// Sense key: the command was ended before its time; it may be tried again.
+pub const ABORTED_COMMAND: u8 = 0xb;
+/// Additional sense code and qualifier: the unit's communication failed.
+pub const ASC_COMMUNICATION: [u8; 2] = [0x08, 0x00];
 /// Additional sense code and qualifier (SPC-4, annex D): initialising command required.
 pub const ASC_NOT_STARTED: [u8; 2] = [0x04, 0x02];
 /// Unrecovered read error.

@@ -128,6 +128,17 @@ impl Function {
         self.gadget.output(endpoint, packet, now)
     }
 
+    /// The device has no good answer on the endpoint with this address: it is halted from now on, until the host takes that away. The control
+    /// endpoint is not: the next request ends its halt (8.5.3.4).
+    pub fn stall(&mut self, address: u8) {
+        if address & 0xf == 0 {
+            self.stage = Stage::Refused;
+        } else if self.packet(address).is_some() {
+            self.halted |= halt_bit(address);
+            self.gadget.stalled(address);
+        }
+    }
+
     /// The largest packet of an endpoint that the device has now.
     fn packet(&self, address: u8) -> Option<u16> {
         if self.configuration == 0 {

@@ -96,6 +96,10 @@ pub trait Gadget: Send {
     /// Back to the state after power-on, but for what the device keeps without power.
     fn reset(&mut self) {}
 
+    /// An endpoint (by its address, bit 7: IN) was made to halt by a fault, as if the device had no good answer there. What it answers until the halt is taken
+    /// away is not asked for.
+    fn stalled(&mut self, _endpoint: u8) {}
+
     /// The halt of an endpoint (by its address, bit 7: IN) is taken away.
     fn resume(&mut self, _endpoint: u8) {}
 

@@ -8,7 +8,7 @@ use super::td::{Front, Place, transfer_event};
 use super::{Fallen, Xhci};
 use crate::env::{Env, Mishap};
 use crate::fault::plane::Site;
-use crate::spec::usb::SETUP_BYTES;
+use crate::spec::usb::{REQUEST_IN, SETUP_BYTES};
 use crate::spec::xhci as spec;
 use crate::usb::Reply;
 
@@ -216,15 +216,18 @@ impl Xhci {
         Ok(Step::Idle)
     }
 
-    /// The device of a slot, if it answers, and what happens to a packet at `site`.
-    fn reach(&mut self, slot: u8, site: Site, env: &mut dyn Env) -> Result<usize, Packet> {
+    /// The device of a slot, if it answers, and what happens to a packet at `site` that is for the endpoint with this address.
+    fn reach(&mut self, slot: u8, site: Site, address: u8, env: &mut dyn Env) -> Result<usize, Packet> {
         let lost = || Packet::Failed(spec::TRANSACTION_ERROR);
         let it = self.slot(slot).ok_or_else(lost)?;
-        let (context, address) = (it.context, it.address());
-        let unit = self.find(&context, address, env.now()).ok_or_else(lost)?;
+        let (context, device) = (it.context, it.address());
+        let unit = self.find(&context, device, env.now()).ok_or_else(lost)?;
         match env.pass(unit, site) {
             Mishap::None => Ok(unit),
-            Mishap::Stall => Err(Packet::Failed(spec::STALL)),
+            Mishap::Stall => {
+                self.tree.function(unit).stall(address);
+                Err(Packet::Failed(spec::STALL))
+            }
             Mishap::Babble => Err(Packet::Failed(spec::BABBLE)),
             Mishap::Nak(time) => Err(Packet::Later(Some(time))),
             Mishap::Error | Mishap::Gone => Err(lost()),
@@ -233,7 +236,7 @@ impl Xhci {
 
     /// A setup packet, which is in its TRB.
     fn setup(&mut self, slot: u8, index: u8, env: &mut dyn Env) -> Packet {
-        let unit = match self.reach(slot, Site::UsbSetup, env) {
+        let unit = match self.reach(slot, Site::UsbSetup, 0, env) {
             Ok(unit) => unit,
             Err(packet) => return packet,
         };
@@ -255,7 +258,7 @@ impl Xhci {
     /// The status stage: a packet of no bytes.
     fn status_stage(&mut self, slot: u8, to_host: bool, env: &mut dyn Env) -> Packet {
         let site = if to_host { Site::UsbIn } else { Site::UsbOut };
-        let unit = match self.reach(slot, site, env) {
+        let unit = match self.reach(slot, site, 0, env) {
             Ok(unit) => unit,
             Err(packet) => return packet,
         };
@@ -273,7 +276,7 @@ impl Xhci {
 
     /// A packet from the device.
     fn receive(&mut self, slot: u8, index: u8, env: &mut dyn Env) -> Result<Packet, Fallen> {
-        let unit = match self.reach(slot, Site::UsbIn, env) {
+        let unit = match self.reach(slot, Site::UsbIn, index / 2 | REQUEST_IN, env) {
             Ok(unit) => unit,
             Err(packet) => return Ok(packet),
         };
@@ -302,7 +305,7 @@ impl Xhci {
 
     /// A packet to the device.
     fn send(&mut self, slot: u8, index: u8, env: &mut dyn Env) -> Result<Packet, Fallen> {
-        let unit = match self.reach(slot, Site::UsbOut, env) {
+        let unit = match self.reach(slot, Site::UsbOut, index / 2, env) {
             Ok(unit) => unit,
             Err(packet) => return Ok(packet),
         };

@@ -37,6 +37,26 @@ fn correct_drivers_show_no_cause() {
     }
 }
 
+/// What is behind a controller is numbered by its place in the plan: a device that goes makes others' numbers change.
+#[test]
+fn a_bug_of_a_usb_device_becomes_small() {
+    let text = "plug usb0 xhci slot=3\nplug mouse0 usb-mouse on=usb0 port=2\nplug hub0 usb-hub on=usb0 port=4\n\
+                plug kb0 usb-keyboard on=hub0 port=1 driver=zoo-usb-asks-again period=2ms\nplug tty0 usb-serial on=usb0 port=3\n\
+                load mouse0 clients=1 depth=1\nload kb0 clients=4 depth=2\nat 150ms unplug kb0\nat 250ms replug kb0\nrun for=300ms\n";
+    let plan = Plan::parse("t.plan", text).expect("a good plan");
+    let cause = crate::Cause { rule: "endpoint-after-removal".to_owned() };
+    let failing = Failing { plan, schedule: Schedule::none(0), cause: cause.clone() };
+    let small = shrink(&failing, &mut Budget { runs: 400, stop: &mut || false }).expect("it fails");
+    let plan = Plan::parse("small.plan", &small.capsule.plan).expect("a plan");
+    let names: Vec<_> = plan.plugs.iter().map(|plug| plug.name.as_str()).collect();
+    assert_eq!(names, ["usb0", "kb0"], "{}", small.capsule.plan);
+    assert_eq!(plan.plugs[1].on(), Some("usb0"), "the hub is not needed");
+    assert_eq!((small.statements, small.verified), (4, crate::shrink::VERIFIED), "{}", small.capsule.plan);
+    let run = execute::run(&plan, &small.capsule.schedule, &mut |_| {}).expect("it starts");
+    assert_eq!((run.cause, run.outcome.trace_hash), (Some(cause), small.capsule.hash));
+    assert_eq!(run.verdict.findings[0].device.as_deref(), Some("kb0"));
+}
+
 #[test]
 fn a_bug_becomes_small() {
     let text = include_str!("../../../tests/scenarios/close-early.plan");

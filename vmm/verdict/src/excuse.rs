@@ -5,7 +5,8 @@
 //! a driver may give a device up that did not answer. A DMA write that lands late may land in data that are on their way to the
 //! device: then it is what is stored that is wrong, and whoever had that request in flight reads it back with one of its next
 //! [`READ_BACK`] requests. A card that keeps the account of its own work in memory ([`ACCOUNTS`]) may have that spoilt by a fault of one DMA write:
-//! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. A jump of the clock and a stalled CPU explain errors of what is in flight: its
+//! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. Packets that failed on a
+//! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]). A jump of the clock and a stalled CPU explain errors of what is in flight: its
 //! time is up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
 
 use devices::fault::plan::Plan;
@@ -14,6 +15,12 @@ use trace::Event;
 
 /// Models that tell by DMA how far they are, and not only what they read.
 const ACCOUNTS: &[&str] = &["daq"];
+
+/// Models whose driver cannot know how much of a packet that failed has arrived, and so tells its client instead of trying again.
+const TELLS: &[&str] = &["usb-serial"];
+
+/// Faults of packets that a driver bears without an error until a device has given up: so many. Drivers try three times.
+const TRIES: u32 = 3;
 
 /// Requests of a thread of the workload from a write to the end of reading it back: a flush may come between.
 const READ_BACK: u8 = 2;
@@ -32,6 +39,8 @@ pub enum Excuse {
 struct Standing {
     frozen: bool,
     given_up: bool,
+    /// Packets that failed.
+    packets: u32,
 }
 
 /// The excuses that hold, by slot.
@@ -42,13 +51,18 @@ pub struct Excuses {
     poisoned: BTreeMap<u32, u8>,
     /// Slots of [`ACCOUNTS`].
     accounts: BTreeSet<u32>,
+    /// Slots of [`TELLS`].
+    tells: BTreeSet<u32>,
 }
 
 impl Excuses {
     /// None yet, for the devices of `plan`.
     pub fn of(plan: &Plan) -> Self {
-        let accounts = plan.plugs.iter().filter(|plug| ACCOUNTS.contains(&plug.model.as_str()));
-        Self { accounts: accounts.map(|plug| plug.slot).collect(), ..Self::default() }
+        let of = |models: &[&str]| {
+            let plugs = plan.plugs.iter().filter(|plug| models.contains(&plug.model.as_str()));
+            plugs.map(|plug| plug.slot).collect()
+        };
+        Self { accounts: of(ACCOUNTS), tells: of(TELLS), ..Self::default() }
     }
 
     /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to its slot; slot 0: to all.
@@ -60,7 +74,7 @@ impl Excuses {
                 Some(Excuse::Data)
             }
             "freeze" => {
-                *standing = Standing { frozen: true, given_up: true };
+                *standing = Standing { frozen: true, given_up: true, ..*standing };
                 Some(Excuse::Data)
             }
             "freeze-end" => {
@@ -70,6 +84,11 @@ impl Excuses {
             "plug" | "replug" | "link-up" => {
                 *standing = Standing::default();
                 None
+            }
+            "usb-stall" | "usb-error" | "babble" | "lost-ack" => {
+                standing.packets = standing.packets.saturating_add(1);
+                standing.given_up |= standing.packets >= TRIES;
+                (standing.given_up || self.tells.contains(&event.slot)).then_some(Excuse::Error)
             }
             "clock-jump" | "stall" => Some(Excuse::Error),
             _ => None,

@@ -14,6 +14,8 @@ pub enum Rule {
     IoCorrupt,
     /// A request came back with an error other than Offline.
     IoError,
+    /// A request came back late, although its device was there and nothing held it up.
+    IoLate,
     /// didTerminate calls were not in the exact reverse order of the willTerminate visits (section 3, phase 2).
     TerminateOrder,
     /// stop of an inactive service while clients were still attached to it (section 3, phase 3).
@@ -55,6 +57,7 @@ impl Rule {
         Self::IoTwice,
         Self::IoCorrupt,
         Self::IoError,
+        Self::IoLate,
         Self::TerminateOrder,
         Self::StopOrder,
         Self::CalledTwice,
@@ -80,6 +83,7 @@ impl Rule {
             Self::IoTwice => "io-twice",
             Self::IoCorrupt => "io-corrupt",
             Self::IoError => "io-error",
+            Self::IoLate => "io-late",
             Self::TerminateOrder => "terminate-order",
             Self::StopOrder => "stop-order",
             Self::CalledTwice => "called-twice",
@@ -108,6 +112,9 @@ impl Rule {
             Self::IoError => "a request succeeds, or fails with Offline when its device has gone",
             Self::TerminateOrder => {
                 "didTerminate goes back up in the exact reverse of the willTerminate visits"
+            }
+            Self::IoLate => {
+                "a device that is there, and that nothing holds up, does not keep everybody waiting"
             }
             Self::StopOrder => "a terminated service is stopped only after its clients have detached",
             Self::CalledTwice => "stop and finalize are called once",

@@ -244,6 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_bears_two_packets_that_fail_and_may_give_up_at_the_third() {
+        for word in ["usb-error", "usb-stall", "babble", "lost-ack"] {
+            let hits = [fault(1, word); 3];
+            assert!(!accepts(&[], &hits[..2], Kind::IoError), "{word}");
+            assert!(accepts(&[], &hits, Kind::IoError) && accepts(&hits, &[], Kind::IoError), "{word}");
+            assert!(!accepts(&[], &hits, Kind::IoCorrupt), "{word}");
+            assert!(!accepts(&[hits[0], hits[1], hits[2], fault(1, "replug")], &[], Kind::IoError), "{word}");
+        }
+        let plan = Plan::parse("t", "plug usb0 xhci slot=1\nplug tty0 usb-serial on=usb0 port=1\n")
+            .expect("a good plan");
+        let mut ledger = Ledger::of(&plan);
+        let on_tty = |event: Event| event.slot(31);
+        ledger.event(&on_tty(io(Kind::IoIssue, 1)));
+        ledger.event(&fault(31, "usb-error"));
+        assert!(matches!(ledger.event(&on_tty(io(Kind::IoError, 1))), Entry::Returned(_)));
+    }
+
+    #[test]
     fn what_a_late_write_may_have_stored_is_explained_when_it_is_read_back() {
         let mut ledger = Ledger::default();
         let request = |kind, id, thread| Event { thread, ..io(kind, id) };

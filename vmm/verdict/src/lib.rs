@@ -9,6 +9,7 @@ mod checks;
 mod excuse;
 mod expect;
 mod finding;
+mod lateness;
 mod ledger;
 mod level;
 mod names;

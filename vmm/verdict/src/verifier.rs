@@ -5,6 +5,7 @@ mod so_far;
 use crate::checks::Checks;
 use crate::expect::{self, Shown};
 use crate::finding::{Finding, Rule};
+use crate::lateness::Lateness;
 use crate::ledger::{Entry, Ledger};
 use crate::level::Level;
 use crate::names::Names;
@@ -37,6 +38,7 @@ pub struct Verifier {
     plan: Plan,
     names: Names,
     ledger: Ledger,
+    lateness: Lateness,
     level: Level,
     threads: Threads,
     checks: Checks,
@@ -67,6 +69,7 @@ impl Verifier {
             plan: plan.clone(),
             names: Names::default(),
             ledger: Ledger::of(plan),
+            lateness: Lateness::of(plan),
             level: Level::default(),
             threads: Threads::default(),
             checks: Checks::default(),
@@ -113,6 +116,10 @@ impl Verifier {
         }
         if self.level.event(event) {
             self.broken(event, Rule::GateAtInterrupt.name(), self.names.line(event));
+        }
+        if let Some(waited) = self.lateness.event(event).filter(|_| !self.time_is_shared) {
+            let message = format!("nothing came back for {}", expect::time(waited));
+            self.broken(event, Rule::IoLate.name(), message);
         }
         match self.ledger.event(event) {
             Entry::None => {}

@@ -299,12 +299,12 @@ pub struct ExploreArgs {
     /// With --removal: each removal also together with interrupts, and with a timer
     #[arg(long, requires = "removal")]
     pub pairs: bool,
-    /// With --removal: each removal also in order, by the attention button
+    /// With --removal: each removal of a card also in order, by the attention button
     #[arg(long, requires = "removal")]
     pub eject: bool,
-    /// With --removal: how much of the plan's time to look at, such as 500us
-    #[arg(long, requires = "removal", value_name = "TIME", default_value = "1ms", value_parser = machine_time)]
-    pub horizon: u64,
+    /// With --removal: how much of the plan's time to look at, such as 500us; until everything is at work, and 1 ms more, if not given
+    #[arg(long, requires = "removal", value_name = "TIME", value_parser = machine_time)]
+    pub horizon: Option<u64>,
     /// This part of the work: I/N, I from 0
     #[arg(long, value_name = "I/N", default_value = "0/1", value_parser = shard)]
     pub shard: (u64, u64),

@@ -332,6 +332,18 @@ impl Gadget for Storage {
         self.out_halted = false;
     }
 
+    /// A device that halts in the data stage is through with the data: the status says that the command failed (6.7.2, 6.7.3).
+    fn stalled(&mut self, endpoint: u8) {
+        let to_host = endpoint & spec::REQUEST_IN != 0;
+        self.phase = match (std::mem::replace(&mut self.phase, Phase::Command), to_host) {
+            (Phase::DataIn(command), true) | (Phase::DataOut(command), false) => {
+                self.disk.interrupted();
+                Phase::Status(Command { status: spec::CSW_FAILED, ..command })
+            }
+            (phase, _) => phase,
+        };
+    }
+
     fn resume(&mut self, endpoint: u8) {
         if endpoint & spec::REQUEST_IN != 0 { self.in_halted = false } else { self.out_halted = false }
     }

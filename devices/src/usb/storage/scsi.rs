@@ -66,6 +66,11 @@ impl Disk {
         self.store.bytes() / spec::BLOCK_BYTES
     }
 
+    /// What was to be moved for a command was not: the sense data say that it may be tried again.
+    pub fn interrupted(&mut self) {
+        self.sense = (spec::ABORTED_COMMAND, spec::ASC_COMMUNICATION);
+    }
+
     /// Reads the disk; false, with sense data, if it fails.
     pub fn read(&mut self, offset: u64, into: &mut [u8]) -> bool {
         let done = self.store.read(offset, into).is_ok();

@@ -65,14 +65,19 @@ impl Stick {
         (self.driver.bytes(STATUS + 12, 1)[0], self.driver.get32(STATUS + 8))
     }
 
-    /// Takes the halt of an endpoint away, on both sides.
-    pub fn clear_halt(&mut self, endpoint: u8) {
+    /// Takes the halt of an endpoint away, on the controller's side.
+    pub fn reset_endpoint(&mut self, endpoint: u8) {
         let pipe = u32::from(self.slot) << 24 | u32::from(endpoint) << 16;
         assert_eq!(self.driver.endpoint_state(self.slot, endpoint), spec::EP_HALTED);
         assert_eq!(self.driver.command(spec::RESET_ENDPOINT, 0, 0, pipe).0, spec::SUCCESS);
         let ring = Driver::ring_of(self.slot, endpoint);
         let pointer = self.driver.open(ring);
         assert_eq!(self.driver.command(spec::SET_DEQUEUE, pointer, 0, pipe).0, spec::SUCCESS);
+    }
+
+    /// Takes the halt of an endpoint away, on both sides.
+    pub fn clear_halt(&mut self, endpoint: u8) {
+        self.reset_endpoint(endpoint);
         let address = (endpoint / 2) | if endpoint == IN { 0x80 } else { 0 };
         let clear = [2, usb::CLEAR_FEATURE, 0, 0, address, 0, 0, 0];
         assert_eq!(self.driver.control(self.slot, clear, &[]).0, spec::SUCCESS);
@@ -218,14 +223,28 @@ fn a_wrapper_that_is_none_needs_a_reset_recovery() {
     assert_eq!(stick.command(&[scsi::TEST_UNIT_READY], 0, true), (usb::CSW_PASSED, 0));
 }
 
+/// As a device of its own accord: the endpoint answers nothing else until its halt is ended, the data are through, and the status says that the command failed.
+#[test]
+fn a_halt_lasts_until_the_host_ends_it() {
+    let mut stick = Stick::new(STICK);
+    for (block, to_host) in [(read_10(0, 1), true), (write_10(0, 1), false)] {
+        let (site, endpoint) = if to_host { (Site::UsbIn, IN) } else { (Site::UsbOut, OUT) };
+        stick.wrap(&block, 512, to_host);
+        stick.driver.world.mishaps.push((site, Mishap::Stall));
+        assert_eq!(stick.driver.transfer(stick.slot, endpoint, BUFFER, 512).0, spec::STALL);
+        stick.reset_endpoint(endpoint);
+        assert_eq!(stick.driver.transfer(stick.slot, endpoint, BUFFER, 512).0, spec::STALL);
+        stick.clear_halt(endpoint);
+        assert_eq!(stick.status(), (usb::CSW_FAILED, 512));
+        assert_eq!(stick.sense(), (scsi::ABORTED_COMMAND, scsi::ASC_COMMUNICATION));
+        assert_eq!(stick.command(&block, 512, to_host), (usb::CSW_PASSED, 0));
+    }
+}
+
 #[test]
 fn faults_of_the_bus_end_transfers_as_they_should() {
     let mut stick = Stick::new(STICK);
-    for (mishap, code) in [
-        (Mishap::Stall, spec::STALL),
-        (Mishap::Babble, spec::BABBLE),
-        (Mishap::Error, spec::TRANSACTION_ERROR),
-    ] {
+    for (mishap, code) in [(Mishap::Babble, spec::BABBLE), (Mishap::Error, spec::TRANSACTION_ERROR)] {
         stick.wrap(&read_10(0, 1), 512, true);
         stick.driver.world.mishaps.push((Site::UsbIn, mishap));
         assert_eq!(stick.driver.transfer(stick.slot, IN, BUFFER, 512).0, code);

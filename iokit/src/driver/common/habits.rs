@@ -20,6 +20,11 @@ pub trait UsbHabits: Send + Sync + 'static {
         pipe.transfer(data, limit)
     }
 
+    /// An endpoint has answered with a halt, which is ended at both ends. Gated; sleeps.
+    fn end_halt(&self, pipe: &Pipe) -> IOResult {
+        pipe.clear_stall()
+    }
+
     /// A transfer of the driver's own has come back with `result`, and was looked at: it uses the provider no more. Gated.
     fn release(&self, frame: &Frame, me: &ServiceRef, _result: IOResult<u32>) {
         frame.release(me);

@@ -80,14 +80,14 @@ pub fn transfer(write: bool, first: u64, count: u16) -> Block {
     }
 }
 
-/// What sense data says (SPC-4, 4.5.3): the IOReturn of a command that failed. `None`: ask again, the unit only wanted to be heard.
+/// What sense data says (SPC-4, 4.5.3): the IOReturn of a command that failed. `None`: ask again, nothing is wrong with the command.
 pub fn why(sense: &[u8]) -> Option<IOReturn> {
     match sense.get(2).map(|byte| byte & 0xf) {
         // Not ready: there is no medium, or not yet.
         Some(2) => Some(IOReturn::NotReady),
         Some(5) => Some(IOReturn::Unsupported),
-        // Unit attention: something happened since the last command.
-        Some(6) => None,
+        // Unit attention: something happened since the last command. Aborted command: the unit could not go on with this one.
+        Some(6 | 0xb) => None,
         Some(7) => Some(IOReturn::NotWritable),
         _ => Some(IOReturn::Error),
     }

@@ -115,7 +115,7 @@ impl BulkOnly {
                 Ok(count)
             }
             Err(IOReturn::PipeStalled) => {
-                pipe.clear_stall().map_err(|why| self.failed(why))?;
+                self.usb.habits().end_halt(pipe).map_err(|why| self.failed(why))?;
                 Ok(0)
             }
             Err(why) => Err(self.failed(why)),
@@ -126,7 +126,7 @@ impl BulkOnly {
     fn status(&self, tag: u32, length: u32) -> Result<Status, Failure> {
         let mut count = self.stage(&self.input, STATUS_AT, wire::CSW_BYTES as u32);
         if count == Err(IOReturn::PipeStalled) {
-            self.input.clear_stall().map_err(|why| self.failed(why))?;
+            self.usb.habits().end_halt(&self.input).map_err(|why| self.failed(why))?;
             count = self.stage(&self.input, STATUS_AT, wire::CSW_BYTES as u32);
         }
         let count = match count {
@@ -161,8 +161,8 @@ impl BulkOnly {
     /// Reset recovery (5.3.4).
     fn recover(&self) -> IOResult {
         self.usb.device().control(self.usb.setup(wire::RESET, 0, 0), None)?;
-        self.input.clear_stall()?;
-        self.output.clear_stall()
+        self.usb.habits().end_halt(&self.input)?;
+        self.usb.habits().end_halt(&self.output)
     }
 
     /// The highest unit; a device with only one may stall (3.2).

@@ -78,6 +78,10 @@ impl Bus {
             return Err(IOReturn::Offline);
         }
         let status = hub.ports().status(port)?;
+        // Before the change is ended: whoever asks the port after that finds nothing to be wrong.
+        if !status.connected || status.changed {
+            self.lose(hub, port);
+        }
         hub.ports().acknowledge(port)?;
         Ok(status)
     }

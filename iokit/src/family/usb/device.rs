@@ -54,6 +54,8 @@ struct State {
     gone: bool,
     /// Every driver of it has been told that it goes.
     retired: bool,
+    /// Endpoints that have answered with a halt which nobody has ended yet: a bit for each address.
+    halted: u32,
     /// Somebody uses endpoint 0.
     taken: bool,
     hub: Option<Arc<Hub>>,
@@ -117,16 +119,31 @@ impl Device {
         self.state.with(|s| s.retired = true);
     }
 
-    /// A driver begins a transfer on one of its endpoints. Once all of them have been told that it goes, that is against the rule
-    /// `endpoint-after-removal`: the endpoint may be another device's by then. Gated.
-    pub(super) fn touch(&self) {
-        if !self.state.with(|s| s.retired) {
-            return;
+    /// A driver begins a transfer on the endpoint with this address. Once all of them have been told that the device goes, that is against the rule
+    /// `endpoint-after-removal`: the endpoint may be another device's by then. As long as the endpoint is halted, it is against the rule `endpoint-halted`: a
+    /// halt lasts until the host ends it (USB 2.0, 8.4.5), and the driver has not even tried. Gated.
+    pub(super) fn touch(&self, address: u8) {
+        let (retired, halted) = self.state.with(|s| (s.retired, s.halted & bit(address) != 0));
+        match (retired, halted) {
+            (true, _) => self.broken("endpoint-after-removal"),
+            (false, true) => self.broken("endpoint-halted"),
+            (false, false) => {}
         }
+    }
+
+    fn broken(&self, rule: &'static str) {
         if let Some(nub) = self.nub.get() {
             let event = Event::new(Kind::Violation).object(nub.id()).slot(nub.slot());
-            self.bus.kernel().trace(event.text("endpoint-after-removal"));
+            self.bus.kernel().trace(event.text(rule));
         }
+    }
+
+    /// The endpoint with this address has answered with a halt, or its driver begins to end that. Gated.
+    pub(super) fn set_halted(&self, address: u8, halted: bool) {
+        self.state.with(|s| match halted {
+            true => s.halted |= bit(address),
+            false => s.halted &= !bit(address),
+        });
     }
 
     /// It is gone: the hub that it is, if it is one. `None`: that was known. Gated.
@@ -171,7 +188,12 @@ impl Device {
             return why;
         }
         let Some(hub) = self.hub().filter(|_| !self.is_gone()) else { return IOReturn::Offline };
-        match hub.ports().status(self.port) {
+        let status = hub.ports().status(self.port);
+        // The bus's thread may have asked, too, and ended the change that it found.
+        if self.is_gone() {
+            return IOReturn::Offline;
+        }
+        match status {
             Ok(status) if status.connected && !status.changed => return why,
             Err(other) if other != IOReturn::Offline => return why,
             _ => {}
@@ -250,6 +272,12 @@ impl Device {
             .with(DEVICE_SUBCLASS, u64::from(descriptor.subclass))
             .with(DEVICE_PROTOCOL, u64::from(descriptor.protocol))
     }
+}
+
+/// The bit of an endpoint, by its address, in the set of those that are halted.
+fn bit(address: u8) -> u32 {
+    let side = if address & IN != 0 { 16 } else { 0 };
+    1 << (u32::from(address & 0xf) + side)
 }
 
 /// The driver half of a device nub.

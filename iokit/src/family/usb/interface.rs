@@ -6,7 +6,7 @@ use super::pipe::Pipe;
 use crate::class::{Class, IO_SERVICE};
 use crate::family::bus::Bus as _;
 use crate::family::nub::attach_part;
-use crate::service::{Driver, Options, Service, ServiceRef};
+use crate::service::{Driver, Options, Service, ServiceRef, State};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
@@ -67,9 +67,12 @@ impl Driver for UsbInterface {
         &IO_USB_HOST_INTERFACE
     }
 
-    /// All wills come before the first of these: the drivers of all interfaces have been told.
+    /// All wills come before the first of these: the drivers of all interfaces have been told, but for one that is just starting, which is not told at all.
     fn did_terminate(&self, me: &ServiceRef, provider: &ServiceRef, options: Options, defer: &mut bool) {
-        self.device.bus().gated(|| self.device.retire());
+        let drivers = provider.clients().into_iter().flat_map(|interface| interface.clients());
+        if drivers.into_iter().all(|driver| !driver.state().contains(State::STARTING)) {
+            self.device.bus().gated(|| self.device.retire());
+        }
         me.default_did_terminate(provider, options, *defer);
     }
 }

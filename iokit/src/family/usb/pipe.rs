@@ -35,7 +35,17 @@ impl Pipe {
     /// Begins a transfer; `done` is called in the gate when it has come back. On an error it is not called.
     /// Offline if the device is gone.
     pub fn submit(&self, data: Data, timeout: Option<u64>, done: Done) -> IOResult {
-        self.device.touch();
+        let address = self.endpoint.address;
+        self.device.touch(address);
+        let device = Arc::downgrade(&self.device);
+        let done = Box::new(move |result| {
+            if result == Err(IOReturn::PipeStalled)
+                && let Some(device) = device.upgrade()
+            {
+                device.set_halted(address, true);
+            }
+            done(result);
+        });
         let transfer = Transfer { setup: None, data: Some(data), timeout, done };
         self.bus.host().submit(self.device.handle(), self.endpoint.address, transfer)
     }
@@ -55,6 +65,8 @@ impl Pipe {
     /// Ends a halt at the device's side, and its data toggle is as after a configuration (USB 2.0, 9.4.5); the controller's side was reset
     /// when it happened. Sleeps.
     pub fn clear_stall(&self) -> IOResult {
+        // Whoever tries knows of the halt. If that fails, the next transfer tells again.
+        self.device.set_halted(self.endpoint.address, false);
         let setup = Setup {
             kind: standard::TO_ENDPOINT,
             request: standard::CLEAR_FEATURE,

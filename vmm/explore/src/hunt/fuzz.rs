@@ -4,10 +4,10 @@
 //! is kept and mutated further. Only what a correct driver bears without an error is ever added: removals, interrupts with nothing to say, and lost
 //! time.
 
-use super::hunter::{HORIZON, Hunter};
+use super::hunter::{Guessing, Hunter};
 use crate::campaign::Task;
 use crate::execute::Run;
-use crate::removal::{self, comes_back, rule, without_removals};
+use crate::removal::{card_of, comes_back, rule};
 use crate::schedule::Schedule;
 use devices::catalogue;
 use devices::fault::plan::{Action, DeviceFault, GuestFault, Plan, Rule, Trigger};
@@ -37,14 +37,16 @@ pub(super) struct Fuzz {
     /// What runs now.
     current: Task,
     begun: bool,
+    /// Runs that it took to know the plan; counted once.
+    looked: u64,
 }
 
 impl Fuzz {
     /// A mutator for `plan`, whose removals are taken out.
     pub(super) fn new(plan: &Plan, seed: u64) -> Result<Self, String> {
-        let mut base = without_removals(plan, HORIZON)?;
+        let Guessing { mut base, behind, runs } = Guessing::new(plan)?;
         let horizon = base.run_for;
-        base.run_for = horizon + removal::BEHIND;
+        base.run_for = horizon.saturating_add(behind);
         for index in 0..base.plugs.len() {
             let back = comes_back(&base.plugs[index].name);
             base.rules.push(back);
@@ -64,6 +66,7 @@ impl Fuzz {
             kept: Vec::new(),
             current: first,
             begun: false,
+            looked: runs,
         })
     }
 
@@ -135,20 +138,25 @@ impl Fuzz {
     }
 
     fn action(&mut self, plan: &Plan) -> Action {
-        let device = plan.plugs[self.index(plan.plugs.len())].name.clone();
+        let plug = &plan.plugs[self.index(plan.plugs.len())];
+        let (device, has_button) = (plug.name.clone(), plug.on().is_none());
+        // What is behind a controller interrupts by it.
+        let card = card_of(plan, &device).to_owned();
         let duration = 1_000 * (1 + u64::from(self.rng.below(LONGEST / 1_000)));
         match self.rng.below(8) {
             0..=2 => Action::Unplug(device),
-            3 | 4 => Action::Eject(device),
-            5 => Action::Fault { device, fault: DeviceFault::Spurious },
-            6 => Action::Storm { device, rate_hz: 1_000_000, duration },
+            3 | 4 if has_button => Action::Eject(device),
+            3 | 4 => Action::Unplug(device),
+            5 => Action::Fault { device: card, fault: DeviceFault::Spurious },
+            6 => Action::Storm { device: card, rate_hz: 1_000_000, duration },
             _ => Action::Guest(GuestFault::Stall { cpu: self.rng.below(plan.cpus as u32), duration }),
         }
     }
 }
 
 impl Hunter for Fuzz {
-    fn next(&mut self, _: &mut u64) -> Result<Option<Task>, String> {
+    fn next(&mut self, executions: &mut u64) -> Result<Option<Task>, String> {
+        *executions += std::mem::take(&mut self.looked);
         if std::mem::replace(&mut self.begun, true) {
             let parent = match self.kept.len() {
                 0 => self.current.clone(),

@@ -4,17 +4,15 @@ use super::Method;
 use super::fuzz::Fuzz;
 use crate::campaign::{Random, Task, Tasks};
 use crate::execute::Run;
-use crate::removal::{self, Removals, Wanted};
+use crate::removal::{self, Reach, Removals, Wanted};
 use crate::schedule::Schedule;
 use devices::fault::plan::{Action, Plan, Trigger};
 use sim::Rng;
 
 /// Most changes of mind of a PCT schedule.
 const DEPTH: u64 = 3;
-/// How much of the plan's time a method that takes the removals out looks at, ns.
-pub(super) const HORIZON: u64 = 4_000_000;
-/// The same for the one that tries every event, as `explore --removal all` has it.
-const EVENTS_HORIZON: u64 = 1_000_000;
+/// How much of the plan's time a method that takes the removals out and guesses looks at, at the least, ns.
+const HORIZON: u64 = 4_000_000;
 
 /// A method at work.
 pub(super) trait Hunter {
@@ -76,29 +74,51 @@ impl Hunter for Changes {
     }
 }
 
+/// Where a method that guesses looks: as long at everything at work as it takes to come to that.
+pub(super) struct Guessing {
+    /// The plan without its removals.
+    pub(super) base: Plan,
+    /// Machine time that a run goes on behind a removal, ns.
+    pub(super) behind: u64,
+    /// Runs that it took to know; counted once.
+    pub(super) runs: u64,
+}
+
+impl Guessing {
+    pub(super) fn new(plan: &Plan) -> Result<Self, String> {
+        let reach = Reach::of(plan)?;
+        let horizon = HORIZON.max(reach.settled.saturating_mul(2));
+        let base = removal::without_removals(plan, horizon)?;
+        Ok(Self { base, behind: reach.behind_any(), runs: reach.runs })
+    }
+}
+
 struct Moments {
-    base: Plan,
+    guessing: Guessing,
     next: u64,
 }
 
 impl Moments {
     fn new(plan: &Plan, seed: u64) -> Result<Self, String> {
-        Ok(Self { base: removal::without_removals(plan, HORIZON)?, next: seed })
+        Ok(Self { guessing: Guessing::new(plan)?, next: seed })
     }
 }
 
 impl Hunter for Moments {
-    fn next(&mut self, _: &mut u64) -> Result<Option<Task>, String> {
+    fn next(&mut self, executions: &mut u64) -> Result<Option<Task>, String> {
+        let Guessing { base, behind, runs } = &mut self.guessing;
+        *executions += std::mem::take(runs);
         let seed = self.next;
         self.next = seed.wrapping_add(1);
         let mut rng = Rng::new(seed);
-        let device = self.base.plugs[rng.below(self.base.plugs.len() as u32) as usize].name.clone();
-        let at = rng.next_u64() % self.base.run_for.max(1);
-        let mut plan = Plan { run_for: at + removal::BEHIND, ..self.base.clone() };
+        let plug = &base.plugs[rng.below(base.plugs.len() as u32) as usize];
+        let (device, has_button) = (plug.name.clone(), plug.on().is_none());
+        let at = rng.next_u64() % base.run_for.max(1);
+        let mut plan = Plan { run_for: at.saturating_add(*behind), ..base.clone() };
         plan.rules.push(removal::comes_back(&device));
         let action = match rng.below(2) {
-            0 => Action::Unplug(device),
-            _ => Action::Eject(device),
+            1 if has_button => Action::Eject(device),
+            _ => Action::Unplug(device),
         };
         plan.rules.push(removal::rule(Trigger::At(at), action));
         Ok(Some(Task { plan, schedule: Schedule::Seed(seed) }))
@@ -108,6 +128,7 @@ impl Hunter for Moments {
 /// First the reference run by itself: a bug that needs no removal is found by it.
 struct EveryEvent {
     plan: Plan,
+    reach: Reach,
     reference: Option<Plan>,
     removals: Option<Removals>,
     next: u64,
@@ -115,22 +136,24 @@ struct EveryEvent {
 
 impl EveryEvent {
     fn new(plan: &Plan) -> Result<Self, String> {
-        let reference = Some(removal::without_removals(plan, EVENTS_HORIZON)?);
-        Ok(Self { plan: plan.clone(), reference, removals: None, next: 0 })
+        let reach = Reach::of(plan)?;
+        let reference = Some(removal::without_removals(plan, reach.horizon())?);
+        Ok(Self { plan: plan.clone(), reach, reference, removals: None, next: 0 })
     }
 }
 
 impl Hunter for EveryEvent {
     fn next(&mut self, executions: &mut u64) -> Result<Option<Task>, String> {
         if let Some(plan) = self.reference.take() {
+            *executions += self.reach.runs;
             return Ok(Some(Task { plan, schedule: Schedule::none(0) }));
         }
         let removals = match &self.removals {
             Some(removals) => removals,
             None => {
-                let wanted = Wanted { every: false, pairs: false, eject: true, horizon: EVENTS_HORIZON };
-                let removals = Removals::of_broken(&self.plan, wanted)?;
-                *executions += removals.runs;
+                let wanted = Wanted { every: false, pairs: false, eject: true, horizon: None };
+                let removals = Removals::of_broken(&self.plan, self.reach, wanted)?;
+                *executions += 1;
                 self.removals.insert(removals)
             }
         };

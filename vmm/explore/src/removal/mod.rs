@@ -5,23 +5,22 @@
 //! of those that are alike the first is taken, unless all are wanted.
 
 mod injection;
+mod reach;
 mod reference;
 
 pub use injection::{Company, Injection, Way, When};
+pub use reach::Reach;
 
 use crate::campaign::{Task, Tasks};
 use crate::cause::Cause;
 use crate::execute;
 use crate::schedule::{Deviation, Schedule};
 use devices::catalogue;
-use devices::fault::plan::{Action, Expect, Plan, Rule, Span, Trigger};
-use devices::fault::plane::Site;
+use devices::fault::plan::{Action, Expect, Plan, Plug, Rule, Span, Trigger, limits};
+use devices::fault::plane::{SITES, guest_word};
 use reference::Reference;
 use sim::chooser::{Decision, Kind};
-use std::collections::HashSet;
 
-/// Machine time that a run goes on behind a removal, in nanoseconds: teardown, the card's return, and work again.
-pub(crate) const BEHIND: u64 = 2_000_000;
 /// Period in which the card is put back, in nanoseconds of machine time.
 const RETURN: u64 = 400_000;
 /// What every run must show, in nanoseconds: far above what correct drivers need, whatever the schedule.
@@ -39,6 +38,9 @@ pub struct Removals {
     pub events: u64,
     /// Machine time of the reference run that was looked at, ns.
     pub horizon: u64,
+    reach: Reach,
+    /// Events of the trace of all runs together, more or less.
+    pub work: u64,
     /// Runs that it took to make the list.
     pub runs: u64,
 }
@@ -50,10 +52,23 @@ pub struct Wanted {
     pub every: bool,
     /// Each removal also with an interrupt, and with a timer.
     pub pairs: bool,
-    /// Each removal also in order.
+    /// Each removal of a card also in order.
     pub eject: bool,
-    /// Machine time of the reference run to look at, ns.
-    pub horizon: u64,
+    /// Machine time of the reference run to look at, ns; `None`: until everything is at work, and some of the work.
+    pub horizon: Option<u64>,
+}
+
+/// The reference run, and what was needed to make it.
+struct Look {
+    base: Plan,
+    reach: Reach,
+    reference: Reference,
+    /// How often each site of each device was passed, by number of the device.
+    passed: Vec<(u32, [u64; SITES])>,
+    /// Events of its trace.
+    events: u64,
+    /// What it breaks.
+    cause: Option<Cause>,
 }
 
 impl Removals {
@@ -62,98 +77,77 @@ impl Removals {
     /// # Errors
     /// The plan has no device that can go, or cannot run.
     pub fn new(plan: &Plan, choice: Wanted) -> Result<Self, String> {
-        let (base, reference, cause) = look(plan, choice)?;
-        match cause {
+        let look = look(plan, Reach::of(plan)?, choice)?;
+        match &look.cause {
             Some(cause) => Err(format!("the reference run, with no removal, breaks {cause} already")),
-            None => Ok(Self::list(base, &reference, choice)),
+            None => Ok(Self::list(look, choice)),
         }
     }
 
-    /// [`Removals::new`] of a plan that may break a rule without any removal.
+    /// [`Removals::new`] of a plan that may break a rule without any removal, and whose reach is known.
     ///
     /// # Errors
     /// The plan has no device that can go, or cannot run.
-    pub fn of_broken(plan: &Plan, choice: Wanted) -> Result<Self, String> {
-        let (base, reference, _) = look(plan, choice)?;
-        Ok(Self::list(base, &reference, choice))
+    pub fn of_broken(plan: &Plan, reach: Reach, choice: Wanted) -> Result<Self, String> {
+        Ok(Self::list(look(plan, reach, choice)?, choice))
     }
 
-    fn list(base: Plan, reference: &Reference, choice: Wanted) -> Self {
-        let horizon = base.run_for;
-        let mut removals = Self { base, injections: Vec::new(), events: 0, horizon, runs: 1 };
+    fn list(look: Look, choice: Wanted) -> Self {
+        let Look { base, reach, reference, passed, events, .. } = look;
+        let mut removals = Self {
+            horizon: base.run_for,
+            reach,
+            base,
+            injections: Vec::new(),
+            events: 0,
+            work: 0,
+            runs: reach.runs + 1,
+        };
         for index in 0..removals.base.plugs.len() {
-            removals.of_guest(index, reference, choice);
-            removals.of_device(index, choice);
+            removals.of_guest(index, &reference, choice);
+            removals.of_device(index, &passed, choice);
         }
         if choice.pairs {
             removals.pair();
         }
+        removals.work = events.saturating_mul(removals.injections.len() as u64);
         removals
     }
 
     /// Events of the guest, which the trace tells.
     fn of_guest(&mut self, index: usize, reference: &Reference, choice: Wanted) {
         let (slot, device) = (self.base.plugs[index].slot, self.base.plugs[index].name.clone());
-        let mut alike = HashSet::new();
-        let usable: HashSet<&str> = catalogue::guest_sites().collect();
+        self.events += reference.events(slot);
         for moment in reference.moments.iter().filter(|moment| moment.slot == slot) {
-            let site = moment.kind.word();
-            if !usable.contains(site) || Site::from_word(site).is_some() {
-                continue;
-            }
-            self.events += 1;
-            if choice.every || alike.insert(moment.state) {
-                let (phase, when) = (Some(moment.phase), Some(moment.when));
-                let alone = Injection { phase, when, ..Injection::new(&device, site, moment.count) };
-                self.add(alone, choice);
-            }
+            let (phase, when) = (Some(moment.phase), Some(moment.when));
+            let alone =
+                Injection { phase, when, ..Injection::new(&device, guest_word(moment.kind), moment.count) };
+            self.add(index, alone, choice);
         }
     }
 
-    fn add(&mut self, alone: Injection, choice: Wanted) {
-        let orderly = choice.eject.then(|| Injection { way: Way::Orderly, ..alone.clone() });
+    fn add(&mut self, index: usize, alone: Injection, choice: Wanted) {
+        // Only slots have attention buttons.
+        let has_button = self.base.plugs[index].on().is_none();
+        let orderly = (choice.eject && has_button).then(|| Injection { way: Way::Orderly, ..alone.clone() });
         self.injections.extend(std::iter::once(alone).chain(orderly));
     }
 
-    /// Sites of the device, which only the plane counts: how often each is passed is found by trying.
-    fn of_device(&mut self, index: usize, choice: Wanted) {
+    /// Sites of the device, which only the plane counts.
+    fn of_device(&mut self, index: usize, passed: &[(u32, [u64; SITES])], choice: Wanted) {
         let plug = &self.base.plugs[index];
+        let Some((_, counts)) = passed.iter().find(|(slot, _)| *slot == plug.slot) else { return };
         let device = plug.name.clone();
         let sites = catalogue::model(&plug.model).map_or(&[][..], |model| model.sites);
         for site in sites {
-            let most = self.occurrences(&device, *site);
+            let most = counts[*site as usize];
             self.events += most;
             let mut count = 1;
             while count <= most {
-                self.add(Injection::new(&device, site.word(), count), choice);
+                self.add(index, Injection::new(&device, site.word(), count), choice);
                 count += if choice.every || count < DENSE { 1 } else { (most / DENSE).max(1) };
             }
         }
-    }
-
-    /// How often the reference run passes `site` within the horizon: the largest n for which a removal at the n-th happens.
-    fn occurrences(&mut self, device: &str, site: Site) -> u64 {
-        let mut happens = |count: u64| {
-            let injection = Injection::new(device, site.word(), count);
-            let plan = Plan { run_for: self.horizon, ..self.plan(&injection) };
-            let run = execute::run(&plan, &self.schedule(&injection), &mut |_| {});
-            self.runs += 1;
-            run.is_ok_and(|run| !run.verdict.removals.is_empty())
-        };
-        let mut above = 1;
-        while happens(above) {
-            above *= 2;
-        }
-        // Invariant: `below` happens (or is 0), `above` does not.
-        let mut below = above / 2;
-        while above - below > 1 {
-            let middle = below + (above - below) / 2;
-            match happens(middle) {
-                true => below = middle,
-                false => above = middle,
-            }
-        }
-        below
     }
 
     fn pair(&mut self) {
@@ -171,9 +165,12 @@ impl Removals {
         let Injection { device, site, count, when, .. } = injection;
         let at = |count: u64| Trigger::Nth { device: device.clone(), site: site.clone(), count };
         let mut plan = self.base.clone();
-        plan.run_for = when.map_or(self.horizon, |when| when.plan) + BEHIND;
+        plan.run_for =
+            when.map_or(self.horizon, |when| when.plan).saturating_add(self.reach.behind(&self.base, device));
         if injection.company == Company::Interrupt {
-            let storm = Action::Storm { device: device.clone(), rate_hz: 1_000_000, duration: 20_000 };
+            // What is behind a controller interrupts by it.
+            let device = card_of(&plan, device).to_owned();
+            let storm = Action::Storm { device, rate_hz: 1_000_000, duration: 20_000 };
             plan.rules.push(rule(at((count - 1).max(1)), storm));
         }
         plan.rules.push(rule(at(*count), injection.way.action(device)));
@@ -196,12 +193,26 @@ impl Removals {
 }
 
 /// The reference run of `plan`: what runs, what happens in it, and what it breaks.
-fn look(plan: &Plan, choice: Wanted) -> Result<(Plan, Reference, Option<Cause>), String> {
-    let base = without_removals(plan, choice.horizon)?;
-    let mut reference = Reference::default();
+fn look(plan: &Plan, reach: Reach, choice: Wanted) -> Result<Look, String> {
+    let base = without_removals(plan, choice.horizon.unwrap_or_else(|| reach.horizon()))?;
+    let mut reference = Reference::new(choice.every);
     let run = execute::run(&base, &Schedule::none(0), &mut |event| reference.event(event));
-    let cause = run.map_err(|error| error.to_string())?.cause;
-    Ok((base, reference, cause))
+    let run = run.map_err(|error| error.to_string())?;
+    if reference.is_full() {
+        return Err(format!(
+            "the reference run has more than {} events at which a card could go; a shorter --horizon, or no --every, bounds them",
+            reference::MOST_MOMENTS
+        ));
+    }
+    let (passed, events) = (run.outcome.sites, run.outcome.events);
+    Ok(Look { base, reach, reference, passed, events, cause: run.cause })
+}
+
+/// The name of the card that the device called `name` is, or is behind.
+pub(crate) fn card_of<'p>(plan: &'p Plan, name: &'p str) -> &'p str {
+    let above = |plug: &&'p Plug| plug.on().and_then(|on| plan.plug_named(on));
+    let card = std::iter::successors(plan.plug_named(name), above).take(2 + limits::TIERS).last();
+    card.map_or(name, |card| card.name.as_str())
 }
 
 impl Tasks for Removals {
@@ -257,6 +268,7 @@ fn too_late(trigger: &Trigger, horizon: u64) -> bool {
 mod tests {
     use super::*;
     use crate::campaign::{self, Options, Summary};
+    use std::collections::HashSet;
     use std::sync::atomic::AtomicBool;
 
     fn removals(driver: &str, wanted: Wanted) -> Removals {
@@ -275,7 +287,7 @@ mod tests {
         campaign::run(removals, &options, &mut |_, _| {})
     }
 
-    const WANTED: Wanted = Wanted { every: false, pairs: false, eject: false, horizon: 120_000 };
+    const WANTED: Wanted = Wanted { every: false, pairs: false, eject: false, horizon: Some(120_000) };
 
     #[test]
     fn a_correct_driver_bears_removal_at_every_event() {

@@ -7,7 +7,8 @@ use super::{Budget, Failing, breaks};
 use crate::execute;
 use crate::schedule::Schedule;
 use devices::catalogue;
-use devices::fault::plan::{Plan, Trigger};
+use devices::fault::plan::{ON, PORT, Plan, Trigger};
+use std::collections::BTreeSet;
 
 /// Seeds that a candidate is tried under.
 const SEEDS: u64 = 8;
@@ -84,6 +85,7 @@ fn end_early(best: Failing, budget: &mut Budget<'_>) -> Failing {
 /// Plans that are one step smaller, the largest steps first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let mut list: Vec<Plan> = (0..plan.plugs.len()).map(|n| without_device(plan, n)).collect();
+    list.extend((0..plan.plugs.len()).filter_map(|n| without_hub(plan, n)));
     list.extend((0..plan.rules.len()).map(|n| edited(plan, |p| _ = p.rules.remove(n))));
     list.extend((0..plan.loads.len()).map(|n| edited(plan, |p| _ = p.loads.remove(n))));
     list.extend((0..plan.expects.len()).map(|n| edited(plan, |p| _ = p.expects.remove(n))));
@@ -141,17 +143,49 @@ fn edited(plan: &Plan, edit: impl FnOnce(&mut Plan)) -> Plan {
     plan
 }
 
-/// Without a device, its loads and the rules that name it.
+/// Without a device and all that is plugged in behind it, their loads and the rules that name them.
 fn without_device(plan: &Plan, index: usize) -> Plan {
+    let gone = with_all_behind(plan, &plan.plugs[index].name);
     edited(plan, |p| {
-        let name = p.plugs.remove(index).name;
-        p.loads.retain(|load| load.device != name);
+        p.plugs.retain(|plug| !gone.contains(plug.name.as_str()));
+        p.loads.retain(|load| !gone.contains(load.device.as_str()));
+        p.threads.retain(|thread| thread.gate.as_deref().is_none_or(|gate| !gone.contains(gate)));
         p.rules.retain(|rule| {
             let site = matches!(
                 &rule.trigger,
-                Trigger::Nth { device, .. } | Trigger::Chance { device, .. } if *device == name
+                Trigger::Nth { device, .. } | Trigger::Chance { device, .. } if gone.contains(device.as_str())
             );
-            !site && rule.action.device() != Some(name.as_str())
+            !site && rule.action.device().is_none_or(|device| !gone.contains(device))
         });
+        // What is behind controllers has its numbers by its place in the text, as whoever reads the plan gives them.
+        p.number();
     })
+}
+
+/// The device called `name`, and what is behind it, in however many tiers.
+fn with_all_behind<'p>(plan: &'p Plan, name: &'p str) -> BTreeSet<&'p str> {
+    let mut names = BTreeSet::from([name]);
+    loop {
+        let before = names.len();
+        let behind = plan.plugs.iter().filter(|plug| plug.on().is_some_and(|on| names.contains(on)));
+        let behind: Vec<&str> = behind.map(|plug| plug.name.as_str()).collect();
+        names.extend(behind);
+        if names.len() == before {
+            return names;
+        }
+    }
+}
+
+/// The plan with a device one tier higher: on the port of the hub that it was plugged into, which goes.
+fn without_hub(plan: &Plan, index: usize) -> Option<Plan> {
+    let leaf = &plan.plugs[index];
+    let hub = plan.plug_named(leaf.on()?)?;
+    let place = [ON, PORT].map(|key| hub.options.get(key).cloned());
+    let [Some(on), Some(port)] = place else { return None };
+    let (name, hub) = (leaf.name.clone(), hub.name.clone());
+    let mut moved = plan.clone();
+    moved.plugs[index].options.extend([(ON.to_owned(), on), (PORT.to_owned(), port)]);
+    let at = moved.plugs.iter().position(|plug| plug.name == hub)?;
+    let moved = without_device(&moved, at);
+    moved.plug_named(&name).is_some().then_some(moved)
 }

@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 const DEFAULT_TIME: Duration = Duration::from_secs(10);
 /// Schedules that an exhaustive exploration may have without being asked for them.
 const MANY: u64 = 200_000;
+/// Host seconds from which on they are announced.
+const WORTH_SAYING: f64 = 5.0;
+/// Events that all removals together may bring without being asked for them: half an hour or so of one processor.
+const MANY_EVENTS: u64 = 4_000_000_000;
 
 /// What is to be run.
 enum Work {
@@ -66,7 +70,7 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
     let end =
         args.time.or((work.tasks().count().is_none() && args.schedules.is_none()).then_some(DEFAULT_TIME));
     let runs = runs(&work, args, end)?;
-    let how = describe(&work, &plan, args, runs, end);
+    let how = describe(&work, &plan, args, runs, end)?;
     if !args.json {
         crate::output::print(&how)?;
     }
@@ -139,23 +143,34 @@ fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
 fn runs(work: &Work, args: &ExploreArgs, end: Option<Duration>) -> Result<Option<u64>, Failure> {
     let all =
         work.tasks().count().map(|all| all / args.shard.1 + u64::from(all % args.shard.1 > args.shard.0));
-    if let (Some(all), None, None) = (all, args.schedules, end)
-        && all > MANY
-    {
-        let begin = Instant::now();
-        let task = work.tasks().task(0);
-        explore::run(&task.plan, &task.schedule, &mut |_| {}).map_err(Failure::request)?;
-        let seconds = begin.elapsed().as_secs_f64() * all as f64 / args.jobs() as f64;
-        return Err(Failure::request(format_args!(
-            "{all} runs would take about {}; bound them with --schedules N or --time T, with a smaller --depth, or with a plan that runs for a \
-             shorter time",
-            human(seconds)
-        )));
+    if let (Some(all), None, None) = (all, args.schedules, end) {
+        let (many, smaller) = match work {
+            Work::Removal(removals) => (
+                removals.work / args.shard.1 > MANY_EVENTS,
+                "with a shorter --horizon, without --every or --pairs",
+            ),
+            _ => (false, "with a smaller --depth"),
+        };
+        if many || all > MANY {
+            return Err(Failure::request(format_args!(
+                "{all} runs would take about {}; bound them with --schedules N or --time T, {smaller}, or with a plan that runs for a shorter \
+                 time",
+                human(seconds(work, args, all)?)
+            )));
+        }
     }
     Ok(match (args.schedules, all) {
         (Some(asked), Some(all)) => Some(asked.min(all)),
         (asked, all) => asked.or(all),
     })
+}
+
+/// How long so many of the runs take, more or less: as long as one of the middle, each.
+fn seconds(work: &Work, args: &ExploreArgs, runs: u64) -> Result<f64, Failure> {
+    let task = work.tasks().task(work.tasks().count().map_or(0, |all| all / 2));
+    let begin = Instant::now();
+    explore::run(&task.plan, &task.schedule, &mut |_| {}).map_err(Failure::request)?;
+    Ok(begin.elapsed().as_secs_f64() * runs as f64 / args.jobs() as f64)
 }
 
 fn human(seconds: f64) -> String {
@@ -173,7 +188,7 @@ fn describe(
     args: &ExploreArgs,
     runs: Option<u64>,
     end: Option<Duration>,
-) -> String {
+) -> Result<String, Failure> {
     let what = match work {
         Work::Random(_) => "random schedules".to_owned(),
         Work::Pct(tasks) => format!("PCT schedules of depth 1 to {}", tasks.depth),
@@ -199,7 +214,14 @@ fn describe(
         (None, Some(end)) => format!(", for {} s", end.as_secs()),
         (None, None) => String::new(),
     };
-    format!("{}: {what}{bound}, {} jobs\n", plan.name, args.jobs())
+    let long = match (work, runs) {
+        (Work::Removal(removals), Some(runs)) if !removals.injections.is_empty() => {
+            Some(seconds(work, args, runs)?).filter(|seconds| *seconds >= WORTH_SAYING)
+        }
+        _ => None,
+    };
+    let long = long.map_or_else(String::new, |seconds| format!(", about {}", human(seconds)));
+    Ok(format!("{}: {what}{bound}, {} jobs{long}\n", plan.name, args.jobs()))
 }
 
 /// Events at which a card goes.

@@ -92,4 +92,6 @@ pub const SPECIMENS: &[Specimen] = &[
     specimen!(usb "usb-late-abort", "completed-twice", late_abort),
     specimen!(usb "usb-hold-lost", "never-quiet", hold_lost),
     specimen!(usb "usb-orphans", "published-elsewhere", orphans),
+    specimen!(usb "usb-halt-kept", "endpoint-halted", halt_kept),
+    specimen!(usb "usb-unheard", "io-late", unheard),
 ];

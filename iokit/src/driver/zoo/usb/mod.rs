@@ -1,9 +1,11 @@
 //! Specimens that drive USB interfaces: the bench's own drivers of keyboards, serial ports, sticks and hubs, with one habit that is wrong.
 
 pub mod asks_again;
+pub mod halt_kept;
 pub mod hold_lost;
 pub mod late_abort;
 pub mod orphans;
+pub mod unheard;
 pub mod unwired;
 pub mod waits_in_gate;
 

@@ -17,7 +17,8 @@ const PLANS: &[(&str, &str)] = plans! {
     "close-early" "dma-after-free" "double-completion" "filter-lock" "instance-leak" "interrupt-twice" "late-timer"
     "lock-order" "lost-on-error" "lost-wakeup" "never-closes" "over-release" "overstay" "reentry"
     "registry-in-place" "request-list" "sleep-mode" "sleep-off-gate" "timer-outlives"
-    "usb-asks-again" "usb-hold-lost" "usb-late-abort" "usb-orphans" "usb-unwired" "usb-waits-in-gate"
+    "usb-asks-again" "usb-halt-kept" "usb-hold-lost" "usb-late-abort" "usb-orphans" "usb-unheard" "usb-unwired"
+    "usb-waits-in-gate"
 };
 
 /// A bug to be found.
