@@ -32,7 +32,7 @@ fn a_hundred_clients_vanish_and_one_never_reads() {
             .map(|n| {
                 let mut stream = UnixStream::connect(&running.path).expect("somebody listens");
                 let words = WORDS[(n + round) % WORDS.len()];
-                let part = &words.as_bytes()[..words.len() - (n / 7) % (words.len() + 1).min(9).max(1)];
+                let part = &words.as_bytes()[..words.len() - (n / 7) % (words.len() + 1).min(9)];
                 stream.write_all(part).expect("the server reads");
                 stream
             })

@@ -29,6 +29,7 @@ pub fn judge(text: &str, seed: u64) -> (Verdict, Outcome) {
         Ended::Fatal { message } => verdict::Ended::Panic(message.clone()),
         Ended::Deadlock => verdict::Ended::Hang("deadlock".to_owned()),
         Ended::Stuck { reason } => verdict::Ended::Hang(reason.clone()),
+        Ended::Stopped => verdict::Ended::Quit,
     };
     (verifier.finish(ended), outcome)
 }
