@@ -1,4 +1,7 @@
 //! Families: what drivers of one kind of device have in common.
+//!
+//! And what families have in common: [`bus`], what is behind a controller; [`nub`], how a device on it is published and terminated; [`ticket`], a request that
+//! a thread waits for; [`worker`], a thread that looks at what has news.
 
 pub mod bus;
 pub mod firewire;

@@ -21,14 +21,10 @@ use mach::{KernelRef, WaitEvent};
 const SET_IDLE: u8 = 0x0a;
 /// SET_PROTOCOL (7.2.6); 0 = boot.
 const SET_PROTOCOL: u8 = 0x0b;
-/// Errors in a row before the device is left alone.
-const ERRORS_MAX: u32 = 8;
 
 #[derive(Default)]
 struct State {
     reports: Reports,
-    /// Errors since the last report.
-    errors: u32,
     /// The pipe failed, and whoever can sleep is to end its halt.
     halted: bool,
 }
@@ -86,30 +82,17 @@ impl Parts {
                 let mut bytes = [0; REPORT_BYTES];
                 let count = (count as usize).min(REPORT_BYTES);
                 self.memory.read_bytes(0, &mut bytes[..count]);
-                self.state.with(|s| {
-                    s.errors = 0;
-                    s.reports.push(&bytes[..count]);
-                });
+                self.state.with(|s| s.reports.push(&bytes[..count]));
                 self.frame().wake([self.news]);
                 let _ = self.ask();
             }
             Err(IOReturn::Offline) => {}
-            Err(why) => self.failed(why),
+            // A report was lost on the way. A reader's thread, which can sleep, ends the halt and asks the pipe again.
+            Err(_) => {
+                self.state.with(|s| s.halted = true);
+                self.frame().wake([self.news]);
+            }
         }
-    }
-
-    /// A report was lost on the way. A reader's thread, which can sleep, ends the halt and asks the pipe again.
-    fn failed(&self, why: IOReturn) {
-        let errors = self.state.with(|s| {
-            s.errors += 1;
-            s.halted = true;
-            s.errors
-        });
-        if errors > ERRORS_MAX {
-            self.kernel.log(format_args!("usb-hid: {why}, and again; the device is left alone"));
-            self.frame().close(IOReturn::NotResponding);
-        }
-        self.frame().wake([self.news]);
     }
 
     /// Ends a halt, if the pipe has one. Gated; sleeps.
