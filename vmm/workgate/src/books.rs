@@ -277,6 +277,9 @@ mod tests {
         (seen.pop().expect("a first look"), statistics, after)
     }
 
+    /// Each of the two other CPUs may be between counting something and telling it.
+    const UNDER_WAY: u64 = 2;
+
     /// The trace and the kernel's books say the same.
     #[test]
     fn the_trace_tells_what_the_kernel_counts() {
@@ -291,10 +294,8 @@ mod tests {
                     ("moves", before.moves, thread.moves, after.moves),
                 ] {
                     let name = &thread.name;
-                    assert!(
-                        (low..=high).contains(&counted),
-                        "seed {seed}, {name}: {what} {low} {counted} {high}"
-                    );
+                    let bounds = low.saturating_sub(UNDER_WAY)..=high + UNDER_WAY;
+                    assert!(bounds.contains(&counted), "seed {seed}, {name}: {what} {low} {counted} {high}");
                 }
                 moves += thread.moves;
             }
