@@ -288,9 +288,11 @@ impl Parts {
             index: u16::from(self.interface),
             length: 0,
         };
-        self.device.control(setup, None)?;
-        self.habits.end_halt(&self.input)?;
-        self.habits.end_halt(&self.output)
+        // Each step is made even if the one before it failed: the next command has to begin somewhere.
+        let reset = self.device.insist(setup);
+        let input = self.habits.end_halt(&self.input);
+        let output = self.habits.end_halt(&self.output);
+        reset.and(input).and(output)
     }
 
     /// The highest unit; a device with only one may stall (3.2).
