@@ -124,6 +124,7 @@ fn the_same_seed_is_the_same_campaign_and_correct_drivers_bear_it() {
         "pci_config",
         "virtqueues",
         "xhci",
+        "ohci",
     ] {
         let folder = Folder::new(target);
         let findings = folder.file("findings");

@@ -160,9 +160,11 @@ impl BulkOnly {
 
     /// Reset recovery (5.3.4).
     fn recover(&self) -> IOResult {
-        self.usb.device().control(self.usb.setup(wire::RESET, 0, 0), None)?;
-        self.usb.habits().end_halt(&self.input)?;
-        self.usb.habits().end_halt(&self.output)
+        // Each step is made even if the one before it failed: the next command has to begin somewhere.
+        let reset = self.usb.device().insist(self.usb.setup(wire::RESET, 0, 0));
+        let input = self.usb.habits().end_halt(&self.input);
+        let output = self.usb.habits().end_halt(&self.output);
+        reset.and(input).and(output)
     }
 
     /// The highest unit; a device with only one may stall (3.2).

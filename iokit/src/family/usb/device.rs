@@ -34,6 +34,9 @@ pub const DEVICE_SUBCLASS: &str = "bDeviceSubClass";
 /// Property: protocol of the device.
 pub const DEVICE_PROTOCOL: &str = "bDeviceProtocol";
 
+/// Attempts of a request that a device is known to have.
+const TRIES: u32 = 3;
+
 /// Services from a driver up to the nub of what it drives, at the most.
 const LEVELS: usize = 4;
 
@@ -179,6 +182,19 @@ impl Device {
         self.state.with(|s| s.taken = false);
         self.bus.host().work_loop().wakeup_gate(self.free, true);
         result.map_err(|why| self.judge(why))
+    }
+
+    /// A request without data, which every such device has: one that is refused is made again, as a halt of endpoint 0 ends with the next request (USB 2.0,
+    /// 8.5.3.4). Gated; sleeps. As [`Device::control`].
+    pub fn insist(&self, setup: Setup) -> IOResult {
+        let mut answer = self.control(setup, None);
+        for _ in 1..TRIES {
+            if answer != Err(IOReturn::PipeStalled) {
+                break;
+            }
+            answer = self.control(setup, None);
+        }
+        answer.map(|_| ())
     }
 
     /// What a failure means. Behind a hub, packets that nobody answers come before the hub tells that nobody is there: so the port is

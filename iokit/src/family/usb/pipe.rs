@@ -74,8 +74,8 @@ impl Pipe {
             index: u16::from(self.endpoint.address),
             length: 0,
         };
-        match self.device.control(setup, None) {
-            Ok(_) => Ok(()),
+        match self.device.insist(setup) {
+            Ok(()) => Ok(()),
             // A device that stalls this one does not know what it wants.
             Err(IOReturn::PipeStalled) => Err(IOReturn::NotResponding),
             Err(why) => Err(why),

@@ -1,6 +1,6 @@
 //! One rule of a case.
 
-use super::case::{MICRO, RUN_MOST};
+use super::case::{MICRO, RUN_MOST, stretch};
 use arbitrary::Arbitrary;
 use devices::catalogue;
 use devices::fault::plan::{
@@ -12,7 +12,7 @@ const PERIOD_LEAST: u64 = 100;
 /// Kinds of trigger, none included.
 pub const TRIGGERS: u8 = 5;
 /// Kinds of action.
-pub const ACTIONS: u8 = 25;
+pub const ACTIONS: u8 = 35;
 
 /// One rule; it is left out if the catalogue says that it can never act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Arbitrary)]
@@ -23,8 +23,10 @@ pub struct Act {
     pub site: u8,
     /// Microseconds, which occurrence, or how probable.
     pub count: u16,
-    /// Modulo [`ACTIONS`]: what happens, in the order of the function of that name. The rest, modulo the devices: to which device.
+    /// Modulo [`ACTIONS`]: what happens, in the order of the function of that name.
     pub action: u8,
+    /// Modulo the devices to which it can happen: to which.
+    pub device: u8,
     /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte.
     pub measure: u16,
 }
@@ -50,15 +52,15 @@ impl Act {
     }
 
     fn trigger(self, plan: &Plan) -> Option<Trigger> {
-        let count = u64::from(self.count);
+        let (count, unit) = (u64::from(self.count), MICRO * stretch(plan));
         let site = || {
             let plug = pick(plan, self.trigger / TRIGGERS);
             let sites = sites(plug);
             (plug.name.clone(), sites[usize::from(self.site) % sites.len()].to_owned())
         };
         Some(match self.trigger % TRIGGERS {
-            1 => Trigger::At(count * MICRO % plan.run_for.max(1)),
-            2 => Trigger::Every((PERIOD_LEAST + count % RUN_MOST) * MICRO),
+            1 => Trigger::At(count * unit % plan.run_for.max(1)),
+            2 => Trigger::Every((PERIOD_LEAST + count % RUN_MOST) * unit),
             3 => {
                 let (device, site) = site();
                 Trigger::Nth { device, site, count: count.max(1) }
@@ -73,15 +75,19 @@ impl Act {
     }
 
     fn action(self, plan: &Plan) -> Action {
-        let plug = pick(plan, self.action / ACTIONS);
+        let kind = self.action % ACTIONS;
+        let plug = pick_of(plan, self.device, |plug| is_for(kind, plug));
         let (device, absent) = (plug.name.clone(), plug.absent());
         let [small, large] = self.measure.to_le_bytes().map(u64::from);
         let time = (large + 1) * 10 * MICRO;
         let short = (small + 1) * MICRO;
         let count = 1 + small % 4;
         let cpu = (small % plan.cpus.max(1) as u64) as u32;
+        let long = time * stretch(plan);
+        let duration = (large != 0).then_some(long);
+        let port = 1 + (small % 4) as u8;
         let fault = |fault| Action::Fault { device: device.clone(), fault };
-        match self.action % ACTIONS {
+        match kind {
             0 => Action::Unplug(device),
             1 => Action::Eject(device),
             2 => Action::Replug(device),
@@ -108,6 +114,16 @@ impl Act {
             21 => Action::Guest(GuestFault::Preempt { cpu: (small & 8 != 0).then_some(cpu) }),
             22 => Action::Guest(GuestFault::FailAlloc(Scarcity::Nth(u64::from(self.measure) + 1))),
             23 => Action::Guest(GuestFault::FailAlloc(scarcity(small, time))),
+            25 => fault(DeviceFault::UsbStall { count }),
+            26 => fault(DeviceFault::UsbError { count }),
+            27 => fault(DeviceFault::Babble { count }),
+            28 => fault(DeviceFault::Nak { duration: long }),
+            29 => fault(DeviceFault::DisconnectPort { port, duration }),
+            30 => fault(DeviceFault::Overcurrent { port, duration }),
+            31 => fault(DeviceFault::BusReset),
+            32 => fault(DeviceFault::NewRoot),
+            33 => fault(DeviceFault::CablePull { duration }),
+            34 => fault(DeviceFault::LostAck { count }),
             _ => Action::Unplug(device),
         }
     }
@@ -116,6 +132,26 @@ impl Act {
 /// The device with this number, of those that there are.
 fn pick(plan: &Plan, number: u8) -> &Plug {
     &plan.plugs[usize::from(number) % plan.plugs.len()]
+}
+
+/// The device with this number, of those that are meant; of all, if none is.
+fn pick_of(plan: &Plan, number: u8, meant: impl Fn(&Plug) -> bool) -> &Plug {
+    let some: Vec<&Plug> = plan.plugs.iter().filter(|plug| meant(plug)).collect();
+    match some.len() {
+        0 => pick(plan, number),
+        count => some[usize::from(number) % count],
+    }
+}
+
+/// Whether an action of this kind can happen to `plug`: what happens on a wire needs the wire.
+pub fn is_for(kind: u8, plug: &Plug) -> bool {
+    let model = catalogue::model(&plug.model);
+    match kind {
+        25..=28 => model.is_some_and(|model| model.is_usb()),
+        29 | 30 => model.is_some_and(|model| model.ports().is_some() && !model.has_firewire()),
+        31..=34 => model.is_some_and(|model| model.is_firewire()),
+        _ => true,
+    }
 }
 
 /// Up to a quarter of the allocations, for a time.

@@ -5,7 +5,7 @@
 
 use super::act::Act;
 use arbitrary::{Arbitrary, Unstructured};
-use devices::fault::plan::{Action, Era, Expect, Load, Plan, Plug, Rule, Span, Trigger};
+use devices::fault::plan::{Action, Era, Expect, Load, ON, PORT, Plan, Plug, Rule, Span, Trigger};
 use std::collections::BTreeMap;
 
 /// Devices of a case.
@@ -24,12 +24,30 @@ pub const RUN_LEAST: u64 = 300;
 pub const RUN_MOST: u64 = 4_000;
 /// Nanoseconds of a microsecond.
 pub const MICRO: u64 = 1_000;
+/// What is behind controllers has to be found by its bus: then runs, and the times of rules, are longer by this factor.
+const STRETCH: u64 = 40;
+/// [`Device::kind`]: behind a USB controller.
+pub const USB: u8 = 64;
+/// [`Device::kind`]: behind a FireWire controller, unless it is USB's.
+pub const FIREWIRE: u8 = 128;
+/// USB devices, as their number in [`Device::kind`]: model, stem of the name, options.
+pub const USB_DEVICES: [(&str, &str, &str); 4] = [
+    ("usb-storage", "stick", "size=1M"),
+    ("usb-keyboard", "kb", "period=2ms"),
+    ("usb-serial", "tty", ""),
+    ("usb-mouse", "mouse", "period=2ms"),
+];
+
+/// By how much the times of `plan` are longer than those of one with cards only.
+pub fn stretch(plan: &Plan) -> u64 {
+    if plan.behind().next().is_some() { STRETCH } else { 1 }
+}
 
 /// One device and its workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Arbitrary)]
 pub struct Device {
     /// Bit 0: virtio-blk, not edu. Bit 1: in the plan (the first always is). Bits 3:2: kind of interrupt. Bit 4: absent at boot.
-    /// Bit 5: daq, whatever bit 0 says.
+    /// Bit 5: daq, whatever bit 0 says. Bits 6 and 7: what is behind a controller of USB or FireWire instead: bits 3:2: which one; bit 0: behind a hub, or another node.
     pub kind: u8,
     /// Bits 1:0: clients. Bits 4:2: depth, less 1.
     pub load: u8,
@@ -53,7 +71,7 @@ pub struct Case {
 }
 
 /// Bytes of a case.
-pub const CASE_BYTES: usize = 11 + 3 * DEVICES + 7 * RULES;
+pub const CASE_BYTES: usize = 11 + 3 * DEVICES + 8 * RULES;
 
 /// What correct drivers meet under any schedule.
 fn demands() -> Vec<Expect> {
@@ -84,6 +102,8 @@ impl Case {
                 device.add_to(&mut plan, index);
             }
         }
+        plan.number();
+        plan.run_for *= stretch(&plan);
         for act in &self.acts {
             act.add_to(&mut plan);
         }
@@ -105,6 +125,50 @@ impl Case {
 
 impl Device {
     fn add_to(self, plan: &mut Plan, index: usize) {
+        match self.kind & (USB | FIREWIRE) {
+            0 => self.add_card(plan, index),
+            kind => self.add_behind(plan, index, kind & USB != 0),
+        }
+    }
+
+    /// A controller, perhaps a hub or a node, and a device behind it.
+    fn add_behind(self, plan: &mut Plan, index: usize, usb: bool) {
+        let mut place = format!("slot={}", SLOTS[index]);
+        let mut add = |model: &str, stem: &str, port: u8, options: &str| {
+            let name = format!("{stem}{index}");
+            plan.plugs.push(plug(&name, model, SLOTS[index], &format!("{place} {options}")));
+            place = format!("{ON}={name} {PORT}={port}");
+            name
+        };
+        let which = usize::from(self.kind >> 2 & 3);
+        let (controller, stem) = if usb { ("xhci", "usb") } else { ("ohci", "fw") };
+        add(controller, stem, 2, "");
+        match (usb, self.kind & 1 != 0) {
+            (true, true) => _ = add("usb-hub", "hub", 3, ""),
+            (false, true) => _ = add("firewire-node", "node", 1, ""),
+            _ => {}
+        }
+        let (model, stem, options) =
+            if usb { USB_DEVICES[which] } else { ("firewire-disk", "disk", "size=1M") };
+        let name = add(model, stem, 1, options);
+        if !usb && which == 1 {
+            add("firewire-camera", "cam", 1, "");
+        }
+        // A serial port has one client at a time.
+        let most = if model == "usb-serial" { 1 } else { 3 };
+        self.add_load(plan, name, most);
+    }
+
+    fn add_load(self, plan: &mut Plan, device: String, most: u32) {
+        let clients = u32::from(self.load & 3).min(most);
+        if clients > 0 {
+            let depth = u32::from(self.load >> 2 & 7) + 1;
+            let (span, marks) = (Span::default(), Default::default());
+            plan.loads.push(Load { device, clients, depth, tasks: false, span, marks });
+        }
+    }
+
+    fn add_card(self, plan: &mut Plan, index: usize) {
         let (daq, disk) = (self.kind & 32 != 0, self.kind & 1 != 0);
         let (model, stem, kinds): (_, _, &[&str]) = match (daq, disk) {
             (true, _) => ("daq", "daq", &["msix", "intx"]),
@@ -139,19 +203,23 @@ impl Device {
                 marks: Default::default(),
             });
         }
-        let clients = u32::from(self.load & 3);
-        if clients > 0 {
-            let depth = u32::from(self.load >> 2 & 7) + 1;
-            plan.loads.push(Load {
-                device: name.clone(),
-                clients,
-                depth,
-                tasks: false,
-                span,
-                marks: Default::default(),
-            });
-        }
+        self.add_load(plan, name.clone(), 3);
         plan.plugs.push(Plug { name, model: model.into(), slot: SLOTS[index], options, span, marks });
+    }
+}
+
+/// A declaration with these options, `slot=N` among them or not.
+fn plug(name: &str, model: &str, slot: u32, options: &str) -> Plug {
+    let words = options.split_whitespace().filter_map(|word| word.split_once('='));
+    let options =
+        words.filter(|(key, _)| *key != "slot").map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Plug {
+        name: name.to_owned(),
+        model: model.to_owned(),
+        slot,
+        options: options.collect(),
+        span: Span::default(),
+        marks: Default::default(),
     }
 }
 
@@ -166,7 +234,7 @@ mod tests {
         let base = Plan::parse("b", "plug edu0 edu slot=3\nload edu0 clients=1 depth=1\nrun for=1ms\n");
         let base = base.expect("a good plan");
         let mut words = std::collections::BTreeSet::new();
-        for _ in 0..2_000 {
+        for _ in 0..4_000 {
             let bytes: Vec<u8> = (0..rng.below(120)).map(|_| rng.next_u64() as u8).collect();
             let case = Case::from_bytes(&bytes);
             for plan in [case.plan(), case.plan_on(&base)] {
@@ -177,14 +245,12 @@ mod tests {
                     Ok(plan.rules.clone()),
                     "{plan}"
                 );
-                assert!((1..=DEVICES).contains(&plan.plugs.len()));
+                assert!((1..=4 * DEVICES).contains(&plan.plugs.len()));
                 words.extend(plan.rules.iter().map(|rule| rule.action.word()));
             }
         }
-        use devices::fault::plan::words::{ACTIONS, FIREWIRE_ACTIONS, USB_ACTIONS};
-        let of_a_card = |word: &&str| !USB_ACTIONS.contains(word) && !FIREWIRE_ACTIONS.contains(word);
-        let every = ACTIONS.iter().copied().filter(of_a_card).collect();
-        assert_eq!(words, every, "every action that a card can have comes up");
+        use devices::fault::plan::words::ACTIONS;
+        assert_eq!(words, ACTIONS.iter().copied().collect(), "every action comes up");
     }
 
     #[test]

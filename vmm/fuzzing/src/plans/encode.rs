@@ -1,8 +1,10 @@
 //! From a plan to the case that is most like it, and from a case to the bytes that mean it.
 
-use super::act::{ACTIONS, Act, TRIGGERS, sites};
-use super::case::{Case, DEVICES, Device, ERAS, MICRO, RUN_LEAST, RUN_MOST};
+use super::act::{Act, TRIGGERS, is_for, sites};
+use super::case::{Case, DEVICES, Device, ERAS, FIREWIRE, MICRO, RUN_LEAST, RUN_MOST, USB, USB_DEVICES};
+use devices::catalogue;
 use devices::fault::plan::{Action, DeviceFault, GuestFault, Nanos, Plan, Plug, Scarcity, Trigger, What};
+use std::collections::BTreeMap;
 
 impl Case {
     /// The case that is most like `plan`: its first devices and rules, its times scaled down to a case's run.
@@ -12,11 +14,15 @@ impl Case {
         case.shape |= (ERAS.iter().position(|era| *era == plan.era).unwrap_or(0) as u8) << 2;
         let scale = Scale(plan.run_for.max(1));
         case.run = (RUN_MOST - RUN_LEAST - 1) as u16;
-        for (place, plug) in case.devices.iter_mut().zip(&plan.plugs) {
+        // Whatever has something behind it comes with that.
+        let carries = |plug: &&Plug| plan.behind().any(|other| other.on() == Some(plug.name.as_str()));
+        let alone: Vec<&Plug> = plan.plugs.iter().filter(|plug| !carries(plug)).take(DEVICES).collect();
+        for (place, plug) in case.devices.iter_mut().zip(&alone) {
             *place = device_like(plan, plug);
         }
+        let places = Places::new(plan, &alone, case.plan());
         for (place, rule) in case.acts.iter_mut().zip(&plan.rules) {
-            *place = act_like(plan, &rule.trigger, &rule.action, &scale);
+            *place = act_like(&places, &rule.trigger, &rule.action, &scale);
         }
         case
     }
@@ -29,10 +35,10 @@ impl Case {
         for Device { kind, load, pace } in self.devices {
             bytes.extend([kind, load, pace]);
         }
-        for Act { trigger, site, count, action, measure } in self.acts {
+        for Act { trigger, site, count, action, device, measure } in self.acts {
             bytes.extend([trigger, site]);
             bytes.extend(count.to_le_bytes());
-            bytes.push(action);
+            bytes.extend([action, device]);
             bytes.extend(measure.to_le_bytes());
         }
         bytes
@@ -50,33 +56,71 @@ impl Scale {
     }
 }
 
-fn device_like(plan: &Plan, plug: &Plug) -> Device {
-    let irq = plug.options.get("irq").map_or("", String::as_str);
-    let model = match plug.model.as_str() {
-        "virtio-blk" => 1,
-        "daq" => 32,
-        _ => 0,
-    };
-    let irq = match (model, irq) {
-        (_, "intx") => 1,
-        (0, "msix") => 2,
-        _ => 0,
-    };
-    let load = plan.loads.iter().find(|load| load.device == plug.name);
-    let load = load.map_or(0, |load| load.clients.min(3) as u8 | ((load.depth.clamp(1, 8) - 1) as u8) << 2);
-    Device { kind: model | 2 | irq << 2 | u8::from(plug.absent()) << 4, load, pace: 8 << 4 }
+/// Where the devices of a plan are in the plan of the case that is like it.
+struct Places {
+    case: Plan,
+    /// Numbers in the case's plan, by names of the other; what is not there is the first device.
+    numbers: BTreeMap<String, usize>,
 }
 
-fn act_like(plan: &Plan, trigger: &Trigger, action: &Action, scale: &Scale) -> Act {
-    let number = |name: &str| {
-        let at = plan.plugs.iter().position(|plug| plug.name == name);
-        at.filter(|at| *at < DEVICES).unwrap_or(0)
+impl Places {
+    /// `alone` are the devices of `plan` that have nothing behind them, as many as `case` has.
+    fn new(plan: &Plan, alone: &[&Plug], case: Plan) -> Self {
+        let mut numbers = BTreeMap::new();
+        for (index, plug) in alone.iter().enumerate() {
+            // The names in a case end with the number of the device: the device itself is the last of its own, but for a camera.
+            let own = |at: &usize| case.plugs[*at].name.ends_with(&index.to_string());
+            let mut way: Vec<usize> = (0..case.plugs.len()).filter(own).collect();
+            way.retain(|at| case.plugs[*at].model != "firewire-camera");
+            let above = |plug: &&Plug| plug.on().and_then(|on| plan.plug_named(on));
+            for plug in std::iter::successors(Some(*plug), above).take(plan.plugs.len()) {
+                let at = if way.len() > 1 { way.pop() } else { way.first().copied() };
+                numbers.entry(plug.name.clone()).or_insert(at.unwrap_or(0));
+            }
+        }
+        Self { case, numbers }
+    }
+
+    fn number(&self, name: &str) -> usize {
+        self.numbers.get(name).copied().unwrap_or(0)
+    }
+
+    /// The number of the device called `name` among those of the case that an action of this kind can happen to.
+    fn among(&self, kind: u8, name: &str) -> u8 {
+        let number = self.number(name);
+        self.case.plugs[..number].iter().filter(|plug| is_for(kind, plug)).count() as u8
+    }
+}
+
+fn device_like(plan: &Plan, plug: &Plug) -> Device {
+    let irq = plug.options.get("irq").map_or("", String::as_str);
+    let behind = plug.on().and_then(|on| plan.plug_named(on)).is_some_and(|above| above.on().is_some());
+    let kind = match (plug.model.as_str(), irq) {
+        ("virtio-blk", irq) => 1 | u8::from(irq == "intx") << 2,
+        ("daq", irq) => 32 | u8::from(irq == "intx") << 2,
+        (_, "intx") => 1 << 2,
+        (_, "msix") => 2 << 2,
+        (model, _) => match catalogue::model(model) {
+            Some(model) if model.is_firewire() => FIREWIRE | u8::from(behind),
+            Some(model) if model.is_usb() => {
+                let which = USB_DEVICES.iter().position(|(word, ..)| *word == model.word);
+                USB | u8::from(behind) | (which.unwrap_or(0) as u8) << 2
+            }
+            _ => 0,
+        },
     };
+    let absent = plug.absent() && plug.on().is_none();
+    let load = plan.loads.iter().find(|load| load.device == plug.name);
+    let load = load.map_or(0, |load| load.clients.min(3) as u8 | ((load.depth.clamp(1, 8) - 1) as u8) << 2);
+    Device { kind: kind | 2 | u8::from(absent) << 4, load, pace: 8 << 4 }
+}
+
+fn act_like(places: &Places, trigger: &Trigger, action: &Action, scale: &Scale) -> Act {
     let mut act = Act::default();
     let mut occurrence = |device: &str, site: &str, kind: u8, count: u16| {
-        let at = number(device);
+        let at = places.number(device);
         act.trigger = kind + TRIGGERS * at as u8;
-        act.site = sites(&plan.plugs[at]).iter().position(|word| *word == site).unwrap_or(0) as u8;
+        act.site = sites(&places.case.plugs[at]).iter().position(|word| *word == site).unwrap_or(0) as u8;
         act.count = count;
     };
     match trigger {
@@ -88,9 +132,8 @@ fn act_like(plan: &Plan, trigger: &Trigger, action: &Action, scale: &Scale) -> A
         // About one in a hundred: a run has time for one.
         Trigger::Chance { device, site, .. } => occurrence(device, site, 4, 9_999),
     }
-    let (kind, measure) = kind_and_measure(action, scale);
-    act.action = kind + ACTIONS * number(action.device().unwrap_or_default()) as u8;
-    act.measure = measure;
+    (act.action, act.measure) = kind_and_measure(action, scale);
+    act.device = places.among(act.action, action.device().unwrap_or_default());
     act
 }
 
@@ -101,6 +144,7 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
         u16::from_le_bytes([small.clamp(1, 256).wrapping_sub(1) as u8, tens as u8])
     };
     let forever = |time: Option<Nanos>| time.map_or(0, |time| both(1, time));
+    let at_port = |time: Option<Nanos>| time.map_or(1, |time| both(2, time));
     match action {
         Action::Unplug(_) => (0, 0),
         Action::Eject(_) => (1, 0),
@@ -120,16 +164,17 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
             DeviceFault::ShortDma { count } => (14, both(count, 0)),
             DeviceFault::LateDma { by, count } => (15, both(count, by)),
             DeviceFault::LinkDown { duration } => (16, forever(duration)),
-            // Cases have cards only: what comes nearest is a card that makes an error, is late, or goes.
-            DeviceFault::UsbStall { count }
-            | DeviceFault::UsbError { count }
-            | DeviceFault::Babble { count }
-            | DeviceFault::LostAck { count } => (14, both(count, 0)),
-            DeviceFault::BusReset | DeviceFault::NewRoot => (5, 0),
-            DeviceFault::Nak { duration } => (8, both(1, duration)),
-            DeviceFault::DisconnectPort { duration, .. }
-            | DeviceFault::Overcurrent { duration, .. }
-            | DeviceFault::CablePull { duration } => (16, forever(duration)),
+            DeviceFault::UsbStall { count } => (25, both(count, 0)),
+            DeviceFault::UsbError { count } => (26, both(count, 0)),
+            DeviceFault::Babble { count } => (27, both(count, 0)),
+            DeviceFault::Nak { duration } => (28, both(1, duration)),
+            // The port of a case at which something is: 2 of a controller, 3 of a hub.
+            DeviceFault::DisconnectPort { duration, .. } => (29, at_port(duration)),
+            DeviceFault::Overcurrent { duration, .. } => (30, at_port(duration)),
+            DeviceFault::BusReset => (31, 0),
+            DeviceFault::NewRoot => (32, 0),
+            DeviceFault::CablePull { duration } => (33, forever(duration)),
+            DeviceFault::LostAck { count } => (34, both(count, 0)),
         },
         Action::Race { timer_first, .. } => (17, u16::from(*timer_first)),
         Action::Kill(_) => (18, 0),
@@ -148,7 +193,7 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans::case::RULES;
+    use crate::plans::case::{RULES, stretch};
     use crate::plans::scenarios;
 
     #[test]
@@ -159,7 +204,10 @@ mod tests {
             let bytes = case.to_bytes();
             assert_eq!(Case::from_bytes(&bytes), case);
             let plan = case.plan();
-            assert_eq!(plan.plugs.len(), scenario.plugs.len().min(DEVICES), "{text}");
+            let has = |plan: &Plan| plan.plugs.iter().map(|plug| plug.model.clone()).collect::<Vec<_>>();
+            let alone = scenario.behind().next().is_none();
+            assert!(!alone || plan.plugs.len() == scenario.plugs.len().min(DEVICES), "{text}");
+            assert_eq!(alone, plan.behind().next().is_none(), "{text}\n{:?}", has(&plan));
             assert!(!plan.rules.is_empty() || scenario.rules.is_empty(), "{text}\n{plan}");
             let sort = |plan: &Plan| plan.rules.iter().map(|rule| rule.action.word()).collect::<Vec<_>>();
             let words = sort(&scenario);
@@ -169,13 +217,10 @@ mod tests {
             // What a fault needs (a load, a line) may be on a device that a case has no room for.
             let lost: Vec<_> = faults(&scenario).difference(&faults(&plan)).copied().collect();
             assert!(
-                lost.is_empty()
-                    || scenario.plugs.len() > DEVICES
-                    || words.len() > RULES
-                    || scenario.behind().next().is_some(),
+                lost.is_empty() || scenario.plugs.len() > DEVICES || words.len() > RULES,
                 "{lost:?}\n{text}\n{plan}"
             );
-            assert_eq!(plan.run_for, (RUN_MOST - 1) * MICRO);
+            assert_eq!(plan.run_for, (RUN_MOST - 1) * MICRO * stretch(&plan));
         }
     }
 }

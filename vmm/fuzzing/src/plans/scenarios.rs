@@ -5,7 +5,7 @@ use devices::fault::plan::Plan;
 /// Every plan of tests/scenarios: its file name and its text, in order of names.
 pub const SCENARIOS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
-/// Short plans in which much happens at once; schedules of them are fuzzed. A run of one takes a millisecond of the host.
+/// Short plans in which much happens at once; schedules of them are fuzzed. A run of one with cards only takes a millisecond of the host.
 const BUSY: &[(&str, &str)] = &[
     (
         "busy-edu.plan",
@@ -31,6 +31,18 @@ const BUSY: &[(&str, &str)] = &[
          load edu0 clients=1 depth=2\nload edu1 clients=1 depth=2\n\
          on edu0.gate.close #15 unplug edu0\nat 200us storm edu1 rate=500kHz for=60us\nat 400us replug edu0\n\
          expect no-leaks\nrun for=700us\n",
+    ),
+    (
+        "busy-stick.plan",
+        "machine cpus=2 memory=16M\nplug usb0 xhci slot=3\nplug stick0 usb-storage on=usb0 port=1 size=1M latency=5us\n\
+         load stick0 clients=2 depth=2\non stick0.usb.in #60 usb-stall stick0\non stick0.usb.out #120 unplug stick0\n\
+         at 24ms unplug usb0\nexpect no-leaks\nrun for=25ms\n",
+    ),
+    (
+        "busy-fire.plan",
+        "machine cpus=2 memory=16M\nplug fw0 ohci slot=4\nplug disk1 firewire-disk on=fw0 port=1 size=1M latency=5us\n\
+         load disk1 clients=2 depth=2\non disk1.fire.send #40 bus-reset disk1\non disk1.fire.send #80 cable-pull disk1 for=1ms\n\
+         at 9ms eject fw0\nexpect no-leaks\nrun for=10ms\n",
     ),
 ];
 

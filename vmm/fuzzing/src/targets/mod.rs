@@ -2,6 +2,7 @@
 
 mod mach_messages;
 mod machine;
+mod ohci;
 mod pci;
 mod pci_config;
 mod plan_text;
@@ -39,6 +40,18 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// Of `plans`, those that have a device whose driver is asked for; all of them if none has, or nothing is asked for.
+    pub fn about(&self, plans: Vec<Plan>) -> Vec<Plan> {
+        let asked =
+            |plug: &Plug| self.drivers.iter().any(|(whose, _)| *whose == plug.name || *whose == plug.model);
+        match plans.iter().any(|plan| plan.plugs.iter().any(asked)) {
+            true => plans.into_iter().filter(|plan| plan.plugs.iter().any(asked)).collect(),
+            false => plans,
+        }
+    }
+}
+
 fn takes(plug: &Plug, driver: &str) -> bool {
     let option = catalogue::model(&plug.model).and_then(|model| model.option("driver"));
     option.is_some_and(|option| option.accepts.takes(driver))
@@ -47,7 +60,7 @@ fn takes(plug: &Plug, driver: &str) -> bool {
 type Make = fn(Setting) -> Result<Box<dyn Target>, String>;
 
 /// Every target, and whether it takes a plan and drivers.
-const TARGETS: [(&str, bool, Make); 9] = [
+const TARGETS: [(&str, bool, Make); 10] = [
     ("teardown", true, |setting| Ok(Box::new(teardown::Teardown::new(setting)))),
     ("schedules", true, |setting| Ok(Box::new(schedules::Schedules::new(setting)))),
     ("user_client", false, |_| Ok(Box::new(user_client::UserClient))),
@@ -57,6 +70,7 @@ const TARGETS: [(&str, bool, Make); 9] = [
     ("pci_config", false, |_| Ok(Box::new(pci_config::PciConfig))),
     ("virtqueues", false, |_| Ok(Box::new(virtqueues::Virtqueues))),
     ("xhci", false, |_| Ok(Box::new(xhci::Xhci))),
+    ("ohci", false, |_| Ok(Box::new(ohci::Ohci))),
 ];
 
 /// The names of all targets.

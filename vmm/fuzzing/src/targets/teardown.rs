@@ -50,8 +50,7 @@ impl Target for Teardown {
     fn seeds(&self) -> Vec<Vec<u8>> {
         let plans: Vec<Plan> = match &self.setting.plan {
             Some(plan) => vec![plan.clone()],
-            // Cases have cards only: a plan about what is behind a controller would be an empty one.
-            None => scenarios::plans().into_iter().filter(|plan| plan.behind().next().is_none()).collect(),
+            None => self.setting.about(scenarios::plans()),
         };
         let cases = plans.iter().flat_map(|plan| (0..SCHEDULES).map(|seed| Case::like(plan, seed)));
         cases.map(|case| case.to_bytes()).collect()
@@ -75,6 +74,18 @@ impl Target for Teardown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Scenarios of what is behind controllers become inputs, too, and those find what is broken there.
+    #[test]
+    fn a_broken_driver_of_a_usb_device_is_noticed() {
+        let drivers = vec![("usb-storage".to_owned(), "zoo-usb-halt-kept".to_owned())];
+        let target = Teardown::new(Setting { drivers, plan: None });
+        let plan =
+            scenarios::plans().into_iter().find(|plan| plan.name == "usb-stalls.plan").expect("it is there");
+        let input = Case::like(&plan, 1).to_bytes();
+        let trouble = target.run(&input, &mut Features::default()).expect("it breaks a rule");
+        assert_eq!(trouble.cause.rule, "endpoint-halted", "{}", trouble.told);
+    }
 
     #[test]
     fn a_broken_driver_is_noticed() {
