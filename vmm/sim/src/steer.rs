@@ -87,7 +87,7 @@ impl Attention {
         let here = awaited.count == 0;
         if here {
             self.stop_on = None;
-            self.reached = true;
+            (self.reached, self.noticed) = (true, true);
         }
         here
     }
@@ -99,10 +99,9 @@ impl Cold {
         let Some(attention) = &mut self.attention else { return false };
         if h.now.get() >= attention.stop_at {
             attention.stop_at = u64::MAX;
-            attention.reached = true;
+            (attention.reached, attention.noticed) = (true, true);
         }
-        let noticed = std::mem::take(&mut attention.noticed);
-        noticed || attention.reached || attention.flag.load(Ordering::Acquire)
+        std::mem::take(&mut attention.noticed) || attention.flag.load(Ordering::Acquire)
     }
 
     /// After a call of the platform: a device that has come or gone is looked at.
