@@ -128,7 +128,7 @@ impl Hub {
         &self.kernel
     }
 
-    /// The bus's thread shall look at port `port`, or with 0 at the hub itself. Follow with [`super::Bus::wake`].
+    /// The bus's thread shall look at port `port`, or with 0 at the hub itself. Follow with [`wake`](crate::family::bus::Bus::wake).
     pub fn call_attention(&self, port: u8) {
         if port <= PORTS_MAX {
             self.attention.fetch_or(1 << port, Ordering::AcqRel);
