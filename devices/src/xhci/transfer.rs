@@ -276,7 +276,7 @@ impl Xhci {
 
     /// A packet from the device.
     fn receive(&mut self, slot: u8, index: u8, env: &mut dyn Env) -> Result<Packet, Fallen> {
-        let unit = match self.reach(slot, Site::UsbIn, index / 2 | REQUEST_IN, env) {
+        let unit = match self.reach(slot, Site::UsbIn, (index / 2) | REQUEST_IN, env) {
             Ok(unit) => unit,
             Err(packet) => return Ok(packet),
         };

@@ -162,9 +162,12 @@ mod tests {
         }
         assert_eq!(last(PLAN, &events(fault(1_500_000_000, 1, "usb-error"))), None, "the time begins anew");
         assert_eq!(last(PLAN, &events(at(1_500_000_000, Kind::IoIssue, 2))), Some(2_000_000_009));
-        let crowd = format!("{PLAN}thread t\n");
-        let crowded = Plan::parse("t", &crowd).map_or(true, |plan| !plan.threads.is_empty());
-        assert!(crowded, "{crowd}");
+        let crowd = format!("{PLAN}thread hog priority=50 run=5ms every=10ms\n");
+        assert_eq!(
+            last(&crowd, &events(fault(10, 31, "usb-stall"))),
+            None,
+            "others may keep it from running"
+        );
     }
 
     #[test]

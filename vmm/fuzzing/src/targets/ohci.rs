@@ -289,7 +289,7 @@ impl Host {
         match op {
             Op::Packet { .. } => self.packet(op),
             Op::Descriptor { at, control, count, place, branch } => {
-                let at = RECEIVE[0] + u32::from(at) % (BUFFERS[0] - RECEIVE[0]) & !0xf;
+                let at = (RECEIVE[0] + u32::from(at) % (BUFFERS[0] - RECEIVE[0])) & !0xf;
                 let words =
                     [u32::from(control) << 16 | u32::from(count), place.address() as u32, branch.into(), 0];
                 self.poke(at, &words);
@@ -299,7 +299,7 @@ impl Host {
                 self.set(registers + spec::CONTEXT_CLEAR, u32::MAX);
                 self.set(
                     registers + spec::CONTEXT_COMMAND,
-                    STREAMS + u32::from(at) * 16 | u32::from(z & 0xf),
+                    (STREAMS + u32::from(at) * 16) | u32::from(z & 0xf),
                 );
                 if usize::from(which % STREAM_CONTEXTS) < spec::RECEIVE_CONTEXTS {
                     self.set(registers + spec::CONTEXT_MATCH, matching);
@@ -360,7 +360,7 @@ impl Op {
             }
             Self::Descriptor { control, .. } => 2 << 12 | u64::from(control >> 8),
             Self::Stream { which, .. } => 3 << 12 | u64::from(which % STREAM_CONTEXTS),
-            Self::Register { index, .. } => 4 << 12 | u64::from(index) % (spec::BAR_BYTES / 4),
+            Self::Register { index, .. } => (4 << 12) | (u64::from(index) % (spec::BAR_BYTES / 4)),
             Self::Context { which, register, .. } => {
                 5 << 12 | u64::from(which % 4) << 4 | u64::from(register % 8)
             }
