@@ -88,7 +88,9 @@ fn ended(outcome: &Outcome) -> Ended {
     match &outcome.ended {
         sim::Ended::Done => Ended::Done,
         sim::Ended::Fatal { message } => Ended::Panicked(message.clone()),
-        sim::Ended::Deadlock | sim::Ended::Stuck { .. } => Ended::Hung(format!("{outcome:#?}")),
+        sim::Ended::Deadlock | sim::Ended::Stuck { .. } | sim::Ended::Stopped => {
+            Ended::Hung(format!("{outcome:#?}"))
+        }
     }
 }
 
