@@ -112,7 +112,7 @@ fn the_plan_says_how_long_an_action_may_take() {
     };
     let (verdict, _) = judge(&text(" overstay=1ns"), 3);
     assert!(!verdict.passed && verdict.findings.iter().all(|f| f.rule == "overstay"), "{verdict:?}");
-    assert!(verdict.findings.iter().any(|f| f.message.contains("edu0")), "{verdict:?}");
+    assert!(verdict.findings.iter().any(|f| f.device.as_deref() == Some("edu0")), "{verdict:?}");
     for limit in ["", " overstay=0ns"] {
         assert!(judge(&text(limit), 3).0.passed, "{limit}");
     }

@@ -2,7 +2,7 @@
 
 use crate::prelude::*;
 use crate::sync::{
-    Arc,
+    Arc, Shared,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -135,9 +135,17 @@ fn t4_every_arm_cancel_and_disable_takes_the_callout_before_it_back(lab: &Lab<'_
     });
 }
 
-/// One CPU, which something more important keeps busy until both are due.
-fn t5_due_together_behind_something_more_important_the_timer_is_first(lab: &Lab<'_>) {
-    let runs = lab.on_one_cpu(|kit| {
+/// A timer and an interrupt source of one loop, which say in which order they were called.
+struct Pair {
+    _owner: ServiceRef,
+    work_loop: Arc<WorkLoop>,
+    timer: Arc<TimerSource>,
+    source: Arc<InterruptSource>,
+    order: Shared<Vec<&'static str>>,
+}
+
+impl Pair {
+    fn new(kit: &IoKit) -> Self {
         let owner = Mock::new(&DRIVER).service(kit, "D");
         let work_loop = WorkLoop::new(&owner);
         let order = shared(kit, Vec::new());
@@ -149,7 +157,27 @@ fn t5_due_together_behind_something_more_important_the_timer_is_first(lab: &Lab<
         work_loop.add_event_source(&timer).unwrap();
         work_loop.add_event_source(&source).unwrap();
         pause(kit, 10_000_000);
-        let (soon, signalled, seen) = (timer.clone(), source.clone(), order.clone());
+        Self { _owner: owner, work_loop, timer, source, order }
+    }
+
+    fn timer_was_first(&self, kit: &IoKit) {
+        pause(kit, 10_000_000);
+        assert_eq!(*self.order.lock(), ["timer", "action"]);
+        self.work_loop.remove_event_source(&self.timer).unwrap();
+    }
+}
+
+fn fired_on_a_thread_calls_thread(run: &Run) {
+    let fire = run.events.iter().find(|e| e.kind == Kind::TimerFire).expect("it fired");
+    let calls = run.all_threads_called("thread call");
+    assert!(calls.contains(&(fire.thread, 93)), "{calls:?}");
+}
+
+/// One CPU, which something more important keeps busy until both are due.
+fn t5_due_together_behind_something_more_important_the_timer_is_first(lab: &Lab<'_>) {
+    let runs = lab.on_one_cpu(|kit| {
+        let pair = Pair::new(kit);
+        let (soon, signalled, seen) = (pair.timer.clone(), pair.source.clone(), pair.order.clone());
         let busy = move |kernel: &mach::KernelRef| {
             soon.set_timeout(1_000_000).unwrap();
             signalled.interrupt_occurred();
@@ -161,15 +189,9 @@ fn t5_due_together_behind_something_more_important_the_timer_is_first(lab: &Lab<
         };
         let busy = kit.kernel().spawn("busy", band::REAL_TIME, Policy::Fixed, busy).unwrap();
         busy.join(kit.kernel());
-        pause(kit, 10_000_000);
-        assert_eq!(*order.lock(), ["timer", "action"]);
-        work_loop.remove_event_source(&timer).unwrap();
+        pair.timer_was_first(kit);
     });
-    for run in runs {
-        let fire = run.events.iter().find(|e| e.kind == Kind::TimerFire).expect("it fired");
-        let calls = run.all_threads_called("thread call");
-        assert!(calls.contains(&(fire.thread, 93)), "{calls:?}");
-    }
+    runs.iter().for_each(fired_on_a_thread_calls_thread);
 }
 
 /// One CPU: both fall due while interrupts are masked, and are taken, the interrupt first, before any thread runs. They are taken by hand, as the machine
@@ -177,38 +199,22 @@ fn t5_due_together_behind_something_more_important_the_timer_is_first(lab: &Lab<
 fn t5_due_together_the_timer_is_before_the_interrupt(lab: &Lab<'_>) {
     let runs = lab.on_one_cpu(|kit| {
         let kernel = kit.kernel();
-        let owner = Mock::new(&DRIVER).service(kit, "D");
-        let work_loop = WorkLoop::new(&owner);
-        let order = shared(kit, Vec::new());
-        let (mine, its) = (order.clone(), order.clone());
-        let timer = TimerSource::new(&owner, TimerPriority::ThreadCall, move |_, _| {
-            mine.lock().push("timer");
-        });
-        let source = InterruptSource::new(&owner, None, 0, move |_, _| its.lock().push("action")).unwrap();
-        work_loop.add_event_source(&timer).unwrap();
-        work_loop.add_event_source(&source).unwrap();
-        pause(kit, 10_000_000);
+        let pair = Pair::new(kit);
         // A thread call's thread is made now, not when the time has come.
-        timer.set_timeout(200_000).unwrap();
+        pair.timer.set_timeout(200_000).unwrap();
         {
             let _masked = kernel.masked();
             let end = kernel.now() + 400_000;
             while kernel.now() < end {
                 kernel.relax();
             }
-            source.interrupt_occurred();
+            pair.source.interrupt_occurred();
             assert!(kernel.interrupt(mach::seam::TIMER_VECTOR), "somebody more important has woken");
             kernel.preempt();
         }
-        pause(kit, 10_000_000);
-        assert_eq!(*order.lock(), ["timer", "action"]);
-        work_loop.remove_event_source(&timer).unwrap();
+        pair.timer_was_first(kit);
     });
-    for run in runs {
-        let fire = run.events.iter().find(|e| e.kind == Kind::TimerFire).expect("it fired");
-        let calls = run.all_threads_called("thread call");
-        assert!(calls.contains(&(fire.thread, 93)), "{calls:?}");
-    }
+    runs.iter().for_each(fired_on_a_thread_calls_thread);
 }
 
 fn t5_arming_inside_the_action_defers_even_if_the_time_is_past(lab: &Lab<'_>) {

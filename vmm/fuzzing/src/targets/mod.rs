@@ -8,6 +8,7 @@ mod pci_config;
 mod plan_text;
 mod runs;
 mod schedules;
+mod steps;
 mod teardown;
 mod user_client;
 mod virtqueues;

@@ -1,8 +1,9 @@
 //! A FireWire controller whose driver writes anything into its registers, contexts and descriptors, on a bus whose nodes come and go.
 
 use super::machine::{Machine, noise, pass};
+use super::steps;
 use crate::target::{Features, Target, Trouble};
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use devices::fault::plan::Plan;
 use devices::platform::{Platform, layout};
 use devices::spec::{ohci as spec, pci};
@@ -117,18 +118,12 @@ impl Target for Ohci {
     }
 
     fn describe(&self, input: &[u8]) -> String {
-        let ops: String = script(input).iter().map(|op| format!("{op:?}\n")).collect();
-        format!("slot 1\n{ops}")
+        format!("slot 1\n{}", steps::lines(&script(input)))
     }
 }
 
 fn script(input: &[u8]) -> Vec<Op> {
-    let mut bytes = Unstructured::new(&input[..input.len().min(MOST)]);
-    let mut ops = Vec::new();
-    while ops.len() < MAX_OPS && !bytes.is_empty() {
-        ops.extend(Op::arbitrary(&mut bytes).ok());
-    }
-    ops
+    steps::steps(&mut steps::bytes(input, MOST), MAX_OPS)
 }
 
 /// The registers of asynchronous context `which` (0, 1: transmit; 2, 3: receive).
@@ -157,13 +152,7 @@ struct Host {
 impl Host {
     fn new() -> Self {
         static ONCE: OnceLock<Plan> = OnceLock::new();
-        let plan = ONCE.get_or_init(|| {
-            Plan::parse("ohci", PLAN).unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
-        });
-        let mut platform =
-            Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
-        platform.firmware();
-        platform.start_plan(0);
+        let (platform, _) = steps::platform(&ONCE, "ohci", PLAN);
         let bar = layout::APERTURE_BASE + layout::SLOT_APERTURE_BYTES;
         let mut host = Self { platform, machine: Machine::new(), bar, master: false, sent: [0; 2] };
         host.act(Op::Master(true));

@@ -1,8 +1,9 @@
 //! A hostile guest at the platform: any accesses, in any order, at any time.
 
 use super::machine::{Machine, Width, noise, pass};
+use super::steps;
 use crate::target::{Features, Target, Trouble};
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use devices::fault::plan::Plan;
 use devices::platform::{Platform, layout};
 use std::sync::OnceLock;
@@ -143,19 +144,15 @@ impl Target for Pci {
 
     fn describe(&self, input: &[u8]) -> String {
         let Script { awake, ops } = script(input);
-        let lines: String = ops.iter().map(|op| format!("{op:?}\n")).collect();
-        format!("cards awake: {awake}\n{lines}")
+        format!("cards awake: {awake}\n{}", steps::lines(&ops))
     }
 }
 
 /// Any bytes are a script.
 fn script(input: &[u8]) -> Script {
-    let mut bytes = Unstructured::new(&input[..input.len().min(MOST)]);
+    let mut bytes = steps::bytes(input, MOST);
     let awake = bool::arbitrary(&mut bytes).unwrap_or_default();
-    let mut ops = Vec::new();
-    while ops.len() < MAX_OPS && !bytes.is_empty() {
-        ops.extend(Op::arbitrary(&mut bytes).ok());
-    }
+    let ops = steps::steps(&mut bytes, MAX_OPS);
     Script { awake, ops }
 }
 
@@ -166,13 +163,8 @@ fn script(input: &[u8]) -> Script {
 fn check(script: &Script, features: &mut Features) {
     // Read once: the fuzzer is to learn about the platform, not about the parser.
     static ONCE: OnceLock<Plan> = OnceLock::new();
-    let plan = ONCE.get_or_init(|| {
-        Plan::parse("pci", PLAN).unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
-    });
-    let mut platform = Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
-    platform.firmware();
+    let (mut platform, plan) = steps::platform(&ONCE, "pci", PLAN);
     let mut machine = Machine::new();
-    platform.start_plan(0);
     if script.awake {
         for plug in &plan.plugs {
             platform.config_write(plug.slot as u8, 0, 0, COMMAND, &[6, 0], &mut machine);

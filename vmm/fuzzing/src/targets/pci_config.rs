@@ -1,8 +1,9 @@
 //! Configuration space under any writes: what a function is stays the same, its capabilities stay a list, its BARs size by the rules.
 
 use super::machine::{Machine, Width, noise, pass};
+use super::steps;
 use crate::target::{Features, Target, Trouble};
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use devices::fault::plan::Plan;
 use devices::platform::{Platform, layout};
 use devices::spec::pci as spec;
@@ -116,18 +117,13 @@ impl Target for PciConfig {
     }
 
     fn describe(&self, input: &[u8]) -> String {
-        format!("{} accesses\n", ops(input).len())
-            + &ops(input).iter().map(|op| format!("{op:?}\n")).collect::<String>()
+        let ops = ops(input);
+        format!("{} accesses\n{}", ops.len(), steps::lines(&ops))
     }
 }
 
 fn ops(input: &[u8]) -> Vec<Op> {
-    let mut bytes = Unstructured::new(&input[..input.len().min(MOST)]);
-    let mut ops = Vec::new();
-    while ops.len() < MAX_OPS && !bytes.is_empty() {
-        ops.extend(Op::arbitrary(&mut bytes).ok());
-    }
-    ops
+    steps::steps(&mut steps::bytes(input, MOST), MAX_OPS)
 }
 
 /// A function, by a number that means one: a port below the bridge, or the card behind it.
@@ -146,14 +142,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         static ONCE: OnceLock<Plan> = OnceLock::new();
-        let plan = ONCE.get_or_init(|| {
-            Plan::parse("pci_config", PLAN)
-                .unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
-        });
-        let mut platform =
-            Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
-        platform.firmware();
-        platform.start_plan(0);
+        let (platform, _) = steps::platform(&ONCE, "pci_config", PLAN);
         Self { platform, machine: Machine::new(), known: [None; SLOTS as usize] }
     }
 

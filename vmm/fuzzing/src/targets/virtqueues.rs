@@ -1,8 +1,9 @@
 //! A disk whose driver fills its rings with anything, changes them under way, and resets it when it likes.
 
 use super::machine::{MEMORY, Machine, noise, pass};
+use super::steps;
 use crate::target::{Features, Target, Trouble};
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use devices::fault::plan::Plan;
 use devices::platform::{Platform, layout};
 use devices::spec::{pci, virtio as spec};
@@ -164,18 +165,15 @@ impl Target for Virtqueues {
 
     fn describe(&self, input: &[u8]) -> String {
         let (slot, ops) = script(input);
-        format!("slot {slot}\n") + &ops.iter().map(|op| format!("{op:?}\n")).collect::<String>()
+        format!("slot {slot}\n{}", steps::lines(&ops))
     }
 }
 
 /// The first byte says which disk; the others what its driver does.
 fn script(input: &[u8]) -> (u8, Vec<Op>) {
-    let mut bytes = Unstructured::new(&input[..input.len().min(MOST)]);
+    let mut bytes = steps::bytes(input, MOST);
     let slot = 1 + u8::arbitrary(&mut bytes).unwrap_or(0) % 2;
-    let mut ops = Vec::new();
-    while ops.len() < MAX_OPS && !bytes.is_empty() {
-        ops.extend(Op::arbitrary(&mut bytes).ok());
-    }
+    let ops = steps::steps(&mut bytes, MAX_OPS);
     (slot, ops)
 }
 
@@ -191,13 +189,7 @@ struct Disk {
 impl Disk {
     fn new(slot: u8) -> Self {
         static ONCE: OnceLock<Plan> = OnceLock::new();
-        let plan = ONCE.get_or_init(|| {
-            Plan::parse("virtqueues", PLAN)
-                .unwrap_or_else(|errors| panic!("the target's own plan: {errors:?}"))
-        });
-        let mut platform =
-            Platform::new(plan).unwrap_or_else(|error| panic!("the target's own plan: {error}"));
-        platform.firmware();
+        let (platform, _) = steps::platform(&ONCE, "virtqueues", PLAN);
         let bar = layout::WIDE_APERTURE_BASE + u64::from(slot) * layout::SLOT_WIDE_APERTURE_BYTES;
         let mut disk = Self { platform, machine: Machine::new(), slot, bar, available: 0, requests: 0 };
         disk.act(Op::Master(true));
