@@ -63,7 +63,7 @@ fn a_broken_driver_is_found_made_small_kept_and_replayed() {
         "--driver",
         "edu=zoo-close-early",
         "--runs",
-        "300",
+        "600",
         "--first",
         "--out",
         &findings,

@@ -174,7 +174,7 @@ fn a_broken_driver_is_found_from_seeds_alone() {
     let drivers = vec![("edu".to_owned(), "zoo-close-early".to_owned())];
     let target: Arc<dyn Target> =
         Arc::from(targets::of("teardown", Setting { drivers, plan: None }).expect("it is there"));
-    let (summary, _) = campaign(target, 512, 2, (0, 1));
+    let (summary, _) = campaign(target, 384, 2, (0, 1));
     assert!(
         summary.findings.keys().any(|cause| cause.rule == "close-before-return"),
         "{:?}",
