@@ -51,15 +51,10 @@ fn named(name: &str) -> Plan {
     load(&scenarios().into_iter().find(|path| path.ends_with(name)).expect("the scenario"))
 }
 
-/// The rule that a plan shows to be broken, as its comment says: `# finds: RULE`. `None`: what the plan does is borne.
-fn finds(plan: &Plan) -> Option<&str> {
-    plan.lines.iter().find_map(|line| line.comment.as_deref()?.strip_prefix(" finds: "))
-}
-
 #[test]
 fn correct_drivers_pass_every_scenario_under_every_seed() {
     let mut plans: Vec<Plan> = scenarios().iter().map(|path| load(path)).collect();
-    plans.retain(|plan| finds(plan).is_none());
+    plans.retain(|plan| plan.finds().is_none());
     assert!(plans.len() > 15);
     for plan in plans {
         for seed in 1..=SEEDS {
@@ -73,7 +68,7 @@ fn correct_drivers_pass_every_scenario_under_every_seed() {
 fn what_a_scenario_says_that_it_finds_is_found_under_every_seed() {
     let mut found = Vec::new();
     for plan in scenarios().iter().map(|path| load(path)) {
-        let Some(rule) = finds(&plan) else { continue };
+        let Some(rule) = plan.finds() else { continue };
         for seed in 1..=SEEDS {
             let (verdict, _) = run(&plan, seed);
             let named = verdict.findings.iter().any(|finding| finding.rule == rule);

@@ -55,13 +55,19 @@ impl RecursiveLock {
 
     /// Levels that the running thread holds.
     pub fn levels(&self, kernel: &Kernel) -> u32 {
-        if self.is_mine(kernel) { self.depth.load(Ordering::Relaxed) + 1 } else { 0 }
+        if self.is_mine(kernel) { self.nested() + 1 } else { 0 }
     }
 
     /// Levels beyond the first. The running thread owns the lock.
     #[inline]
     pub fn nested(&self) -> u32 {
         self.depth.load(Ordering::Relaxed)
+    }
+
+    /// One level more. The running thread owns the lock.
+    #[inline]
+    fn nest(&self) {
+        self.depth.store(self.nested() + 1, Ordering::Relaxed);
     }
 
     /// Takes the lock, or one more level of it. Blocks: not at interrupt level, nor masked, unless the lock is free.
@@ -86,7 +92,7 @@ impl RecursiveLock {
     #[inline(never)]
     fn take_again(&self, kernel: &Kernel, me: ThreadId, waits: impl FnOnce(ThreadId)) -> bool {
         if self.owner() == me {
-            self.depth.store(self.nested() + 1, Ordering::Relaxed);
+            self.nest();
             return false;
         }
         if !self.class.is_none() {
@@ -129,7 +135,7 @@ impl RecursiveLock {
         match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Some(true),
             Err(owner) if owner & !WAITERS == me => {
-                self.depth.store(self.nested() + 1, Ordering::Relaxed);
+                self.nest();
                 Some(false)
             }
             Err(_) => None,

@@ -30,7 +30,7 @@ pub struct Cli {
 pub enum Command {
     /// Run a plan and give a verdict
     #[command(
-        after_help = "Examples:\n  workgate run tests/scenarios/surprise-removal.plan\n  workgate run my.plan --machine sim --seed 7 --json\n  workgate run my.plan --control /tmp/wg.sock --paused      (and then: qmp-shell /tmp/wg.sock)"
+        after_help = "Examples:\n  workgate run tests/scenarios/surprise-removal.plan\n  workgate run tests/scenarios/*.plan --machine sim\n  workgate run my.plan --machine sim --seed 7 --json\n  workgate run my.plan --control /tmp/wg.sock --paused      (and then: qmp-shell /tmp/wg.sock)"
     )]
     Run(RunArgs),
     /// Boot an image in the KVM machine, its serial console on this terminal
@@ -110,8 +110,9 @@ pub enum MachineChoice {
 /// `workgate run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The plan
-    pub plan: PathBuf,
+    /// The plan; several run one after the other
+    #[arg(required = true, value_name = "PLAN")]
+    pub plans: Vec<PathBuf>,
     /// Where to run it
     #[arg(long, value_enum, default_value = "auto")]
     pub machine: MachineChoice,
@@ -124,7 +125,7 @@ pub struct RunArgs {
     /// Host seconds to a second of machine time on KVM, instead of what was measured: more where other work takes the processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub slow_down: Option<u64>,
-    /// Write the result and the trace into this folder
+    /// Write the result and the trace into this folder; of several plans, into a folder there for each
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it

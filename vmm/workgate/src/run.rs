@@ -1,4 +1,6 @@
-//! `workgate run`: one plan, one machine, one verdict.
+//! `workgate run`: one plan, one machine, one verdict; or [several](many) plans, one after the other.
+
+mod many;
 
 use crate::books::{Books, Scheduling};
 use crate::cli::RunArgs;
@@ -46,9 +48,16 @@ pub struct Report {
     pub console: Vec<String>,
 }
 
-/// Runs the plan and prints what was found.
+/// Runs the plan, or each of them, and prints what was found.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let plan = crate::load::plan(&args.plan, &args.script)?;
+    match args.plans.as_slice() {
+        [plan] => one(args, plan),
+        plans => many::run(args, plans),
+    }
+}
+
+fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
+    let plan = crate::load::plan(path, &args.script)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
     let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
     if !args.json {

@@ -75,6 +75,72 @@ fn a_broken_driver_exits_1_and_its_rule_is_named() {
     assert!(out(&output).contains("verdict: FAIL"));
 }
 
+/// The words of a run of several plans, on the simulator.
+fn several<'a>(plans: &[&'a Path], more: &[&'a str]) -> Output {
+    let mut arguments = vec!["run", "--machine", "sim"];
+    arguments.extend(plans.iter().map(|plan| plan.to_str().expect("a path in UTF-8")));
+    arguments.extend(more);
+    workgate(&arguments)
+}
+
+#[test]
+fn several_plans_have_a_line_each_and_one_that_shows_a_bug_is_good_if_it_does() {
+    let (smallest, shows) = (scenario("smallest.plan"), scenario("close-early.plan"));
+    let output = several(&[&smallest, &shows], &[]);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", err(&output));
+    assert!(text.lines().any(|line| line.starts_with("held ") && line.contains("smallest.plan")), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("found ") && line.contains("close-before-return")));
+    assert!(text.ends_with("2 plans: 1 held, 1 found what they are there to show, 0 failed\n"), "{text}");
+}
+
+#[test]
+fn one_bad_plan_among_several_stops_none_of_the_others() {
+    let text = std::fs::read_to_string(scenario("close-early.plan")).expect("the plan");
+    let broken = Draft::new("not-said.plan", &text.replace("# finds: ", "# shows: "));
+    let fixed = Draft::new("not-found.plan", &text.replace(" driver=close-early", ""));
+    let smallest = scenario("smallest.plan");
+    let output = several(&[&broken.0, &fixed.0, &smallest], &["--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("a JSON document");
+    let outcomes: Vec<_> = json["plans"].as_array().expect("plans").iter().map(|p| &p["outcome"]).collect();
+    assert_eq!(outcomes, ["failed", "failed", "held"]);
+    assert_eq!((&json["good"], &json["plans"][1]["why"]), (&1.into(), &"close-before-return was not found".into()));
+    assert_eq!(json["plans"][2]["report"]["verdict"]["passed"], true);
+}
+
+#[test]
+fn what_is_wrong_with_one_of_several_is_said_before_any_runs() {
+    let (smallest, shows) = (scenario("smallest.plan"), scenario("close-early.plan"));
+    let mistake = Draft::new("mistake.plan", "machin cpus=2\n");
+    let twice = scenario("zoo/close-early.plan");
+    let folder = std::env::temp_dir().join(format!("workgate-{}-several", std::process::id()));
+    let folder = folder.to_str().expect("a path in UTF-8");
+    let cases: [(&[&Path], &[&str], &str); 4] = [
+        (&[&smallest, &mistake.0], &[], "did you mean `machine`?"),
+        (&[&smallest, &shows], &["--control", "/nonexistent/socket"], "`--control` goes with one plan"),
+        (&[&smallest, &shows], &["--lcov", "/nonexistent/file"], "`--lcov` goes with one plan"),
+        (&[&twice, &shows], &["--report", folder], "two of the plans are called close-early"),
+    ];
+    for (plans, more, said) in cases {
+        let output = several(plans, more);
+        assert_eq!(output.status.code(), Some(2), "{said}: {}", err(&output));
+        assert!(err(&output).contains(said) && out(&output).is_empty(), "{said}: {}", err(&output));
+    }
+}
+
+#[test]
+fn several_plans_have_a_folder_each_in_the_report() {
+    let folder = std::env::temp_dir().join(format!("workgate-{}-folders", std::process::id()));
+    let (smallest, shows) = (scenario("smallest.plan"), scenario("close-early.plan"));
+    let output = several(&[&smallest, &shows], &["--report", folder.to_str().expect("a path in UTF-8")]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    for name in ["smallest", "close-early"] {
+        assert!(folder.join(name).join("result.json").is_file(), "{name}");
+    }
+    std::fs::remove_dir_all(folder).expect("the folder can be removed");
+}
+
 #[test]
 fn mistakes_in_a_plan_exit_2_with_line_column_and_what_was_expected() {
     let cases = [

@@ -400,6 +400,11 @@ impl Plan {
         }
     }
 
+    /// The rule that the plan is there to show broken, as a comment of it says: `# finds: RULE`. `None`: what the plan does is borne.
+    pub fn finds(&self) -> Option<&str> {
+        self.lines.iter().find_map(|line| line.comment.as_deref()?.trim_start().strip_prefix("finds: "))
+    }
+
     /// The devices that are cards in slots, in the order of statements.
     pub fn cards(&self) -> impl Iterator<Item = &Plug> {
         self.plugs.iter().filter(|plug| plug.on().is_none())

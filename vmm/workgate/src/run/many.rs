@@ -1,0 +1,201 @@
+//! Several plans, one after the other: a line for each, and how many held.
+
+use super::{Recorder, Report, exit, on_machine, to_json};
+use crate::cli::RunArgs;
+use crate::exit::{Exit, Failure};
+use crate::machine;
+use devices::fault::plan::Plan;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use verdict::{Ended, Verdict};
+
+/// How a plan ended, beside what is wanted of it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "why", rename_all = "kebab-case")]
+enum Outcome {
+    /// Everything held.
+    Held,
+    /// It broke the rule that it is there to show (`# finds: RULE`).
+    FoundAsSaid(String),
+    /// A bug was found, or the one that it is there to show was not.
+    Failed(String),
+    /// It did not run to its end, or not on this machine.
+    NotRun(String),
+}
+
+impl Outcome {
+    fn of(plan: &Plan, verdict: &Verdict) -> Self {
+        match (exit(verdict), plan.finds()) {
+            (Exit::Held, None) => Self::Held,
+            (Exit::Held, Some(rule)) => Self::Failed(format!("{rule} was not found")),
+            (Exit::Found, Some(rule)) if is_only(verdict, rule) => Self::FoundAsSaid(rule.to_owned()),
+            (Exit::Found, _) => Self::Failed(reason(verdict)),
+            (Exit::Request | Exit::Host, _) => Self::NotRun(reason(verdict)),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::FoundAsSaid(_) => "found",
+            Self::Failed(_) => "FAILED",
+            Self::NotRun(_) => "NOT RUN",
+        }
+    }
+
+    fn why(&self) -> &str {
+        match self {
+            Self::Held => "",
+            Self::FoundAsSaid(why) | Self::Failed(why) | Self::NotRun(why) => why,
+        }
+    }
+}
+
+/// The run broke this rule and nothing else.
+fn is_only(verdict: &Verdict, rule: &str) -> bool {
+    !verdict.findings.is_empty() && verdict.findings.iter().all(|finding| finding.rule == rule)
+}
+
+/// The first thing that is wrong.
+fn reason(verdict: &Verdict) -> String {
+    if let Some(finding) = verdict.findings.first() {
+        return format!("{}: {}", finding.rule, finding.message);
+    }
+    match &verdict.ended {
+        Ended::Done => match verdict.expectations.iter().find(|expectation| !expectation.held) {
+            Some(missed) => format!("{}: {}", missed.expect, missed.detail),
+            None => "the requests do not add up".to_owned(),
+        },
+        Ended::Panic(why) | Ended::Hang(why) | Ended::Bad(why) | Ended::HostDefect(why) => why.clone(),
+        Ended::Quit => "it was ended from outside".to_owned(),
+    }
+}
+
+/// One plan of the `--json` document.
+#[derive(Debug, Serialize)]
+struct Done {
+    plan: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Absent if it was not run.
+    report: Option<Report>,
+}
+
+/// The `--json` document.
+#[derive(Debug, Serialize)]
+struct Document {
+    /// Plans that ended as they should.
+    good: usize,
+    plans: Vec<Done>,
+}
+
+/// Reads and checks all plans before the first runs; then runs each, whatever became of those before it.
+pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
+    for_one(args)?;
+    let plans =
+        paths.iter().map(|path| crate::load::plan(path, &args.script)).collect::<Result<Vec<_>, _>>()?;
+    let folders = folders(args.report.as_deref(), paths)?;
+    let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
+    let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
+    let say = |text: &str| if args.json { Ok(()) } else { crate::output::println(text) };
+    say(&chosen.why)?;
+    let mut done = Vec::new();
+    for (plan, folder) in plans.iter().zip(folders) {
+        let mut recorder = Recorder::new(folder.as_deref())?;
+        let ran = on_machine(plan, &chosen, image.as_deref(), args, &mut recorder, None);
+        let (outcome, report) = match ran {
+            Ok(report) => (Outcome::of(plan, &report.verdict), Some(report)),
+            Err(failure) => (Outcome::NotRun(failure.message), None),
+        };
+        if let Some(report) = &report {
+            recorder.finish(report)?;
+        }
+        say(&line(&plan.name, &outcome, report.as_ref()))?;
+        // Of many plans, the whole stories are kept only for whoever asked for them.
+        done.push(Done { plan: plan.name.clone(), outcome, report: report.filter(|_| args.json) });
+    }
+    let status = status(&done);
+    if args.json {
+        let good = done.iter().filter(|plan| is_good(&plan.outcome)).count();
+        crate::output::println(&to_json(&Document { good, plans: done })?)?;
+    } else {
+        say(&summary(&done))?;
+    }
+    Ok(status)
+}
+
+/// What belongs to one machine, and cannot be shared by several.
+fn for_one(args: &RunArgs) -> Result<(), Failure> {
+    let of_one = [("--control", args.control.control.is_some()), ("--lcov", args.lcov.is_some())];
+    match of_one.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => {
+            Err(Failure::request(format_args!("`{option}` goes with one plan, and {} were given", args.plans.len())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A folder for each plan, named after its file.
+fn folders(report: Option<&Path>, paths: &[PathBuf]) -> Result<Vec<Option<PathBuf>>, Failure> {
+    let Some(report) = report else { return Ok(vec![None; paths.len()]) };
+    let mut taken = BTreeSet::new();
+    let folder = |path: &PathBuf| {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
+        if !taken.insert(name.clone()) {
+            return Err(Failure::request(format_args!(
+                "two of the plans are called {}: `--report` has a folder for each name",
+                name.display()
+            )));
+        }
+        Ok(Some(report.join(name)))
+    };
+    paths.iter().map(folder).collect()
+}
+
+fn is_good(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Held | Outcome::FoundAsSaid(_))
+}
+
+/// A bug outweighs what could not be run.
+fn status(done: &[Done]) -> Exit {
+    let any = |is: fn(&Outcome) -> bool| done.iter().any(|plan| is(&plan.outcome));
+    if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        Exit::Found
+    } else if any(|outcome| matches!(outcome, Outcome::NotRun(_))) {
+        Exit::Host
+    } else {
+        Exit::Held
+    }
+}
+
+fn line(name: &str, outcome: &Outcome, report: Option<&Report>) -> String {
+    let mut line = format!("{:<8} {name}", outcome.word());
+    if let Some(report) = report {
+        line.push_str(&format!(
+            "  ({} events in {:.1} ms)",
+            report.events,
+            report.machine_time as f64 / 1e6
+        ));
+    }
+    if !outcome.why().is_empty() {
+        line.push_str(&format!("  {}", outcome.why()));
+    }
+    line
+}
+
+fn summary(done: &[Done]) -> String {
+    let count = |word: &str| done.iter().filter(|plan| plan.outcome.word() == word).count();
+    let mut text = format!(
+        "{} plans: {} held, {} found what they are there to show, {} failed",
+        done.len(),
+        count("held"),
+        count("found"),
+        count("FAILED")
+    );
+    match count("NOT RUN") {
+        0 => {}
+        not_run => text.push_str(&format!(", {not_run} not run")),
+    }
+    text
+}
