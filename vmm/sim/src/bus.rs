@@ -200,8 +200,17 @@ impl Cold {
     }
 
     /// Takes an event of the guest: for the trace, and for a plan that waits for it. True = the hub should hand the batch over.
+    #[inline]
     pub fn record(&mut self, h: &Hot, event: &Event) -> bool {
         let full = self.recorder.push(event, || h.total_points());
+        if event.kind == Kind::Ready || self.bus.waits_for(event.kind) || self.attention.is_some() {
+            self.recorded(h, event);
+        }
+        full
+    }
+
+    /// Somebody waits for `event`, or may do so.
+    fn recorded(&mut self, h: &Hot, event: &Event) {
         if event.kind == Kind::Ready && self.plan.ready(event.time) {
             self.limits.time = self.plan.finish_at.saturating_add(self.plan.grace);
             self.bus.start_plan(event.time);
@@ -214,7 +223,6 @@ impl Cold {
         if self.attention.is_some() {
             self.notice_event(h, event);
         }
-        full
     }
 
     /// Reads a device register.
@@ -258,11 +266,13 @@ impl Cold {
         f: impl FnOnce(&mut Platform, &mut dyn Host) -> R,
     ) -> Option<R> {
         let result = self.bus.call(h.now.get(), |platform, world| f(platform, world))?;
-        let mut signals = std::mem::take(&mut self.bus.signals);
-        for signal in signals.drain(..) {
-            self.signal(h, signal);
+        if !self.bus.signals.is_empty() {
+            let mut signals = std::mem::take(&mut self.bus.signals);
+            for signal in signals.drain(..) {
+                self.signal(h, signal);
+            }
+            self.bus.signals = signals;
         }
-        self.bus.signals = signals;
         self.end_call();
         self.refresh_due();
         h.hurry(self.due);

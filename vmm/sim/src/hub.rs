@@ -1,7 +1,7 @@
 //! The hub: resumes the fibre of the CPU that runs, and ends the run.
 
 use corosensei::CoroutineResult;
-use trace::Event;
+use trace::{EVENT_BYTES, Event};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{
@@ -143,8 +143,9 @@ impl<'a> Hub<'a> {
         self.spare.clear();
         let spare = std::mem::take(&mut self.spare);
         let batch = cold(|c| c.recorder.swap(spare));
-        self.bytes.clear();
-        batch.iter().for_each(|event| self.bytes.extend_from_slice(&event.encode()));
+        self.bytes.resize(batch.len() * EVENT_BYTES, 0);
+        let (records, _) = self.bytes.as_chunks_mut();
+        batch.iter().zip(records).for_each(|(event, record)| event.encode_into(record));
         self.hasher.update(&self.bytes);
         batch.iter().for_each(&mut *self.sink);
         self.events += batch.len() as u64;
@@ -227,7 +228,7 @@ pub(crate) fn close(kernel: Box<dyn Upcalls>) -> Option<String> {
 fn impersonate(number: usize) {
     let context = cold(|c| c.contexts[number]);
     hot(|h| {
-        h.cpu.set(context.cpu.map_or(0, usize::from));
+        h.run_cpu(context.cpu.map_or(0, usize::from));
         h.thread[h.cpu.get()].set(context.thread);
     });
 }

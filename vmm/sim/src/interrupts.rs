@@ -14,8 +14,6 @@ const MESSAGE_BASE: u64 = 0xfee0_0000;
 struct Local {
     pending: [u64; 4],
     deliver_at: u64,
-    /// `u64::MAX` = disarmed.
-    timer: u64,
 }
 
 /// One line of the interrupt controller.
@@ -33,15 +31,20 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     local: [Local; MAX_CPUS],
+    /// The timer of each CPU; `u64::MAX` = disarmed.
+    timers: [u64; MAX_CPUS],
+    /// The earliest of them.
+    next_timer: u64,
     lines: [Line; LINES],
 }
 
 impl Interrupts {
     /// Nothing pending, armed or routed.
     pub fn new() -> Self {
-        let local = Local { pending: [0; 4], deliver_at: u64::MAX, timer: u64::MAX };
+        let local = Local { pending: [0; 4], deliver_at: u64::MAX };
         let line = Line { asserted: false, masked: true, in_service: false, route: None };
-        Self { local: [local; MAX_CPUS], lines: [line; LINES] }
+        let timers = [u64::MAX; MAX_CPUS];
+        Self { local: [local; MAX_CPUS], timers, next_timer: u64::MAX, lines: [line; LINES] }
     }
 
     /// Makes `vector` pending on `cpu`, to be taken at `deliver_at` or with an earlier one. False if it already was.
@@ -104,18 +107,31 @@ impl Interrupts {
     /// Arms or disarms the timer of `cpu`.
     pub fn arm(&mut self, cpu: usize, deadline: Option<u64>) {
         // One at the end of time never comes.
-        self.local[cpu].timer = deadline.unwrap_or(u64::MAX);
+        self.set_timer(cpu, deadline.unwrap_or(u64::MAX));
     }
 
     /// The earliest armed timer; `u64::MAX` = none.
+    #[inline]
     pub fn next_timer(&self) -> u64 {
-        self.local.iter().map(|l| l.timer).min().unwrap_or(u64::MAX)
+        self.next_timer
+    }
+
+    fn set_timer(&mut self, cpu: usize, time: u64) {
+        let before = std::mem::replace(&mut self.timers[cpu], time);
+        if time <= self.next_timer {
+            self.next_timer = time;
+        } else if before == self.next_timer {
+            self.next_timer = self.timers.iter().copied().min().unwrap_or(u64::MAX);
+        }
     }
 
     /// Disarms one timer that is due at `now` and names its CPU and vector.
     pub fn expire(&mut self, now: u64) -> Option<(usize, u8)> {
-        let cpu = self.local.iter().position(|l| l.timer <= now && l.timer != u64::MAX)?;
-        self.local[cpu].timer = u64::MAX;
+        if now < self.next_timer || self.next_timer == u64::MAX {
+            return None;
+        }
+        let cpu = self.timers.iter().position(|&time| time <= now && time != u64::MAX)?;
+        self.set_timer(cpu, u64::MAX);
         Some((cpu, TIMER_VECTOR))
     }
 

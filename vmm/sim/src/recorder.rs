@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use trace::{Event, Kind};
 
-/// Events that are handed over at once.
-const BATCH: usize = 512;
+/// Events that are handed over at once: these and their encoded form, which is as long, fit into a first-level cache beside the kernel's data.
+const BATCH: usize = 128;
 
 thread_local! {
     /// An empty batch of an earlier run of this OS thread: the room is worth keeping for runs of a few microseconds.
