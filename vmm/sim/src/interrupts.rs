@@ -35,16 +35,16 @@ pub(crate) struct Interrupts {
     timers: [u64; MAX_CPUS],
     /// The earliest of them.
     next_timer: u64,
-    lines: [Line; LINES],
+    /// As far as they were touched.
+    lines: Vec<Line>,
 }
 
 impl Interrupts {
     /// Nothing pending, armed or routed.
     pub fn new() -> Self {
         let local = Local { pending: [0; 4], deliver_at: u64::MAX };
-        let line = Line { asserted: false, masked: true, in_service: false, route: None };
         let timers = [u64::MAX; MAX_CPUS];
-        Self { local: [local; MAX_CPUS], timers, next_timer: u64::MAX, lines: [line; LINES] }
+        Self { local: [local; MAX_CPUS], timers, next_timer: u64::MAX, lines: Vec::new() }
     }
 
     /// Makes `vector` pending on `cpu`, to be taken at `deliver_at` or with an earlier one. False if it already was.
@@ -137,7 +137,7 @@ impl Interrupts {
 
     /// Routes a line and masks it. Lines that do not exist are ignored, here and below.
     pub fn route(&mut self, gsi: u32, cpu: usize, vector: u8) {
-        if let Some(line) = self.lines.get_mut(gsi as usize) {
+        if let Some(line) = self.line(gsi) {
             line.route = Some((cpu as u8, vector));
             line.masked = true;
             line.in_service = false;
@@ -146,16 +146,24 @@ impl Interrupts {
 
     /// Masks or unmasks a line; the answer is what to raise.
     pub fn mask_line(&mut self, gsi: u32, masked: bool) -> Option<(usize, u8)> {
-        let line = self.lines.get_mut(gsi as usize)?;
+        let line = self.line(gsi)?;
         line.masked = masked;
         line.fire()
     }
 
     /// Sets the level of a line; the answer is what to raise.
     pub fn set_line(&mut self, gsi: u32, asserted: bool) -> Option<(usize, u8)> {
-        let line = self.lines.get_mut(gsi as usize)?;
+        let line = self.line(gsi)?;
         line.asserted = asserted;
         line.fire()
+    }
+
+    fn line(&mut self, gsi: u32) -> Option<&mut Line> {
+        let number = Some(gsi as usize).filter(|&number| number < LINES)?;
+        if self.lines.len() <= number {
+            self.lines.resize(number + 1, Line::NEW);
+        }
+        self.lines.get_mut(number)
     }
 
     /// The handler of `vector` on `cpu` returned. The answer is what to raise again: a line that is still asserted.
@@ -172,6 +180,8 @@ impl Interrupts {
 }
 
 impl Line {
+    const NEW: Self = Self { asserted: false, masked: true, in_service: false, route: None };
+
     fn fire(&mut self) -> Option<(usize, u8)> {
         if !self.asserted || self.masked || self.in_service {
             return None;

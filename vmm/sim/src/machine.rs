@@ -227,13 +227,15 @@ impl Machine for SimMachine {
     }
 
     #[inline]
-    fn point(&self, _: Point) {
-        self.pass(cost::POINT);
+    fn point(&self, point: Point) {
+        if self.hot(|h| h.pass_at(point)) {
+            decide::slow();
+        }
     }
 
     #[inline]
-    fn point_of(&self, _: Point) -> ThreadId {
-        let (due, thread) = self.hot(|h| (h.pass(cost::POINT), h.thread[h.cpu.get() & 7].get()));
+    fn point_of(&self, point: Point) -> ThreadId {
+        let (due, thread) = self.hot(|h| (h.pass_at(point), h.thread[h.cpu.get() & 7].get()));
         if due {
             decide::slow();
         }

@@ -8,7 +8,7 @@ use std::{
     mem::ManuallyDrop,
 };
 
-use mach::seam::ThreadId;
+use mach::seam::{Point, ThreadId};
 use trace::ring::Command;
 
 use crate::{
@@ -75,6 +75,8 @@ pub(crate) struct Hot {
     pub reap: Cell<bool>,
     /// The run has ended, and the kernel's idle threads find the way out themselves.
     pub orderly: Cell<bool>,
+    /// The chooser wants its turn at blocking locks.
+    pub at_locks: Cell<bool>,
     /// Where the running fibre finds its hub.
     pub links: Cell<Links>,
 }
@@ -99,6 +101,7 @@ impl Hot {
             spins: [const { Cell::new(0) }; MAX_CPUS],
             reap: Cell::new(false),
             orderly: Cell::new(false),
+            at_locks: Cell::new(false),
             links: Cell::new(Links::NONE),
         }
     }
@@ -123,6 +126,7 @@ impl Hot {
         }
         self.reap.set(false);
         self.orderly.set(false);
+        self.at_locks.set(false);
         self.links.set(Links::NONE);
     }
 
@@ -152,6 +156,23 @@ impl Hot {
         let now = self.now.get() + cost;
         self.now.set(now);
         now >= self.alarm.get()
+    }
+
+    /// A point of the running CPU that has a name; true if there is something to look at.
+    #[inline(always)]
+    pub fn pass_at(&self, point: Point) -> bool {
+        let due = self.pass(crate::cost::POINT);
+        if point == Point::Lock && self.at_locks.get() { self.pass_lock(due) } else { due }
+    }
+
+    /// The chooser's turn comes now, if the run still goes on.
+    #[cold]
+    fn pass_lock(&self, due: bool) -> bool {
+        let running = self.mode.get() == Mode::Running;
+        if running {
+            cold(|c| c.decide_at = 0);
+        }
+        due || running
     }
 
     /// Whether `cpu` has done nothing but spin for a while.
