@@ -82,8 +82,7 @@ impl CpuSched {
 pub(crate) struct Scheduler {
     pub queues: RunQueues<Arc<Thread>>,
     pub threads: BTreeMap<ThreadId, Arc<Thread>>,
-    /// [`WAIT_BUCKETS`] of them.
-    pub waits: Box<[VecDeque<Arc<Thread>>]>,
+    pub waits: Box<[VecDeque<Arc<Thread>>; WAIT_BUCKETS]>,
     pub cpus: Vec<CpuSched>,
     pub sequence: u64,
     pub locks: ContendedLocks,
@@ -97,7 +96,7 @@ impl Scheduler {
         Self {
             queues: RunQueues::new(),
             threads: BTreeMap::new(),
-            waits: (0..WAIT_BUCKETS).map(|_| VecDeque::new()).collect(),
+            waits: Box::new([const { VecDeque::new() }; WAIT_BUCKETS]),
             cpus: (0..cpus).map(|_| CpuSched::new()).collect(),
             sequence: 0,
             locks: ContendedLocks::default(),
@@ -385,9 +384,9 @@ impl Kernel {
         body: Option<Body>,
     ) -> Arc<Thread> {
         let id = self.next_thread.fetch_add(1, Ordering::Relaxed);
-        let thread = Thread::new(id, name, priority, policy, body, self.new_event());
+        let thread = Arc::new(Thread::new(id, name, priority, policy, body, self.new_event()));
         thread.sched.lock().record = Record::since(self.now());
-        Arc::new(thread)
+        thread
     }
 
     /// Whether the caller is at primary interrupt level.

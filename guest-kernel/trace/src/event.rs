@@ -102,16 +102,22 @@ impl Event {
     /// five zero bytes, text.
     pub fn encode(&self) -> [u8; EVENT_BYTES] {
         let mut b = [0; EVENT_BYTES];
+        self.encode_into(&mut b);
+        b
+    }
+
+    /// [`Event::encode`] over whatever `b` held.
+    #[inline]
+    pub fn encode_into(&self, b: &mut [u8; EVENT_BYTES]) {
         b[0..8].copy_from_slice(&self.time.to_le_bytes());
         b[8..12].copy_from_slice(&self.object.to_le_bytes());
         b[12..16].copy_from_slice(&self.other.to_le_bytes());
         b[16..20].copy_from_slice(&self.slot.to_le_bytes());
         b[20..24].copy_from_slice(&self.thread.to_le_bytes());
         b[24..32].copy_from_slice(&self.arg.to_le_bytes());
-        b[32..34].copy_from_slice(&(self.kind as u16).to_le_bytes());
-        b[34] = self.cpu;
+        let kind_and_cpu = self.kind as u64 | u64::from(self.cpu) << 16;
+        b[32..40].copy_from_slice(&kind_and_cpu.to_le_bytes());
         b[40..64].copy_from_slice(&self.text);
-        b
     }
 
     /// Reads the wire form. `None` if the kind is not one that this build knows.

@@ -44,6 +44,20 @@ impl Tasks for Random {
     }
 }
 
+/// Steps between locks in the order of random ranks: number n has the ranks of seed n.
+#[derive(Clone, Debug)]
+pub struct Sampled(pub Plan);
+
+impl Tasks for Sampled {
+    fn count(&self) -> Option<u64> {
+        None
+    }
+
+    fn task(&self, number: u64) -> Task {
+        Task { plan: self.0.clone(), schedule: Schedule::Pos { seed: number } }
+    }
+}
+
 /// PCT schedules with 1 to `depth` changes of mind.
 #[derive(Clone, Debug)]
 pub struct Changes {

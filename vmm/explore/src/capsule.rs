@@ -173,8 +173,7 @@ impl<'t> Reader<'t> {
     }
 
     fn schedule(&mut self) -> Result<Schedule, CapsuleError> {
-        const EXPECTED: &str =
-            "`plain`, `seed N`, `pct seed=N depth=N horizon=N`, `bytes HEX dice=N` or `list N dice=N`";
+        const EXPECTED: &str = "`plain`, `seed N`, `pct seed=N depth=N horizon=N`, `pos seed=N`, `bytes HEX dice=N` or `list N dice=N`";
         let text = self.field("schedule")?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let number = |word: &str| word.parse::<u64>().ok();
@@ -186,6 +185,7 @@ impl<'t> Reader<'t> {
                 let depth = u32::try_from(keyed(depth, "depth")?).ok().filter(|depth| *depth <= 1024)?;
                 Some(Schedule::Pct { seed: keyed(seed, "seed")?, depth, horizon: keyed(horizon, "horizon")? })
             })(),
+            ["pos", seed] => keyed(seed, "seed").map(|seed| Schedule::Pos { seed }),
             ["bytes", text, dice] => (|| {
                 let (bytes, dice) = (unhex(text)?, keyed(dice, "dice")?);
                 Some(Schedule::Bytes { bytes, dice })
@@ -271,12 +271,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_again(list in deviations(), seed: u64, depth in 0..1024_u32, pick in 0..5) {
+        fn what_is_printed_is_read_again(list in deviations(), seed: u64, depth in 0..1024_u32, pick in 0..6) {
             let schedule = match pick {
                 0 => Schedule::Plain,
                 1 => Schedule::Seed(seed),
                 2 => Schedule::Pct { seed, depth, horizon: seed / 2 },
-                3 => Schedule::Bytes { bytes: seed.to_le_bytes()[..depth as usize % 9].to_vec(), dice: seed },
+                3 => Schedule::Pos { seed },
+                4 => Schedule::Bytes { bytes: seed.to_le_bytes()[..depth as usize % 9].to_vec(), dice: seed },
                 _ => Schedule::List { deviations: list, dice: seed },
             };
             let capsule = capsule(schedule);

@@ -3,7 +3,7 @@
 //! A plan leaves open when CPUs take turns, how late interrupts come, and when time passes: a [`Schedule`] says it. [`execute`] runs a plan
 //! under a schedule in the simulator and says what broke ([`Cause`]). On top of it:
 //!
-//! - [`campaign`] runs many schedules on all cores: random, PCT, bounded exhaustive;
+//! - [`campaign`] runs many schedules on all cores: random, PCT, partial order sampling, bounded exhaustive;
 //! - [`removal`] pulls a card out at every event of a reference run;
 //! - [`hunt`] looks for one bug in one way, and counts the runs;
 //! - [`teardown`] counts what was exercised;
@@ -25,6 +25,7 @@ mod list;
 pub mod matrix;
 mod pct;
 pub mod phase;
+mod pos;
 pub mod removal;
 mod schedule;
 pub mod shrink;
@@ -36,6 +37,7 @@ pub use cause::Cause;
 pub use execute::{Run, run};
 pub use list::{Fine, ListChooser, Record, Recording};
 pub use pct::Pct;
+pub use pos::Pos;
 pub use schedule::{Deviation, Schedule, Twins};
 
 #[cfg(test)]

@@ -81,6 +81,10 @@ impl Chooser for Recording {
         self.inner.pause(now)
     }
 
+    fn at_locks(&self) -> bool {
+        self.inner.at_locks()
+    }
+
     fn choose(&mut self, decision: Decision) -> u32 {
         // What is written is what the machine does with the answer.
         let answer = self.inner.choose(decision).min(decision.alternatives - 1);

@@ -33,6 +33,8 @@ pub struct Pct {
     changes: Vec<(u64, Change)>,
     late: u32,
     elapse: bool,
+    /// Whoever has the highest rank is looked for at every blocking lock.
+    strict: bool,
 }
 
 impl Pct {
@@ -49,13 +51,14 @@ impl Pct {
         let mut changes: Vec<_> =
             (0..depth).map(|_| (moment(&mut rng, centre, horizon), change(&mut rng))).collect();
         changes.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-        Self { rng, ranks, lowest: 0, changes, late: 0, elapse: false }
+        Self { rng, ranks, lowest: 0, changes, late: 0, elapse: false, strict: false }
     }
 
-    /// The chooser with the ranks of `seed` whose running CPU falls to the lowest rank at each of `times`, ns of machine time: as in PCT, but where
-    /// the caller knows that it may matter.
+    /// The chooser with the ranks of `seed` whose running CPU falls to the lowest rank at the first blocking lock at or after each of `times`, ns of
+    /// machine time: as in PCT, but where the caller knows that it may matter. Between two locks nobody takes another one's turn.
     pub fn demoting(seed: u64, times: &[u64]) -> Self {
         let mut pct = Self::new(seed, 0, 0);
+        pct.strict = true;
         pct.changes = times.iter().map(|time| (*time, Change::Demote)).collect();
         pct.changes.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
         pct
@@ -78,17 +81,21 @@ impl Pct {
     /// The alternative of [`Kind::Cpu`] that makes the candidate with the highest rank run.
     fn highest(&self, decision: Decision) -> u32 {
         let candidates = (0..CPUS).filter(|cpu| decision.cpus >> cpu & 1 != 0);
-        let Some(best) = candidates.max_by_key(|cpu| self.ranks[*cpu]) else { return 0 };
-        let own = usize::from(decision.cpu);
-        if best == own {
-            return 0;
-        }
-        let below = (decision.cpus & ((1 << best) - 1)).count_ones();
-        match decision.cpus >> own & 1 != 0 {
-            // The running CPU is alternative 0, wherever it stands; the others follow in order.
-            true => below + u32::from(best < own),
-            false => below,
-        }
+        candidates.max_by_key(|cpu| self.ranks[*cpu]).map_or(0, |best| alternative(decision, best))
+    }
+}
+
+/// The alternative of a decision of [`Kind::Cpu`] that makes `best`, a candidate, run.
+pub(crate) fn alternative(decision: Decision, best: usize) -> u32 {
+    let own = usize::from(decision.cpu);
+    if best == own {
+        return 0;
+    }
+    let below = (decision.cpus & ((1 << best) - 1)).count_ones();
+    match decision.cpus >> own & 1 != 0 {
+        // The running CPU is alternative 0, wherever it stands; the others follow in order.
+        true => below + u32::from(best < own),
+        false => below,
     }
 }
 
@@ -131,6 +138,10 @@ impl Chooser for Pct {
             }
             Kind::Vector | Kind::Latency | Kind::Elapse => 0,
         }
+    }
+
+    fn at_locks(&self) -> bool {
+        self.strict
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::bytes::FuzzChooser;
 use crate::list::ListChooser;
 use crate::pct::Pct;
+use crate::pos::Pos;
 use sim::Chooser;
 use sim::chooser::{Decision, Kind, Plain, Seeded};
 
@@ -49,6 +50,11 @@ pub enum Schedule {
         /// Machine time in which they fall, ns.
         horizon: u64,
     },
+    /// Steps between blocking locks, in the order of random ranks ([`Pos`]).
+    Pos {
+        /// Seed of the ranks.
+        seed: u64,
+    },
     /// First answers, but for some: a CPU runs until it halts or spins, interrupts come at once.
     List {
         /// The answers other than the first, in order of time.
@@ -72,6 +78,7 @@ impl Schedule {
             Self::Plain => Box::new(Plain),
             Self::Seed(seed) => Box::new(Seeded::new(*seed)),
             Self::Pct { seed, depth, horizon } => Box::new(Pct::new(*seed, *depth, *horizon)),
+            Self::Pos { seed } => Box::new(Pos::new(*seed)),
             Self::List { deviations, .. } => Box::new(ListChooser::new(deviations.clone())),
             Self::Bytes { bytes, .. } => Box::new(FuzzChooser::new(bytes.clone())),
         }
@@ -86,7 +93,7 @@ impl Schedule {
     pub const fn dice(&self) -> u64 {
         match self {
             Self::Plain => 0,
-            Self::Seed(seed) | Self::Pct { seed, .. } => *seed,
+            Self::Seed(seed) | Self::Pct { seed, .. } | Self::Pos { seed } => *seed,
             Self::List { dice, .. } | Self::Bytes { dice, .. } => *dice,
         }
     }
@@ -97,6 +104,7 @@ impl Schedule {
             Self::Plain => "plain".to_owned(),
             Self::Seed(seed) => format!("seed {seed}"),
             Self::Pct { seed, depth, horizon } => format!("pct seed={seed} depth={depth} horizon={horizon}"),
+            Self::Pos { seed } => format!("pos seed={seed}"),
             Self::List { deviations, .. } => {
                 let preemptions = deviations.iter().filter(|d| d.decision.kind == Kind::Cpu).count();
                 format!("{} deviations, {preemptions} of them preemptions", deviations.len())

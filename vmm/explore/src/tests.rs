@@ -14,7 +14,8 @@ fn plan() -> Plan {
 fn a_recorded_schedule_gives_the_same_trace() {
     let plan = plan();
     let schedules = (0..60).flat_map(|seed| {
-        [Schedule::Seed(seed), Schedule::Pct { seed, depth: 1 + (seed % 5) as u32, horizon: 3_000_000 }]
+        let pct = Schedule::Pct { seed, depth: 1 + (seed % 5) as u32, horizon: 3_000_000 };
+        [Schedule::Seed(seed), pct, Schedule::Pos { seed }]
     });
     let mut lengths = Vec::new();
     for schedule in schedules {
@@ -32,8 +33,10 @@ fn a_recorded_schedule_gives_the_same_trace() {
 #[test]
 fn correct_drivers_show_no_cause() {
     for seed in 0..20 {
-        let run = execute::run(&plan(), &Schedule::Seed(seed), &mut |_| {}).expect("it starts");
-        assert_eq!(run.cause, None, "{}", verdict::render(&run.verdict));
+        for schedule in [Schedule::Seed(seed), Schedule::Pos { seed }] {
+            let run = execute::run(&plan(), &schedule, &mut |_| {}).expect("it starts");
+            assert_eq!(run.cause, None, "{schedule:?}: {}", verdict::render(&run.verdict));
+        }
     }
 }
 

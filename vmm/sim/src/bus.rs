@@ -42,7 +42,8 @@ pub(crate) struct Bus {
     bytes: u64,
     /// No device and no kernel can have written to the memory.
     untouched: bool,
-    platform: Option<Platform>,
+    /// Boxed: most of it by size, and a machine of kernel code alone has none.
+    platform: Option<Box<Platform>>,
     armed: [u8; 32],
     signals: Vec<Signal>,
     lent: Lent,
@@ -91,7 +92,7 @@ impl Host for World<'_> {
 impl Bus {
     /// How often each site of each card was passed.
     pub fn site_counts(&self) -> Vec<(u32, [u64; SITES])> {
-        self.platform.as_ref().map(Platform::site_counts).unwrap_or_default()
+        self.platform.as_deref().map(Platform::site_counts).unwrap_or_default()
     }
 
     /// `bytes` of memory for DMA, committed page by page as it is touched, and the devices of `plan`, as firmware leaves them; `seed` is
@@ -101,7 +102,7 @@ impl Bus {
             Some((size, memory)) if size == bytes => memory,
             _ => new_memory(bytes)?,
         };
-        let mut platform = plan.map(Platform::new).transpose()?;
+        let mut platform = plan.map(Platform::new).transpose()?.map(Box::new);
         let mut armed = [0; 32];
         if let Some(platform) = &mut platform {
             platform.seed(seed);
@@ -139,7 +140,7 @@ impl Bus {
 
     /// When the platform wants to run; `u64::MAX` = never.
     pub fn next_deadline(&self) -> u64 {
-        self.platform.as_ref().and_then(Platform::next_deadline).unwrap_or(u64::MAX)
+        self.platform.as_deref().and_then(Platform::next_deadline).unwrap_or(u64::MAX)
     }
 
     /// True if the plan waits for events of this kind.
@@ -151,7 +152,7 @@ impl Bus {
 
     /// The devices that are in their places, a bit each.
     pub fn present(&self) -> u32 {
-        self.platform.as_ref().map_or(0, Platform::present)
+        self.platform.as_deref().map_or(0, Platform::present)
     }
 
     /// Machine time of plan time zero, at machine time `now`; `None` before `boot.ready`.
@@ -162,7 +163,7 @@ impl Bus {
 
     /// The plan waits for other events than before.
     pub fn arm(&mut self) {
-        self.armed = self.platform.as_ref().map_or([0; 32], Platform::armed_kinds);
+        self.armed = self.platform.as_deref().map_or([0; 32], Platform::armed_kinds);
     }
 
     /// Plan time 0 is `zero`.
@@ -173,7 +174,7 @@ impl Bus {
     }
 
     fn call<R>(&mut self, now: u64, f: impl FnOnce(&mut Platform, &mut World<'_>) -> R) -> Option<R> {
-        let platform = self.platform.as_mut()?;
+        let platform = self.platform.as_deref_mut()?;
         let mut world = World { now, memory: &self.memory, lent: &self.lent, signals: &mut self.signals };
         Some(f(platform, &mut world))
     }
@@ -200,8 +201,17 @@ impl Cold {
     }
 
     /// Takes an event of the guest: for the trace, and for a plan that waits for it. True = the hub should hand the batch over.
+    #[inline]
     pub fn record(&mut self, h: &Hot, event: &Event) -> bool {
         let full = self.recorder.push(event, || h.total_points());
+        if event.kind == Kind::Ready || self.bus.waits_for(event.kind) || self.attention.is_some() {
+            self.recorded(h, event);
+        }
+        full
+    }
+
+    /// Somebody waits for `event`, or may do so.
+    fn recorded(&mut self, h: &Hot, event: &Event) {
         if event.kind == Kind::Ready && self.plan.ready(event.time) {
             self.limits.time = self.plan.finish_at.saturating_add(self.plan.grace);
             self.bus.start_plan(event.time);
@@ -214,7 +224,6 @@ impl Cold {
         if self.attention.is_some() {
             self.notice_event(h, event);
         }
-        full
     }
 
     /// Reads a device register.
@@ -258,11 +267,13 @@ impl Cold {
         f: impl FnOnce(&mut Platform, &mut dyn Host) -> R,
     ) -> Option<R> {
         let result = self.bus.call(h.now.get(), |platform, world| f(platform, world))?;
-        let mut signals = std::mem::take(&mut self.bus.signals);
-        for signal in signals.drain(..) {
-            self.signal(h, signal);
+        if !self.bus.signals.is_empty() {
+            let mut signals = std::mem::take(&mut self.bus.signals);
+            for signal in signals.drain(..) {
+                self.signal(h, signal);
+            }
+            self.bus.signals = signals;
         }
-        self.bus.signals = signals;
         self.end_call();
         self.refresh_due();
         h.hurry(self.due);

@@ -40,6 +40,12 @@ pub trait Chooser {
     fn pause(&mut self, now: u64) -> u64;
     /// Which alternative to take, counted from 0. Too large an answer means the last one.
     fn choose(&mut self, decision: Decision) -> u32;
+    /// Whether decisions about CPU and time also come wherever kernel code is about to take a blocking lock or a gate,
+    /// beside those that [`Chooser::pause`] asks for: between two such places a thread that keeps to its locks does nothing that another could
+    /// see. Asked once, before the machine begins.
+    fn at_locks(&self) -> bool {
+        false
+    }
 }
 
 /// Machine time that a point costs, in nanoseconds: the shortest distance between two decisions about CPU and time.

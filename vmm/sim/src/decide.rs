@@ -285,7 +285,7 @@ impl Cold {
         for _ in 0..nth {
             rest &= rest - 1;
         }
-        h.cpu.set(rest.trailing_zeros() as usize);
+        h.run_cpu(rest.trailing_zeros() as usize);
         h.cpu.get() != cpu
     }
 

@@ -1,7 +1,7 @@
 //! The hub: resumes the fibre of the CPU that runs, and ends the run.
 
 use corosensei::CoroutineResult;
-use trace::Event;
+use trace::{EVENT_BYTES, Event};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{
@@ -58,7 +58,7 @@ impl<'a> Hub<'a> {
             hasher: Xxh3Default::new(),
             events: 0,
             spare: Vec::new(),
-            bytes: Vec::new(),
+            bytes: recorder::take_bytes(),
             abandoned: 0,
             look,
         }
@@ -71,6 +71,7 @@ impl<'a> Hub<'a> {
         self.flush();
         self.unwind();
         recorder::keep(std::mem::take(&mut self.spare));
+        recorder::keep_bytes(std::mem::take(&mut self.bytes));
         Totals { trace_hash: self.hasher.digest(), events: self.events, abandoned: self.abandoned }
     }
 
@@ -143,9 +144,14 @@ impl<'a> Hub<'a> {
         self.spare.clear();
         let spare = std::mem::take(&mut self.spare);
         let batch = cold(|c| c.recorder.swap(spare));
-        self.bytes.clear();
-        batch.iter().for_each(|event| self.bytes.extend_from_slice(&event.encode()));
-        self.hasher.update(&self.bytes);
+        let length = batch.len() * EVENT_BYTES;
+        if self.bytes.len() < length {
+            self.bytes.resize(length, 0);
+        }
+        let encoded = &mut self.bytes[..length];
+        let (records, _) = encoded.as_chunks_mut();
+        batch.iter().zip(records).for_each(|(event, record)| event.encode_into(record));
+        self.hasher.update(encoded);
         batch.iter().for_each(&mut *self.sink);
         self.events += batch.len() as u64;
         self.spare = batch;
@@ -227,7 +233,7 @@ pub(crate) fn close(kernel: Box<dyn Upcalls>) -> Option<String> {
 fn impersonate(number: usize) {
     let context = cold(|c| c.contexts[number]);
     hot(|h| {
-        h.cpu.set(context.cpu.map_or(0, usize::from));
+        h.run_cpu(context.cpu.map_or(0, usize::from));
         h.thread[h.cpu.get()].set(context.thread);
     });
 }

@@ -14,8 +14,6 @@ const MESSAGE_BASE: u64 = 0xfee0_0000;
 struct Local {
     pending: [u64; 4],
     deliver_at: u64,
-    /// `u64::MAX` = disarmed.
-    timer: u64,
 }
 
 /// One line of the interrupt controller.
@@ -33,15 +31,20 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     local: [Local; MAX_CPUS],
-    lines: [Line; LINES],
+    /// The timer of each CPU; `u64::MAX` = disarmed.
+    timers: [u64; MAX_CPUS],
+    /// The earliest of them.
+    next_timer: u64,
+    /// As far as they were touched.
+    lines: Vec<Line>,
 }
 
 impl Interrupts {
     /// Nothing pending, armed or routed.
     pub fn new() -> Self {
-        let local = Local { pending: [0; 4], deliver_at: u64::MAX, timer: u64::MAX };
-        let line = Line { asserted: false, masked: true, in_service: false, route: None };
-        Self { local: [local; MAX_CPUS], lines: [line; LINES] }
+        let local = Local { pending: [0; 4], deliver_at: u64::MAX };
+        let timers = [u64::MAX; MAX_CPUS];
+        Self { local: [local; MAX_CPUS], timers, next_timer: u64::MAX, lines: Vec::new() }
     }
 
     /// Makes `vector` pending on `cpu`, to be taken at `deliver_at` or with an earlier one. False if it already was.
@@ -104,24 +107,37 @@ impl Interrupts {
     /// Arms or disarms the timer of `cpu`.
     pub fn arm(&mut self, cpu: usize, deadline: Option<u64>) {
         // One at the end of time never comes.
-        self.local[cpu].timer = deadline.unwrap_or(u64::MAX);
+        self.set_timer(cpu, deadline.unwrap_or(u64::MAX));
     }
 
     /// The earliest armed timer; `u64::MAX` = none.
+    #[inline]
     pub fn next_timer(&self) -> u64 {
-        self.local.iter().map(|l| l.timer).min().unwrap_or(u64::MAX)
+        self.next_timer
+    }
+
+    fn set_timer(&mut self, cpu: usize, time: u64) {
+        let before = std::mem::replace(&mut self.timers[cpu], time);
+        if time <= self.next_timer {
+            self.next_timer = time;
+        } else if before == self.next_timer {
+            self.next_timer = self.timers.iter().copied().min().unwrap_or(u64::MAX);
+        }
     }
 
     /// Disarms one timer that is due at `now` and names its CPU and vector.
     pub fn expire(&mut self, now: u64) -> Option<(usize, u8)> {
-        let cpu = self.local.iter().position(|l| l.timer <= now && l.timer != u64::MAX)?;
-        self.local[cpu].timer = u64::MAX;
+        if now < self.next_timer || self.next_timer == u64::MAX {
+            return None;
+        }
+        let cpu = self.timers.iter().position(|&time| time <= now && time != u64::MAX)?;
+        self.set_timer(cpu, u64::MAX);
         Some((cpu, TIMER_VECTOR))
     }
 
     /// Routes a line and masks it. Lines that do not exist are ignored, here and below.
     pub fn route(&mut self, gsi: u32, cpu: usize, vector: u8) {
-        if let Some(line) = self.lines.get_mut(gsi as usize) {
+        if let Some(line) = self.line(gsi) {
             line.route = Some((cpu as u8, vector));
             line.masked = true;
             line.in_service = false;
@@ -130,16 +146,24 @@ impl Interrupts {
 
     /// Masks or unmasks a line; the answer is what to raise.
     pub fn mask_line(&mut self, gsi: u32, masked: bool) -> Option<(usize, u8)> {
-        let line = self.lines.get_mut(gsi as usize)?;
+        let line = self.line(gsi)?;
         line.masked = masked;
         line.fire()
     }
 
     /// Sets the level of a line; the answer is what to raise.
     pub fn set_line(&mut self, gsi: u32, asserted: bool) -> Option<(usize, u8)> {
-        let line = self.lines.get_mut(gsi as usize)?;
+        let line = self.line(gsi)?;
         line.asserted = asserted;
         line.fire()
+    }
+
+    fn line(&mut self, gsi: u32) -> Option<&mut Line> {
+        let number = Some(gsi as usize).filter(|&number| number < LINES)?;
+        if self.lines.len() <= number {
+            self.lines.resize(number + 1, Line::NEW);
+        }
+        self.lines.get_mut(number)
     }
 
     /// The handler of `vector` on `cpu` returned. The answer is what to raise again: a line that is still asserted.
@@ -156,6 +180,8 @@ impl Interrupts {
 }
 
 impl Line {
+    const NEW: Self = Self { asserted: false, masked: true, in_service: false, route: None };
+
     fn fire(&mut self) -> Option<(usize, u8)> {
         if !self.asserted || self.masked || self.in_service {
             return None;

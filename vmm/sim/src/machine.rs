@@ -55,6 +55,16 @@ impl SimMachine {
     }
 }
 
+/// What there is to do after an event.
+enum Recorded {
+    /// Nothing.
+    Nothing,
+    /// The point behind it is a slow one.
+    Due,
+    /// The batch is full; the point has not been passed.
+    Full,
+}
+
 #[cold]
 #[inline(never)]
 fn foreign(number: u64) -> ! {
@@ -106,21 +116,25 @@ impl Machine for SimMachine {
     #[inline]
     fn mask(&self) -> bool {
         self.hot(|h| {
-            let masked = h.masked.get();
-            h.masked.set(masked | h.bit());
-            masked & h.bit() == 0
+            let (masked, bit) = (h.masked.get(), h.bit());
+            h.masked.set(masked | bit);
+            masked & bit == 0
         })
     }
 
     #[inline]
     fn unmask(&self) {
-        self.hot(|h| {
-            h.masked.set(h.masked.get() & !h.bit());
-            if h.pending.get() & h.bit() != 0 {
+        let due = self.hot(|h| {
+            let bit = h.bit();
+            h.masked.set(h.masked.get() & !bit);
+            if h.pending.get() & bit != 0 {
                 h.hurry(0);
             }
+            h.pass(cost::POINT)
         });
-        self.pass(cost::POINT);
+        if due {
+            decide::slow();
+        }
     }
 
     fn ipi(&self, cpu: usize) {
@@ -218,13 +232,15 @@ impl Machine for SimMachine {
     }
 
     #[inline]
-    fn point(&self, _: Point) {
-        self.pass(cost::POINT);
+    fn point(&self, point: Point) {
+        if self.hot(|h| h.pass_at(point)) {
+            decide::slow();
+        }
     }
 
     #[inline]
-    fn point_of(&self, _: Point) -> ThreadId {
-        let (due, thread) = self.hot(|h| (h.pass(cost::POINT), h.thread[h.cpu.get() & 7].get()));
+    fn point_of(&self, point: Point) -> ThreadId {
+        let (due, thread) = self.hot(|h| (h.pass_at(point), h.thread[h.cpu.get() & 7].get()));
         if due {
             decide::slow();
         }
@@ -233,21 +249,27 @@ impl Machine for SimMachine {
     }
 
     fn trace(&self, mut event: Event) {
-        let full = self.hot(|h| {
+        let recorded = self.hot(|h| {
             if h.mode.get() != Mode::Running {
-                return None;
+                return Recorded::Nothing;
             }
+            let cpu = h.cpu.get();
             event.time = h.now.get();
-            event.cpu = h.cpu.get() as u8;
-            event.thread = h.thread[h.cpu.get()].get();
-            Some(cold(|c| c.record(h, &event)) && h.links.get().on_fibre())
+            event.cpu = cpu as u8;
+            event.thread = h.thread[cpu & 7].get();
+            if cold(|c| c.record(h, &event)) && h.links.get().on_fibre() {
+                return Recorded::Full;
+            }
+            if h.pass(cost::POINT) { Recorded::Due } else { Recorded::Nothing }
         });
-        match full {
-            None => return,
-            Some(true) => suspend(Suspend::Flush),
-            Some(false) => {}
+        match recorded {
+            Recorded::Nothing => {}
+            Recorded::Due => decide::slow(),
+            Recorded::Full => {
+                suspend(Suspend::Flush);
+                self.pass(cost::POINT);
+            }
         }
-        self.pass(cost::POINT);
     }
 
     #[inline]

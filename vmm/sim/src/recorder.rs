@@ -4,12 +4,14 @@ use std::cell::Cell;
 
 use trace::{Event, Kind};
 
-/// Events that are handed over at once.
-const BATCH: usize = 512;
+/// Events that are handed over at once: these and their encoded form, which is as long, fit into a first-level cache beside the kernel's data.
+const BATCH: usize = 128;
 
 thread_local! {
     /// An empty batch of an earlier run of this OS thread: the room is worth keeping for runs of a few microseconds.
     static SPARE: Cell<Vec<Event>> = const { Cell::new(Vec::new()) };
+    /// The same for encoded events.
+    static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Collects events until the hub hands them to the sink.
@@ -49,6 +51,16 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         keep(std::mem::take(&mut self.batch));
     }
+}
+
+/// Room for encoded events: of whatever length and contents.
+pub(crate) fn take_bytes() -> Vec<u8> {
+    BYTES.take()
+}
+
+/// Keeps that room for the next run.
+pub(crate) fn keep_bytes(bytes: Vec<u8>) {
+    BYTES.set(bytes);
 }
 
 /// Keeps the room of a batch that is done with for the next run.

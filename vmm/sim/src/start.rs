@@ -102,7 +102,10 @@ pub(crate) fn run_machine(
     let (traced, points) = (setup.traced, setup.points);
     let mut steer = setup.steer.take();
     let attention = steer.as_ref().map(|steer| Attention::new(steer.attention()));
-    hot(|h| h.reset(number, cpus));
+    hot(|h| {
+        h.reset(number, cpus);
+        h.at_locks.set(setup.chooser.at_locks());
+    });
     replace_cold(Some(fresh_state(setup, bus, clock, attention)));
     let _occupied = Occupied;
     let kernel = boot(Box::new(SimMachine::new(number, cpus, traced, points)));

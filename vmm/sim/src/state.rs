@@ -3,9 +3,12 @@
 //! [`Hot`] is what every seam call touches: plain cells without a destructor, so that reaching them costs one offset
 //! from the thread pointer. [`Cold`] is the rest, behind one `RefCell` that is never borrowed across an upcall or a fibre switch.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    mem::ManuallyDrop,
+};
 
-use mach::seam::ThreadId;
+use mach::seam::{Point, ThreadId};
 use trace::ring::Command;
 
 use crate::{
@@ -44,8 +47,10 @@ pub(crate) struct Hot {
     pub now: Cell<u64>,
     /// Virtual time of the next thing to look at: the chooser's turn, a deadline, an interrupt to deliver.
     pub alarm: Cell<u64>,
-    /// The virtual CPU that runs.
+    /// The virtual CPU that runs. Changed by [`Hot::run_cpu`] only.
     pub cpu: Cell<usize>,
+    /// Its bit in the masks below.
+    bit: Cell<u8>,
     /// Contexts below this number are the boot contexts of the CPUs: their idle threads.
     pub boots: Cell<usize>,
     /// CPUs with interrupts masked, a bit each.
@@ -70,6 +75,8 @@ pub(crate) struct Hot {
     pub reap: Cell<bool>,
     /// The run has ended, and the kernel's idle threads find the way out themselves.
     pub orderly: Cell<bool>,
+    /// The chooser wants its turn at blocking locks.
+    pub at_locks: Cell<bool>,
     /// Where the running fibre finds its hub.
     pub links: Cell<Links>,
 }
@@ -81,6 +88,7 @@ impl Hot {
             now: Cell::new(0),
             alarm: Cell::new(0),
             cpu: Cell::new(0),
+            bit: Cell::new(1),
             boots: Cell::new(0),
             masked: Cell::new(0),
             halted: Cell::new(0),
@@ -93,6 +101,7 @@ impl Hot {
             spins: [const { Cell::new(0) }; MAX_CPUS],
             reap: Cell::new(false),
             orderly: Cell::new(false),
+            at_locks: Cell::new(false),
             links: Cell::new(Links::NONE),
         }
     }
@@ -102,7 +111,7 @@ impl Hot {
         self.machine.set(machine);
         self.now.set(0);
         self.alarm.set(u64::MAX);
-        self.cpu.set(0);
+        self.run_cpu(0);
         self.boots.set(cpus);
         self.masked.set(mask_of(cpus));
         self.halted.set(0);
@@ -117,6 +126,7 @@ impl Hot {
         }
         self.reap.set(false);
         self.orderly.set(false);
+        self.at_locks.set(false);
         self.links.set(Links::NONE);
     }
 
@@ -125,10 +135,17 @@ impl Hot {
         self.current[self.cpu.get() & 7].get() < self.boots.get()
     }
 
-    /// Bit of the running CPU.
+    /// Makes `cpu` the one that runs.
     #[inline]
+    pub fn run_cpu(&self, cpu: usize) {
+        self.cpu.set(cpu);
+        self.bit.set(1 << cpu);
+    }
+
+    /// Bit of the running CPU.
+    #[inline(always)]
     pub fn bit(&self) -> u8 {
-        1 << self.cpu.get()
+        self.bit.get()
     }
 
     /// A point of the running CPU that costs `cost` ns; true if there is something to look at.
@@ -139,6 +156,23 @@ impl Hot {
         let now = self.now.get() + cost;
         self.now.set(now);
         now >= self.alarm.get()
+    }
+
+    /// A point of the running CPU that has a name; true if there is something to look at.
+    #[inline(always)]
+    pub fn pass_at(&self, point: Point) -> bool {
+        let due = self.pass(crate::cost::POINT);
+        if point == Point::Lock && self.at_locks.get() { self.pass_lock(due) } else { due }
+    }
+
+    /// The chooser's turn comes now, if the run still goes on.
+    #[cold]
+    fn pass_lock(&self, due: bool) -> bool {
+        let running = self.mode.get() == Mode::Running;
+        if running {
+            cold(|c| c.decide_at = 0);
+        }
+        due || running
     }
 
     /// Whether `cpu` has done nothing but spin for a while.
@@ -156,8 +190,11 @@ impl Hot {
     }
 
     /// Points passed by all CPUs.
+    #[inline]
     pub fn total_points(&self) -> u64 {
-        self.points.iter().map(Cell::get).sum()
+        // Asked at almost every event: CPUs that there are not have passed none.
+        self.points[1..].iter().take(self.boots.get().wrapping_sub(1)).map(Cell::get).sum::<u64>()
+            + self.points[0].get()
     }
 }
 
@@ -206,7 +243,8 @@ pub(crate) struct Cold {
 
 thread_local! {
     static HOT: Hot = const { Hot::new() };
-    static COLD: RefCell<Option<Box<Cold>>> = const { RefCell::new(None) };
+    /// Without a destructor, so that reaching it needs no look whether it has run: whoever puts a state in place takes it away.
+    static COLD: ManuallyDrop<RefCell<Option<Box<Cold>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Calls `f` with the cells of this OS thread.
@@ -216,8 +254,9 @@ pub(crate) fn hot<R>(f: impl FnOnce(&Hot) -> R) -> R {
 }
 
 /// Calls `f` with the slow state of the run on this OS thread. `f` must not call into the kernel or switch fibres.
+#[inline]
 pub(crate) fn cold<R>(f: impl FnOnce(&mut Cold) -> R) -> R {
-    COLD.with_borrow_mut(|cold| f(cold.as_mut().expect("a simulated machine runs on this OS thread")))
+    COLD.with(|cold| f(cold.borrow_mut().as_mut().expect("a simulated machine runs on this OS thread")))
 }
 
 /// [`cold`], or nothing if there is no run or its state is in use (a panic inside of the simulator itself).
@@ -227,5 +266,5 @@ pub(crate) fn try_cold<R>(f: impl FnOnce(&mut Cold) -> R) -> Option<R> {
 
 /// Puts the slow state in place, or takes it away.
 pub(crate) fn replace_cold(state: Option<Box<Cold>>) -> Option<Box<Cold>> {
-    COLD.with_borrow_mut(|cold| std::mem::replace(cold, state))
+    COLD.with(|cold| cold.replace(state))
 }

@@ -260,6 +260,8 @@ pub enum ChooserChoice {
     Random,
     /// Ranked CPUs and a few changes of mind: finds a bug of depth d with a known probability.
     Pct,
+    /// Steps between blocking locks in the order of random ranks (partial order sampling).
+    Pos,
     /// Every schedule with at most --depth deviations.
     Exhaustive,
 }

@@ -76,7 +76,7 @@ fn a_bug_is_found_made_small_kept_and_replayed() {
 fn a_correct_driver_shows_nothing() {
     let folder = Folder::new("correct");
     let plan = folder.write("p.plan", SHORT);
-    for chooser in ["random", "pct"] {
+    for chooser in ["random", "pct", "pos"] {
         let findings = folder.file("findings");
         let arguments =
             ["explore", &plan, "--chooser", chooser, "--schedules", "30", "--json", "--out", &findings];

@@ -19,9 +19,9 @@ use with_sim::Watch;
 const SCHEDULES: usize = 250;
 const TURNS: u64 = 101;
 /// Seeds for a number of executions; their median counts.
-const SEEDS: u64 = 9;
+const SEEDS: u64 = 21;
 /// Executions at the most, for each seed.
-const MOST: usize = 3_000;
+const MOST: usize = 20_000;
 /// Preemptions of loom's schedules, and how long it may take.
 const PREEMPTIONS: usize = 2;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -101,10 +101,8 @@ fn finding() {
             ("workgate, random", median(|seed| with_sim::random(bug, seed, MOST, Watch::Failures))),
             ("workgate, PCT", median(|seed| with_sim::pct(bug, depth, seed, MOST))),
             ("workgate, PCT at gates", median(|seed| with_sim::sites(bug, depth, seed, MOST, Watch::Traced))),
-            (
-                "workgate, with its oracles",
-                median(|seed| with_sim::sites(bug, depth, seed, MOST, Watch::Oracles)),
-            ),
+            ("workgate, POS", median(|seed| with_sim::pos(bug, seed, MOST, Watch::Failures))),
+            ("workgate, POS, with oracles", median(|seed| with_sim::pos(bug, seed, MOST, Watch::Oracles))),
         ];
         for (what, (executions, found)) in rows {
             let ratio = peer.0 as f64 / executions as f64;
@@ -125,6 +123,7 @@ mod tests {
         assert_eq!(with_shuttle::pct(Bug::None, 3, 1, 500), (false, 500));
         assert_eq!(with_sim::random(Bug::None, 1, 500, Watch::Oracles), (false, 500));
         assert_eq!(with_sim::sites(Bug::None, 3, 1, 500, Watch::Oracles), (false, 500));
+        assert_eq!(with_sim::pos(Bug::None, 1, 500, Watch::Oracles), (false, 500));
         assert!(!with_loom::exhaustive(Bug::None, 1, Duration::from_secs(20)).0);
     }
 
@@ -132,13 +131,15 @@ mod tests {
     fn every_bug_is_found_in_both_worlds() {
         for bug in Bug::ALL {
             assert!(with_shuttle::random(bug, 1, MOST).0, "{}", bug.word());
-            assert!(with_sim::sites(bug, bug.depth(), 1, MOST, Watch::Traced).0, "{}", bug.word());
+            assert!(with_sim::pos(bug, 1, MOST, Watch::Failures).0, "{}", bug.word());
         }
     }
 
     #[test]
     fn executions_are_a_function_of_the_seed() {
-        let once = || with_sim::sites(Bug::AdmittedLate, 3, 5, MOST, Watch::Oracles);
-        assert_eq!(once(), once());
+        let pos = || with_sim::pos(Bug::AdmittedLate, 5, MOST, Watch::Oracles);
+        assert_eq!(pos(), pos());
+        let pct = || with_sim::sites(Bug::LostOnError, 2, 5, 500, Watch::Oracles);
+        assert_eq!(pct(), pct());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::model::{self, Bug};
 use crate::world::World;
-use explore::Pct;
+use explore::{Pct, Pos};
 use mach::{KernelRef, LockClass, Policy, RecursiveLock, Thread, WaitEvent, WaitMode, band};
 use sim::{Chooser, Ended, Limits, Outcome, Sim};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,6 +145,11 @@ pub fn random(bug: Bug, seed: u64, most: usize, watch: Watch) -> (bool, u64) {
 pub fn pct(bug: Bug, depth: u32, seed: u64, most: usize) -> (bool, u64) {
     let horizon = reference(bug);
     executions(bug, most, Watch::Failures, |n| Box::new(Pct::new(seed.wrapping_add(n), depth, horizon)))
+}
+
+/// Partial order sampling: steps from one gate to the next, in the order of random ranks.
+pub fn pos(bug: Bug, seed: u64, most: usize, watch: Watch) -> (bool, u64) {
+    executions(bug, most, watch, |n| Box::new(Pos::new(seed.wrapping_add(n))))
 }
 
 /// PCT schedules whose changes of mind fall where a gate opens: between two of these, a thread does nothing that another could see. Each execution

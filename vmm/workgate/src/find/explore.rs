@@ -6,7 +6,7 @@ use super::{live::Live, page};
 use crate::cli::{ChooserChoice, ExploreArgs};
 use crate::exit::{Exit, Failure};
 use devices::fault::plan::Plan;
-use explore::campaign::{self, Changes, Options, Random, Summary, Tasks};
+use explore::campaign::{self, Changes, Options, Random, Sampled, Summary, Tasks};
 use explore::exhaustive::Exhaustive;
 use explore::matrix::{Matrix, Placed};
 use explore::removal::{Company, Injection, Removals, Wanted, Way};
@@ -32,6 +32,7 @@ const MANY_EVENTS: u64 = 4_000_000_000;
 enum Work {
     Random(Random),
     Pct(Changes),
+    Pos(Sampled),
     Exhaustive(Exhaustive),
     Removal(Removals),
 }
@@ -41,6 +42,7 @@ impl Work {
         match self {
             Work::Random(tasks) => tasks,
             Work::Pct(tasks) => tasks,
+            Work::Pos(tasks) => tasks,
             Work::Exhaustive(tasks) => tasks,
             Work::Removal(tasks) => tasks,
         }
@@ -132,6 +134,7 @@ fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
                 let horizon = reference.map_err(Failure::request)?.outcome.virtual_time;
                 Work::Pct(Changes { plan: plan.clone(), depth, horizon })
             }
+            ChooserChoice::Pos => Work::Pos(Sampled(plan.clone())),
             ChooserChoice::Exhaustive => {
                 Work::Exhaustive(Exhaustive::new(plan, depth).map_err(Failure::request)?)
             }
@@ -191,6 +194,7 @@ fn describe(
 ) -> Result<String, Failure> {
     let what = match work {
         Work::Random(_) => "random schedules".to_owned(),
+        Work::Pos(_) => "schedules by partial order sampling".to_owned(),
         Work::Pct(tasks) => format!("PCT schedules of depth 1 to {}", tasks.depth),
         Work::Exhaustive(tasks) => {
             let depth = args.depth;
