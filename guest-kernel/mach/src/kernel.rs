@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use crate::preemption::Rule;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
-use crate::seam::{Machine, OutOfMemory, ThreadId};
+use crate::seam::{Machine, OutOfMemory, Point, ThreadId};
 use crate::spin_lock::SpinLock;
 use crate::stats::{Latencies, Record};
 use crate::task::{TaskTable, TaskTag};
@@ -153,6 +153,7 @@ pub struct Kernel {
     pub(crate) machine: Box<dyn Machine>,
     /// What the machine says of it, once: asked several times in each gated action.
     traced: bool,
+    has_points: bool,
     pub(crate) sched: Mutex<Scheduler>,
     pub(crate) cpus: Vec<CpuLocal>,
     next_thread: AtomicU32,
@@ -197,6 +198,7 @@ impl Kernel {
         let counts = Arc::new(Counts::default());
         Arc::new(Self {
             traced: machine.traced(),
+            has_points: machine.has_points(),
             machine,
             sched: Mutex::new(Scheduler::new(count)),
             cpus: (0..count).map(|_| local()).collect(),
@@ -239,6 +241,20 @@ impl Kernel {
     #[inline]
     pub fn thread_id(&self) -> ThreadId {
         self.machine.thread()
+    }
+
+    /// A place where the machine's chooser may act, if it has one.
+    #[inline]
+    pub fn point(&self, point: Point) {
+        if self.has_points {
+            self.machine.point(point);
+        }
+    }
+
+    /// A point, and the thread that passes it.
+    #[inline]
+    pub(crate) fn point_of(&self, point: Point) -> ThreadId {
+        if self.has_points { self.machine.point_of(point) } else { self.machine.thread() }
     }
 
     /// A wait event that nobody else uses.
