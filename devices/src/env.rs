@@ -47,6 +47,11 @@ pub trait Env {
     fn memory(&self) -> Result<GuestMemoryMmap, DmaError>;
     /// The model wrote `bytes` bytes at `address` through [`Env::memory`]: for who compares where cards write with where they may.
     fn wrote(&mut self, _address: u64, _bytes: usize) {}
+    /// The model is about to say that a piece of work is done: the machine ns after which it says so once more, if a fault wants the completion
+    /// delivered twice. A model that asks is one of those for which the catalogue allows that fault.
+    fn twice(&mut self) -> Option<u64> {
+        None
+    }
     /// Raises interrupt `index`: an MSI-X or MSI vector number where one is enabled, else asserts INTx.
     fn raise(&mut self, index: u16);
     /// Drops INTx. No effect on message-signalled interrupts.

@@ -15,10 +15,10 @@ fn root() -> PathBuf {
 }
 
 /// The plan that shows the fault.
-fn plan(word: &str) -> Plan {
-    let path = root().join(format!("tests/scenarios/fault-{word}.plan"));
+fn plan(name: &str) -> Plan {
+    let path = root().join(format!("tests/scenarios/fault-{name}.plan"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    parse(&format!("fault-{word}.plan"), &text)
+    parse(&format!("fault-{name}.plan"), &text)
 }
 
 fn parse(name: &str, text: &str) -> Plan {
@@ -47,8 +47,8 @@ fn run(plan: &Plan, seed: u64) -> Run {
 }
 
 /// A fault under many seeds: no finding, the same again for the same seed. `excused`: whether requests end badly for it, which it explains; `None`: that depends on the schedule.
-fn bears(word: &str, excused: Option<bool>) {
-    let plan = plan(word);
+fn bears(name: &str, word: &str, excused: Option<bool>) {
+    let plan = plan(name);
     let (mut happened, mut explained, mut hashes) = (0, 0, BTreeSet::new());
     for seed in 1..=SEEDS {
         let Run { verdict, hash, console } = run(&plan, seed);
@@ -72,7 +72,7 @@ fn bears(word: &str, excused: Option<bool>) {
 /// One test for each fault, and the list of them.
 macro_rules! faults {
     ($($name:ident = $word:literal, $excused:expr;)*) => {
-        $(#[test] fn $name() { bears($word, $excused); })*
+        $(#[test] fn $name() { bears($word, $word, $excused); })*
         const COVERED: &[&str] = &[$($word),*];
     };
 }
@@ -105,6 +105,11 @@ faults! {
     clock_jump = "clock-jump", None;
     preempt = "preempt", Some(false);
     fail_alloc = "fail-alloc", Some(false);
+}
+
+#[test]
+fn a_completion_that_is_delivered_twice() {
+    bears("duplicate-completion", "duplicate", Some(false));
 }
 
 #[test]

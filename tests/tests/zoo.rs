@@ -134,6 +134,7 @@ zoo! {
     usb_orphans = "usb-orphans",
     usb_halt_kept = "usb-halt-kept",
     usb_unheard = "usb-unheard",
+    fire_old_number = "fire-old-number",
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl Subscriber {
             if deadline > self.machine.clock.now() {
                 break;
             }
+            self.machine.done_at(deadline);
             self.machine.with_platform(|platform, host| platform.advance(host));
             if self.machine.is_stopping() {
                 return;

@@ -8,7 +8,9 @@ use crate::faults::{Faults, RACE_MARGIN};
 use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::interrupts::Interrupts;
+use crate::lending::Access;
 use crate::memory::Memory;
+use crate::punctual::Punctual;
 use crate::trace_queue::TraceQueue;
 use devices::platform::{Ask, Host, Platform};
 use kvm_ioctls::VmFd;
@@ -65,6 +67,8 @@ pub struct Machine {
     pub hold: Hold,
     /// Where the machine is to stop.
     pub halt: Halt,
+    /// Whether the host kept up with it.
+    pub punctual: Punctual,
     /// Counts exits that are a sign of life.
     pub exits: AtomicU64,
     /// The PM1 enable register (ACPI 6.5, 4.8.3.1.2).
@@ -128,6 +132,7 @@ impl Machine {
             faults: Faults::default(),
             hold: Hold::default(),
             halt: Halt::default(),
+            punctual: Punctual::default(),
             exits: AtomicU64::new(0),
             pm1_enable: AtomicU16::new(0),
             touched: AtomicBool::new(false),
@@ -182,8 +187,10 @@ impl Machine {
 
     /// The call itself; true with its result if the plan acted, so that events may wait for an answer.
     fn call_platform<R>(&self, f: impl FnOnce(&mut Platform, &mut dyn Host) -> R) -> (R, bool) {
-        let mut world = World { machine: self, faults: Vec::new() };
         let mut platform = lock(&self.platform);
+        let from = self.trace.head();
+        let mut world =
+            World { machine: self, faults: Vec::new(), watched: from.is_some(), accesses: Vec::new() };
         let result = f(&mut platform, &mut world);
         let deadline = platform.next_deadline().unwrap_or(u64::MAX);
         let generation = platform.doorbell_generation();
@@ -203,12 +210,16 @@ impl Machine {
         if earlier || moved || devices {
             let _ = self.wake.write(1);
         }
+        if let Some(from) = from.filter(|_| !world.accesses.is_empty()) {
+            self.trace.went(from, world.accesses);
+            self.collect();
+        }
         self.record(&world.faults);
         (result, !world.faults.is_empty())
     }
 
-    /// What the plan did goes into the trace, behind what the guest did before.
-    fn record(&self, faults: &[Event]) {
+    /// What the plan did, or the host, goes into the trace, behind what the guest did before.
+    pub fn record(&self, faults: &[Event]) {
         if faults.is_empty() {
             return;
         }
@@ -294,6 +305,9 @@ fn waits(armed: &[u8; 32], kind: Kind) -> bool {
 struct World<'a> {
     machine: &'a Machine,
     faults: Vec<Event>,
+    /// The guest may tell which memory devices may reach.
+    watched: bool,
+    accesses: Vec<Access>,
 }
 
 impl Host for World<'_> {
@@ -314,6 +328,12 @@ impl Host for World<'_> {
 
     fn line(&mut self, gsi: u32, asserted: bool) {
         self.machine.interrupts.set_line(gsi, asserted);
+    }
+
+    fn dma_done(&mut self, slot: u32, address: u64, bytes: usize) {
+        if self.watched {
+            self.accesses.push(Access { slot, address, bytes, time: self.machine.clock.now() });
+        }
     }
 
     fn fault(&mut self, slot: u32, word: &'static str) {

@@ -1,11 +1,12 @@
 //! The host's end of the bench page ([`trace::ring`]): events come out in order, whatever the guest writes.
 
+use crate::lending::Loans;
 use std::sync::atomic::{AtomicU32, Ordering};
 use trace::ring::{
     ARMED, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW, SCARCE_STATE,
     SEQUENCE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, Event};
+use trace::{EVENT_BYTES, Event, Lending};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory};
 
 /// The ring in guest memory.
@@ -75,13 +76,19 @@ impl Ring {
         let _ = self.memory.store(below, self.at(SCARCE_BELOW), Ordering::Release);
     }
 
-    /// Takes out what the guest has published, at most one ring full; calls `sink` for each.
-    pub fn drain(&mut self, mut sink: impl FnMut(Event)) {
+    /// Records that the guest has claimed so far; 0 if it cannot be told.
+    pub fn head(&self) -> u64 {
+        self.memory.load::<u64>(self.at(HEAD), Ordering::Acquire).unwrap_or(0)
+    }
+
+    /// Takes out what the guest has published, at most one ring full; calls `sink` for each event, and tells `loans` of memory for DMA.
+    pub fn drain(&mut self, loans: &mut Loans, mut sink: impl FnMut(Event)) {
         let Ok(head) = self.memory.load::<u64>(self.at(HEAD), Ordering::Acquire) else { return };
         // More than a ring full behind, or ahead of the guest: the guest wrote nonsense. Start again from its head.
         if head.wrapping_sub(self.tail) > RING_EVENTS as u64 {
             self.garbled += 1;
             self.tail = head;
+            loans.forget();
         }
         while self.tail != head {
             let record = RECORDS + (self.tail as usize % RING_EVENTS) * EVENT_BYTES;
@@ -93,9 +100,10 @@ impl Ring {
             if self.memory.read_slice(&mut bytes, self.at(record)).is_err() {
                 break;
             }
-            match Event::decode(&bytes) {
-                Some(event) => sink(event),
-                None => self.garbled += 1,
+            match (Event::decode(&bytes), Lending::decode(&bytes)) {
+                (Some(event), _) => sink(event),
+                (None, Some(lending)) => loans.hear(self.tail, lending),
+                (None, None) => self.garbled += 1,
             }
             self.tail = self.tail.wrapping_add(1);
         }
@@ -123,7 +131,7 @@ mod tests {
 
     fn drained(ring: &mut Ring) -> Vec<u64> {
         let mut args = Vec::new();
-        ring.drain(|event| args.push(event.arg));
+        ring.drain(&mut Loans::default(), |event| args.push(event.arg));
         args
     }
 

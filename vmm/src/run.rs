@@ -215,8 +215,12 @@ fn drive_steered(
         steer.begin(&mut held)?;
     }
     let mut threads = threads::Processors::start(machine, cpus)?;
+    let mut turn = machine.clock.now();
     while !machine.is_stopping() {
         events.wait(watch.patience())?;
+        // A turn takes its patience at the most. A plan that lets nothing happen at all is not the host's doing.
+        machine.done_at(turn.max(machine.faults.asleep_until()));
+        turn = machine.clock.now();
         machine.faults.call_out(machine.clock.now());
         machine.drain();
         let batch = machine.trace.take();

@@ -1,6 +1,8 @@
 //! The way of events from the guest's ring and from the platform to the caller's sink.
 
+use crate::lending::{Access, Loans};
 use crate::ring::Ring;
+use devices::platform::Lent;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use trace::Event;
@@ -11,6 +13,7 @@ const MAX_WAITING: usize = 1 << 16;
 #[derive(Default)]
 struct State {
     ring: Option<Ring>,
+    loans: Loans,
     waiting: Vec<Event>,
 }
 
@@ -23,7 +26,31 @@ pub struct TraceQueue {
 impl TraceQueue {
     /// A queue fed from `ring`, if the guest has one.
     pub fn new(ring: Option<Ring>) -> Self {
-        Self { state: Mutex::new(State { ring, waiting: Vec::new() }), room: Condvar::new() }
+        Self::resume(ring, Lent::default())
+    }
+
+    /// The same for a guest that has lent this much memory before.
+    pub fn resume(ring: Option<Ring>, lent: Lent) -> Self {
+        let state = State { ring, loans: Loans::of(lent), waiting: Vec::new() };
+        Self { state: Mutex::new(state), room: Condvar::new() }
+    }
+
+    /// What the guest has lent to devices, as far as its ring was read.
+    pub fn lent(&self) -> Lent {
+        self.lock().loans.lent().clone()
+    }
+
+    /// The record that the guest is at, if it has a ring: where the window of what devices reach begins.
+    pub fn head(&self) -> Option<u64> {
+        self.lock().ring.as_ref().map(Ring::head)
+    }
+
+    /// Devices have reached memory since the guest was at record `from`. Judged when the ring is read next.
+    pub fn went(&self, from: u64, accesses: impl IntoIterator<Item = Access>) {
+        let State { ring, loans, .. } = &mut *self.lock();
+        if let Some(ring) = ring {
+            loans.went(from, ring.head(), accesses);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -34,23 +61,22 @@ impl TraceQueue {
     pub fn drain(&self, mut look: impl FnMut(&Event) -> bool) -> Vec<Event> {
         let mut wanted = Vec::new();
         let mut state = self.lock();
-        let State { ring, waiting } = &mut *state;
+        let State { ring, loans, waiting } = &mut *state;
         if let Some(ring) = ring {
-            ring.drain(|event| {
+            ring.drain(loans, |event| {
                 if look(&event) {
                     wanted.push(event);
                 }
                 waiting.push(event);
             });
+            loans.judge(ring.tail()).into_iter().for_each(|stray| insert(waiting, stray));
         }
         wanted
     }
 
     /// Puts in an event of the host's own, where its time belongs among those that still wait.
     pub fn push(&self, event: Event) {
-        let mut state = self.lock();
-        let at = state.waiting.iter().rposition(|other| other.time <= event.time).map_or(0, |at| at + 1);
-        state.waiting.insert(at, event);
+        insert(&mut self.lock().waiting, event);
     }
 
     /// Holds up the caller, a processor's thread, while the sink is far behind; for a bounded time, so that an end is never missed.
@@ -74,4 +100,10 @@ impl TraceQueue {
             f(ring);
         }
     }
+}
+
+/// Puts an event of the host's own where its time belongs.
+fn insert(waiting: &mut Vec<Event>, event: Event) {
+    let at = waiting.iter().rposition(|other| other.time <= event.time).map_or(0, |at| at + 1);
+    waiting.insert(at, event);
 }

@@ -29,7 +29,11 @@ pub const ACTIONS: &[ActionSpec] = &[
         "delay NAME by=TIME [what=interrupt|completion] [count=N]",
         "the next interrupt or completion is late",
     ),
-    action("duplicate", "duplicate NAME [after=TIME] [count=N]", "the next interrupt comes twice"),
+    action(
+        "duplicate",
+        "duplicate NAME [what=interrupt|completion] [after=TIME] [count=N]",
+        "the next interrupt comes twice, or the next completion is delivered twice",
+    ),
     action("stick", "stick NAME for=TIME", "the interrupt line stays asserted"),
     action("mute", "mute NAME for=TIME", "no interrupt reaches the bus"),
     action("freeze", "freeze NAME [for=TIME]", "the device does nothing: reads give all ones, writes wait"),

@@ -291,6 +291,10 @@ mod tests {
         only(&format!("{absent}at 1ms freeze edu0\n"), "never plugged in");
         only(&format!("{edu}at 1ms stick edu0 for=1us\n"), "no interrupt line with `irq=msi`");
         only(&format!("{edu}at 1ms kill edu0\n"), "`edu0` has no load");
+        only(
+            "plug daq0 daq slot=1\nat 1ms duplicate daq0 what=completion\n",
+            "no `daq` delivers a completion twice; expected `what=interrupt`, or one of edu, virtio-blk",
+        );
         only(&format!("{edu}at 1ms race edu0 timer=after\n"), "`edu0` has no load");
         only("every 1ms stall cpu=0 for=1ms\n", "would never run again");
         only(&format!("{edu}on edu0.boot.ready p=0.5 preempt\n"), "does not belong to a device");

@@ -1,7 +1,7 @@
 //! The FireWire controller, and the nodes on its bus.
 
 use super::usb::PORTS;
-use super::{Accepts, Build, Model, ModelError, OptionSpec, Settings};
+use super::{Accepts, Build, Model, ModelError, OptionSpec, Settings, zoo};
 use crate::fault::plane::Site;
 use crate::firewire::Bus;
 use crate::firewire::camera::{self, Camera};
@@ -90,6 +90,12 @@ pub(super) const DISK: Model = Model {
         option("size", "16M", Accepts::Size, "size of the disk in memory; that of the file, if there is one"),
         option("file", "", Accepts::Text, "file that holds the data; none = memory, lost at the end"),
         option("latency", "50us", Accepts::Time, "time of a command, without its data"),
+        option(
+            "driver",
+            "",
+            Accepts::Words(zoo::FIREWIRE_DISK_DRIVERS),
+            "a variant of the guest's driver that is broken on purpose",
+        ),
         SPEED,
         CHAIN,
         CONTENDER,

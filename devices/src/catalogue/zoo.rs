@@ -65,6 +65,9 @@ pub const STORAGE_DRIVERS: &[&str] = &[
     "zoo-usb-unheard-fixed",
 ];
 
+/// Those of FireWire disks.
+pub const FIREWIRE_DISK_DRIVERS: &[&str] = &["zoo-fire-old-number", "zoo-fire-old-number-fixed"];
+
 /// Those of hubs.
 pub const HUB_DRIVERS: &[&str] =
     &["zoo-usb-hold-lost", "zoo-usb-hold-lost-fixed", "zoo-usb-orphans", "zoo-usb-orphans-fixed"];

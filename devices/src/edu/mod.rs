@@ -3,7 +3,8 @@
 //! Two engines, a factorial and a DMA copy between RAM and a buffer of 4 KiB, that take time and raise interrupts. QEMU's
 //! DMA takes 100 ms; here both times are settable and short. A DMA transfer moves its first half when half of its time is over and the
 //! rest at the end, so that a card that is pulled in between leaves half of the data, as on a bus. For the rules of a plan, that is two DMA accesses and two
-//! timers; a factorial is one timer.
+//! timers; a factorial is one timer. A completion that is delivered twice is a bit of the interrupt status that is set, and an interrupt that is raised, once
+//! more; the data move once.
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,10 @@ pub const DMA_NS: u64 = 20_000;
 const TOKEN_FACTORIAL: u64 = 0;
 const TOKEN_DMA_HALF: u64 = 1;
 const TOKEN_DMA_END: u64 = 2;
+const TOKEN_FACTORIAL_AGAIN: u64 = 3;
+const TOKEN_DMA_AGAIN: u64 = 4;
+/// Completions of one engine that are to be told again, at the most.
+const AGAIN_MAX: u32 = 64;
 
 /// How the device signals interrupts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +74,8 @@ pub struct Edu {
     status: u32,
     irq_status: u32,
     dma: Dma,
+    /// Completions that are to be told again: of the factorial, of the DMA engine.
+    again: [u32; 2],
     buffer: Box<[u8; spec::BUFFER_BYTES]>,
 }
 
@@ -82,6 +89,7 @@ impl Edu {
             status: 0,
             irq_status: 0,
             dma: Dma::default(),
+            again: [0; 2],
             buffer: Box::new([0; spec::BUFFER_BYTES]),
         }
     }
@@ -90,6 +98,25 @@ impl Edu {
         self.irq_status |= bits;
         if self.irq_status != 0 {
             env.raise(0);
+        }
+    }
+
+    /// An engine is done: tells so, and has itself told to do it again if the completion is delivered twice.
+    fn announce(&mut self, bits: u32, env: &mut dyn Env) {
+        self.raise(bits, env);
+        let (engine, token) =
+            if bits == spec::IRQ_DMA { (1, TOKEN_DMA_AGAIN) } else { (0, TOKEN_FACTORIAL_AGAIN) };
+        if let Some(after) = env.twice().filter(|_| self.again[engine] < AGAIN_MAX) {
+            self.again[engine] += 1;
+            env.at(env.now().saturating_add(after), token);
+        }
+    }
+
+    /// What was told before is told again, unless the card was reset since.
+    fn announce_again(&mut self, engine: usize, bits: u32, env: &mut dyn Env) {
+        if let Some(left) = self.again[engine].checked_sub(1) {
+            self.again[engine] = left;
+            self.raise(bits, env);
         }
     }
 
@@ -151,7 +178,7 @@ impl Edu {
         self.factorial = factorial(self.factorial);
         self.status &= !spec::STATUS_COMPUTING;
         if self.status & spec::STATUS_INTERRUPT != 0 {
-            self.raise(spec::IRQ_FACTORIAL, env);
+            self.announce(spec::IRQ_FACTORIAL, env);
         }
     }
 
@@ -169,7 +196,7 @@ impl Edu {
         self.transfer(false, env);
         self.dma.command &= !spec::DMA_RUN;
         if self.dma.command & spec::DMA_INTERRUPT != 0 {
-            self.raise(spec::IRQ_DMA, env);
+            self.announce(spec::IRQ_DMA, env);
         }
     }
 
@@ -231,6 +258,8 @@ impl Device for Edu {
             TOKEN_FACTORIAL => self.finish_factorial(env),
             TOKEN_DMA_HALF => self.transfer(true, env),
             TOKEN_DMA_END => self.finish_dma(env),
+            TOKEN_FACTORIAL_AGAIN => self.announce_again(0, spec::IRQ_FACTORIAL, env),
+            TOKEN_DMA_AGAIN => self.announce_again(1, spec::IRQ_DMA, env),
             _ => {}
         }
     }
@@ -241,6 +270,7 @@ impl Device for Edu {
         self.status = 0;
         self.irq_status = 0;
         self.dma = Dma::default();
+        self.again = [0; 2];
         self.buffer.fill(0);
     }
 }

@@ -42,6 +42,13 @@ impl<'a> Bus<'a> {
         Ok(if self.connected() { (length, false) } else { (length / 2, true) })
     }
 
+    /// Tells the machine where was written.
+    fn written(&mut self, address: u64, bytes: usize) {
+        let number = self.core.slots[self.slot].number;
+        self.host.dma_done(number, address, bytes);
+        self.host.dma_written(number, address, bytes);
+    }
+
     /// A write reaches memory, or what a fault makes of it does; false if there is no memory. The device hears of no fault: a posted write
     /// is not answered.
     fn write(&mut self, address: u64, from: &[u8]) -> bool {
@@ -110,6 +117,7 @@ impl Env for Bus<'_> {
         let (length, lost) = self.begin(Site::DmaRead, into.len())?;
         let memory = self.host.memory();
         let done = memory.read_slice(&mut into[..length], GuestAddress(address)).is_ok();
+        self.host.dma_done(self.core.slots[self.slot].number, address, length);
         finish(done, lost, address)
     }
 
@@ -117,7 +125,7 @@ impl Env for Bus<'_> {
         let (length, lost) = self.begin(Site::DmaWrite, from.len())?;
         let from = &from[..length];
         let done = if lost { self.host.write(address, from) } else { self.write(address, from) };
-        self.host.dma_written(self.core.slots[self.slot].number, address, length);
+        self.written(address, length);
         finish(done, lost, address)
     }
 
@@ -127,7 +135,17 @@ impl Env for Bus<'_> {
     }
 
     fn wrote(&mut self, address: u64, bytes: usize) {
-        self.host.dma_written(self.core.slots[self.slot].number, address, bytes);
+        self.written(address, bytes);
+    }
+
+    fn twice(&mut self) -> Option<u64> {
+        if !self.connected() {
+            return None;
+        }
+        let state = &mut self.core.slots[self.slot];
+        let after = state.faults.twice()?;
+        self.host.fault(state.number, "duplicate");
+        Some(after)
     }
 
     fn raise(&mut self, index: u16) {

@@ -137,7 +137,7 @@ fn copy(bench: &mut Bench, source: u32, destination: u32, command: u32) {
 
 #[test]
 fn a_duplicate_comes_after_its_original() {
-    let twice = DeviceFault::Duplicate { after: 500, count: 1 };
+    let twice = DeviceFault::Duplicate { what: What::Interrupt, after: 500, count: 1 };
     let mut bench = messages(vec![at(0, fault(twice))]);
     bench.run_until(1);
     raise(&mut bench);
@@ -150,6 +150,38 @@ fn a_duplicate_comes_after_its_original() {
     acknowledge(&mut bench);
     bench.run_until(10_000);
     assert_eq!(bench.machine.lines.len(), 4);
+}
+
+#[test]
+fn a_card_says_twice_that_it_is_done_and_moves_its_data_once() {
+    let twice = DeviceFault::Duplicate { what: What::Completion, after: 500, count: 1 };
+    let mut bench = messages(vec![at(0, fault(twice))]);
+    let bar = Bench::bar0(1);
+    bench.run_until(1);
+    copy(&mut bench, 0x1000, 0x40000, 5);
+    bench.run_until(20_001);
+    assert_eq!((bench.machine.messages.len(), words(&bench)), (1, vec!["duplicate"]));
+    bench.write32(bar + edu::IRQ_ACKNOWLEDGE, u32::MAX);
+    // Another transfer is under way when the first is announced again.
+    copy(&mut bench, 0x40000, 0x2000, 7);
+    bench.run_until(20_501);
+    assert_eq!((bench.machine.messages.len(), bench.read32(bar + edu::IRQ_STATUS)), (2, edu::IRQ_DMA));
+    assert_ne!(bench.read32(bar + edu::DMA_COMMAND) & 1, 0, "it is still at it");
+    bench.write32(bar + edu::IRQ_ACKNOWLEDGE, u32::MAX);
+    bench.run_until(100_000);
+    assert_eq!((bench.machine.messages.len(), words(&bench).len()), (3, 1));
+}
+
+#[test]
+fn what_would_be_said_again_goes_with_the_card() {
+    let twice = DeviceFault::Duplicate { what: What::Completion, after: 50_000, count: 1 };
+    let out = |time| at(time, Action::Unplug("edu0".into()));
+    let mut bench =
+        messages(vec![at(0, fault(twice)), out(21_000), at(22_000, Action::Replug("edu0".into()))]);
+    bench.run_until(1);
+    copy(&mut bench, 0x1000, 0x40000, 5);
+    bench.run_until(200_000);
+    assert_eq!(bench.machine.messages.len(), 1);
 }
 
 #[test]

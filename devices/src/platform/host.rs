@@ -54,7 +54,11 @@ pub trait Host {
     fn message(&mut self, address: u64, data: u32);
     /// Level of an INTx line; the wired OR is already done. Called on changes only.
     fn line(&mut self, gsi: u32, asserted: bool);
-    /// The card in `slot` has written `bytes` bytes of guest memory at `address` by DMA. For a machine that checks where.
+    /// The card in `slot` has read or written `bytes` bytes of guest memory at `address` by DMA. For a machine that checks where.
+    fn dma_done(&mut self, slot: u32, address: u64, bytes: usize) {
+        let _ = (slot, address, bytes);
+    }
+    /// The same, for writes only, beside [`Host::dma_done`]: for who compares what a card has written.
     fn dma_written(&mut self, slot: u32, address: u64, bytes: usize) {
         let _ = (slot, address, bytes);
     }

@@ -17,6 +17,7 @@ pub mod host;
 mod interrupt;
 mod inventory;
 pub mod layout;
+mod lent;
 pub(crate) mod lines;
 mod live;
 pub(crate) mod slot;
@@ -24,6 +25,7 @@ pub(crate) mod timers;
 
 pub use host::{Ask, Host};
 pub use inventory::{Bar, Bridge, Function};
+pub use lent::{Lent, Piece};
 pub use live::TooLate;
 
 use self::behind::Leaf;

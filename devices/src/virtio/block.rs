@@ -2,7 +2,8 @@
 //!
 //! What rules of a plan can count: a notification reads the header of each new request (`dma.read`); when a request is due
 //! (`timer.fire`, one for all that are due at once), its data move in accesses of up to 4 KiB (`dma.read` for a write, `dma.write` for a read),
-//! and then its status byte is written (`dma.write`). The rings themselves are not counted.
+//! and then its status byte is written (`dma.write`). The rings themselves are not counted. A completion that is delivered twice is a used element that is in
+//! the ring two times, and an interrupt that is raised again later.
 
 use super::chain::{self, Buffers, Segment};
 use super::store::{BlockStore, StoreError};
@@ -25,6 +26,10 @@ const BURST: usize = 4096;
 const NS_PER_KIB: u64 = 250;
 /// Latency unless told otherwise, in machine ns.
 pub const LATENCY_NS: u64 = 15_000;
+/// The token of an interrupt that comes again: no time at which a request is due.
+const AGAIN: u64 = u64::MAX;
+/// Interrupts that are to come again, at the most.
+const AGAIN_MAX: u32 = 64;
 /// Bytes of the device-specific configuration (5.2.4).
 const CONFIG_BYTES: usize = 60;
 
@@ -79,6 +84,8 @@ pub struct Block {
     in_flight: VecDeque<Request>,
     spare: Vec<Buffers>,
     armed: Option<u64>,
+    /// Interrupts that are to come again.
+    again: u32,
 }
 
 impl Block {
@@ -89,7 +96,7 @@ impl Block {
         for (into, from) in id.iter_mut().zip(name.bytes()) {
             *into = from;
         }
-        Self { store, latency, id, in_flight: VecDeque::new(), spare: Vec::new(), armed: None }
+        Self { store, latency, id, in_flight: VecDeque::new(), spare: Vec::new(), armed: None, again: 0 }
     }
 
     fn sectors(&self) -> u64 {
@@ -146,7 +153,12 @@ impl Block {
             Err(_) => return Ok(false),
         }
         let Ok(memory) = env.memory() else { return Ok(false) };
-        queue.complete(&memory, (request.head, written + 1), env)?;
+        let again = env.twice();
+        queue.complete(&memory, (request.head, written + 1), again.is_some(), env)?;
+        if let Some(after) = again.filter(|_| self.again < AGAIN_MAX) {
+            self.again += 1;
+            env.at(env.now().saturating_add(after), AGAIN);
+        }
         Ok(true)
     }
 
@@ -250,6 +262,7 @@ impl Backend for Block {
     fn reset(&mut self) {
         // A timer of before the reset is still under way and stays known.
         self.in_flight.clear();
+        self.again = 0;
     }
 
     fn power_on(&mut self) {
@@ -283,6 +296,12 @@ impl Backend for Block {
     }
 
     fn tick(&mut self, token: u64, queues: &mut [VirtQueue], env: &mut dyn Env) -> Result<u32, Broken> {
+        if token == AGAIN {
+            // The second says nothing new, and comes whatever the driver wants to hear of.
+            let again = self.again.checked_sub(1);
+            self.again = again.unwrap_or(0);
+            return Ok(again.is_some().into());
+        }
         if self.armed == Some(token) {
             self.armed = None;
         }

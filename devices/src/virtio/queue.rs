@@ -60,7 +60,8 @@ impl VirtQueue {
         self.queue.enable_notification(memory).map_err(|_| Broken)
     }
 
-    /// Hands a request back with `length` bytes written, and tells `env` where the used ring was written (2.7.8).
+    /// Hands a request back with `length` bytes written, and tells `env` where the used ring was written (2.7.8). `twice`: the device puts the same element into
+    /// the ring two times, and shows both at once.
     ///
     /// # Errors
     /// Rings outside of memory.
@@ -68,13 +69,38 @@ impl VirtQueue {
         &mut self,
         memory: &GuestMemoryMmap,
         (head, length): (u16, u32),
+        twice: bool,
         env: &mut dyn Env,
     ) -> Result<(), Broken> {
-        let (ring, entry) = (self.queue.used_ring(), self.queue.next_used() % self.queue.size().max(1));
+        let ring = self.queue.used_ring();
+        if twice {
+            self.put_used(memory, (head, length), env)?;
+        }
+        let at = self.next_used();
         self.queue.add_used(memory, head, length).map_err(|_| Broken)?;
-        let at = USED_HEAD + USED_ENTRY * u64::from(entry);
-        env.wrote(ring.saturating_add(at), USED_ENTRY as usize);
+        env.wrote(at, USED_ENTRY as usize);
         env.wrote(ring, USED_HEAD as usize);
+        Ok(())
+    }
+
+    /// Address of the used ring's next entry.
+    fn next_used(&self) -> u64 {
+        let entry = self.queue.next_used() % self.queue.size().max(1);
+        self.queue.used_ring().saturating_add(USED_HEAD + USED_ENTRY * u64::from(entry))
+    }
+
+    /// Puts an element into the used ring, which the ring's index does not show yet.
+    fn put_used(
+        &mut self,
+        memory: &GuestMemoryMmap,
+        (head, length): (u16, u32),
+        env: &mut dyn Env,
+    ) -> Result<(), Broken> {
+        let at = self.next_used();
+        let element = u64::from(head) | u64::from(length) << 32;
+        memory.write_obj(element.to_le(), GuestAddress(at)).map_err(|_| Broken)?;
+        env.wrote(at, USED_ENTRY as usize);
+        self.queue.set_next_used(self.queue.next_used().wrapping_add(1));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The block device under a driver, good and bad.
 
 use super::testing::*;
-use crate::fault::plan::Action;
+use crate::fault::plan::{Action, DeviceFault, What};
 use crate::platform::testing::{at, on};
 use crate::spec::{pci, virtio as spec};
 
@@ -181,6 +181,20 @@ fn intx_is_asserted_until_the_isr_is_read() {
     assert_eq!(isr, [spec::ISR_QUEUE]);
     assert_eq!(disk.bench.machine.lines, [(18, true), (18, false)]);
     assert_eq!(disk.bench.read::<1>(disk.bar + 0x1000), [0]);
+}
+
+#[test]
+fn a_completion_that_is_delivered_twice_is_in_the_ring_two_times() {
+    let twice = DeviceFault::Duplicate { what: What::Completion, after: 500, count: 1 };
+    let fault = Action::Fault { device: "disk0".into(), fault: twice };
+    let mut disk = Disk::ready(&[], vec![on("disk0", "dma.write", 1, fault)]);
+    disk.submit(0, spec::BLK_T_FLUSH, 0, DATA, 0);
+    disk.submit(1, spec::BLK_T_FLUSH, 0, DATA, 0);
+    disk.kick();
+    disk.wait();
+    assert_eq!((disk.used(), [0, 1, 2].map(|n| disk.used_entry(n))), (3, [(0, 1), (0, 1), (3, 1)]));
+    assert_eq!(disk.bench.machine.messages.len(), 2, "and its interrupt comes again");
+    assert_eq!(disk.status() & spec::STATUS_NEEDS_RESET, 0);
 }
 
 #[test]

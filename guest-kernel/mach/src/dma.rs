@@ -58,10 +58,11 @@ impl DmaMemory {
     }
 }
 
-/// A piece of DMA memory; given back when dropped.
+/// A piece of DMA memory, which its device may reach; given back when dropped.
 #[derive(Debug)]
 pub struct DmaBuffer {
     kernel: KernelRef,
+    slot: u32,
     address: u64,
     bytes: u64,
 }
@@ -91,7 +92,7 @@ impl Kernel {
             self.lock_raw(&self.dma).allocate(bytes, align).ok_or(OutOfMemory)?
         };
         self.machine().dma_lent(slot, address, bytes);
-        Ok(DmaBuffer { kernel: self.clone(), address, bytes })
+        Ok(DmaBuffer { kernel: self.clone(), slot, address, bytes })
     }
 }
 
@@ -109,6 +110,16 @@ impl DmaBuffer {
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
+    }
+
+    /// Lets its device reach it again, after [`DmaBuffer::take_back`].
+    pub fn lend(&self) {
+        self.kernel.machine().dma_lent(self.slot, self.address, self.bytes);
+    }
+
+    /// No device may reach it until [`DmaBuffer::lend`]: a machine that looks where devices read and write names who does.
+    pub fn take_back(&self) {
+        self.kernel.machine().dma_returned(self.address);
     }
 
     fn check(&self, offset: u64, len: usize) -> u64 {

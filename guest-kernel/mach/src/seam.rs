@@ -247,12 +247,12 @@ pub trait Machine: Send + Sync {
     fn dma_read(&self, address: u64, into: &mut [u8]);
     /// Writes DMA memory (release). Aligned 2-, 4- and 8-byte writes are single.
     fn dma_write(&self, address: u64, from: &[u8]);
-    /// The piece of DMA memory at `address` was handed out for the device in `slot` (0 = for any): a device may write to it from now
-    /// on. A machine that looks at what devices write wants to know; others need not.
+    /// The piece of DMA memory at `address` is lent to the device in `slot` (0 = to any), which may reach it from now on. Called before the device knows of
+    /// it. A machine that looks where devices read and write wants to know; others need not.
     fn dma_lent(&self, slot: u32, address: u64, bytes: u64) {
         let _ = (slot, address, bytes);
     }
-    /// The piece at `address` comes back: no device may write to it any more.
+    /// The piece at `address` comes back: no device may reach it any more. Called before it is used for anything else; nothing, if it is not lent.
     fn dma_returned(&self, address: u64) {
         let _ = address;
     }

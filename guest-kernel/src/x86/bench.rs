@@ -11,7 +11,7 @@ use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
     SCARCE_STATE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, Event, Scarcity};
+use trace::{EVENT_BYTES, Event, Lending, Scarcity};
 
 use super::lock::Masked;
 use super::{cpu, paging};
@@ -47,6 +47,15 @@ impl Bench {
         if armed {
             self.ring();
         }
+    }
+
+    /// Publishes which memory devices may reach. Nobody is rung up: the host looks when a device has reached some.
+    pub fn lend(&self, lending: Lending) {
+        let _guard = self.lock.lock();
+        let number = self.claim();
+        let mut words = lending.words();
+        words[LAST_WORD] |= u64::from(number.wrapping_add(1) as u32) << 32;
+        self.store(number, words);
     }
 
     /// The same when other CPUs were stopped, maybe while they held the lock.
@@ -86,15 +95,24 @@ impl Bench {
     }
 
     fn publish(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
+        let number = self.claim();
+        stamp(event);
+        self.store(number, words(event, number.wrapping_add(1) as u32));
+    }
+
+    /// The number of the next record, once there is room for it.
+    fn claim(&self) -> u64 {
         let number = self.word(HEAD).load(Ordering::Relaxed);
         while number.wrapping_sub(self.word(TAIL).load(Ordering::Acquire)) >= RING_EVENTS as u64 {
             self.ring();
             core::hint::spin_loop();
         }
         self.word(HEAD).store(number.wrapping_add(1), Ordering::Relaxed);
-        stamp(event);
+        number
+    }
+
+    fn store(&self, number: u64, words: [u64; 8]) {
         let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
-        let words = words(event, number.wrapping_add(1) as u32);
         for (n, &word) in words.iter().enumerate().filter(|(n, _)| *n != LAST_WORD) {
             self.word(record + n * 8).store(word, Ordering::Relaxed);
         }

@@ -9,8 +9,8 @@ use mach::seam::{
     Bdf, ContextId, Machine, OutOfMemory, Point, RESCHEDULE_VECTOR, SpaceId, TIMER_VECTOR, ThreadId,
     UserAccess, UserExit, UserRegisters, Width,
 };
-use trace::Event;
 use trace::ring::COMMAND_VECTOR;
+use trace::{Event, Lending};
 
 use super::bench::Bench;
 use super::dma::DmaMemory;
@@ -336,6 +336,18 @@ impl Machine for &'static Guest {
 
     fn dma_write(&self, address: u64, from: &[u8]) {
         self.dma.write(address, from);
+    }
+
+    fn dma_lent(&self, slot: u32, address: u64, bytes: u64) {
+        if let Some(bench) = &self.bench {
+            bench.lend(Lending::Lent { slot, address, bytes });
+        }
+    }
+
+    fn dma_returned(&self, address: u64) {
+        if let Some(bench) = &self.bench {
+            bench.lend(Lending::Returned { address });
+        }
     }
 
     fn message(&self, cpu: usize, vector: u8) -> (u64, u32) {

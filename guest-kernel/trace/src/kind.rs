@@ -56,6 +56,8 @@ kinds! {
     ClassCount = 8, "class.count";
     /// Run `other` of the conformance test at place `object` in their table begins (`arg` = 1) or ends (0); 2 = the test itself begins.
     TestRun = 10, "test.run";
+    /// Host side: the host did `arg` ns of machine time later what was due, or turned to the machine so much later. What takes long until now may be its doing.
+    HostLate = 14, "host.late";
     /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what
     /// (`masked interrupt`), `arg` a detail. The run ends.
     HostDefect = 15, "host.defect";

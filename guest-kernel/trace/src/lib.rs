@@ -13,10 +13,12 @@
 mod clock;
 mod event;
 mod kind;
+mod lending;
 pub mod ring;
 mod scarcity;
 
 pub use clock::TscClock;
 pub use event::{EVENT_BYTES, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{Kind, UnknownKind};
+pub use lending::Lending;
 pub use scarcity::Scarcity;

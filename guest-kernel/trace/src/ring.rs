@@ -9,6 +9,8 @@
 //! record's sequence word (bytes 36..40 of the record, otherwise zero; truncated to 32 bits) to publish it. The host reads records in order,
 //! stores the number it has consumed into [`TAIL`], and treats everything in the ring as hostile.
 //!
+//! A record is an [`crate::Event`], or a [`crate::Lending`] of memory for DMA.
+//!
 //! A guest that finds the ring full, or the bit of an event's kind set in the [`ARMED`] mask, writes any
 //! value to the doorbell port after publishing (before claiming, when full): that exit lets the host drain the ring and act at that exact point.
 

@@ -60,6 +60,8 @@ pub struct MemoryDescriptor {
     length: u64,
     /// What this is a part of: wired with it.
     whole: Option<Arc<MemoryDescriptor>>,
+    /// The ranges are whole buffers of its own, which a device may reach while it is wired only.
+    owner: bool,
     wire: SpinLock<Wire>,
 }
 
@@ -90,7 +92,7 @@ impl MemoryDescriptor {
         if ranges.len() > Self::RANGES_MAX || !ranges.iter().all(MemoryRange::is_inside) {
             return Err(IOReturn::BadArgument);
         }
-        Self::make(kit, direction, ranges, None)
+        Self::make(kit, direction, ranges, None, false)
     }
 
     /// A descriptor of newly allocated memory, at a multiple of `align` (IOBufferMemoryDescriptor).
@@ -98,8 +100,17 @@ impl MemoryDescriptor {
     /// # Errors
     /// NoMemory.
     pub fn with_capacity(kit: &IoKit, direction: Direction, bytes: u64, align: u64) -> IOResult<Arc<Self>> {
-        let buffer = Arc::new(kit.kernel().dma_alloc(bytes, align)?);
-        Self::new(kit, direction, [buffer.into()])
+        Self::of_buffer(kit, direction, kit.kernel().dma_alloc(bytes, align)?)
+    }
+
+    /// A descriptor of all of `buffer`, which is nobody else's: its device may reach it from `prepare` to `complete`, and at no other time.
+    ///
+    /// # Errors
+    /// None: an empty buffer is a descriptor of nothing.
+    pub fn of_buffer(kit: &IoKit, direction: Direction, buffer: DmaBuffer) -> IOResult<Arc<Self>> {
+        buffer.take_back();
+        let ranges = [MemoryRange::from(Arc::new(buffer))].into_iter().filter(|range| range.length != 0);
+        Self::make(kit, direction, ranges.collect(), None, true)
     }
 
     /// A descriptor of `length` bytes of this one, from `offset` (IOSubMemoryDescriptor). Wiring it wires this one.
@@ -121,7 +132,7 @@ impl MemoryDescriptor {
             skip = skip.saturating_sub(range.length);
             left -= here;
         }
-        Self::make(&self.kit, self.direction, ranges, Some(self.clone()))
+        Self::make(&self.kit, self.direction, ranges, Some(self.clone()), false)
     }
 
     fn make(
@@ -129,11 +140,12 @@ impl MemoryDescriptor {
         direction: Direction,
         ranges: Vec<MemoryRange>,
         whole: Option<Arc<Self>>,
+        owner: bool,
     ) -> IOResult<Arc<Self>> {
         let length = ranges.iter().try_fold(0u64, |sum, r| sum.checked_add(r.length));
         let length = length.ok_or(IOReturn::BadArgument)?;
         let wire = SpinLock::new(Wire::default());
-        Ok(Arc::new(Self { kit: kit.clone(), direction, ranges, length, whole, wire }))
+        Ok(Arc::new(Self { kit: kit.clone(), direction, ranges, length, whole, owner, wire }))
     }
 
     /// Bytes.
@@ -156,6 +168,9 @@ impl MemoryDescriptor {
         if let Some(whole) = self.whole.as_ref().filter(|_| wire.count == 0) {
             whole.prepare()?;
         }
+        if wire.count == 0 {
+            self.own(DmaBuffer::lend);
+        }
         wire.count = count;
         Ok(())
     }
@@ -171,6 +186,9 @@ impl MemoryDescriptor {
             let count = wire.count.checked_sub(1).ok_or(IOReturn::NotReady)?;
             if count != 0 || wire.dma == 0 {
                 wire.count = count;
+                if count == 0 {
+                    self.own(DmaBuffer::take_back);
+                }
                 if let Some(whole) = self.whole.as_ref().filter(|_| count == 0) {
                     return whole.complete();
                 }
@@ -184,6 +202,11 @@ impl MemoryDescriptor {
             0,
             format_args!("complete() while dma active ({active} commands)"),
         )
+    }
+
+    /// What becomes of its own buffers.
+    fn own(&self, become_of: fn(&DmaBuffer)) {
+        self.ranges.iter().filter(|_| self.owner).for_each(|range| become_of(&range.buffer));
     }
 
     /// Whether it is wired.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use devices::{
     fault::plan::Plan,
     fault::plane::SITES,
-    platform::{Ask, Host, Platform},
+    platform::{Ask, Host, Lent, Platform},
 };
 use mach::seam::{Bdf, Width};
 use trace::{Event, Kind};
@@ -13,7 +13,6 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 use crate::{
     interrupts::decode,
-    lent::Lent,
     start::StartError,
     state::{Cold, Hot},
 };
@@ -27,7 +26,7 @@ enum Signal {
     Line(u32, bool),
     Fault(u32, &'static str),
     Ask(Ask),
-    /// A card wrote by DMA where it may not: slot and address.
+    /// A card went by DMA where it may not: slot and address.
     Stray(u32, u64),
 }
 
@@ -74,7 +73,7 @@ impl Host for World<'_> {
         self.signals.push(Signal::Line(gsi, asserted));
     }
 
-    fn dma_written(&mut self, slot: u32, address: u64, bytes: usize) {
+    fn dma_done(&mut self, slot: u32, address: u64, bytes: usize) {
         if !self.lent.allows(slot, address, bytes) {
             self.signals.push(Signal::Stray(slot, address));
         }
@@ -133,7 +132,7 @@ impl Bus {
         self.memory.write_slice(from, GuestAddress(address)).is_ok()
     }
 
-    /// What devices may write to.
+    /// What devices may reach.
     pub fn lent(&mut self) -> &mut Lent {
         &mut self.lent
     }

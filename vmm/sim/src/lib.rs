@@ -39,7 +39,6 @@ pub mod hostile;
 mod hub;
 mod interrupts;
 mod kernel;
-mod lent;
 mod machine;
 mod outcome;
 mod panics;

@@ -23,7 +23,7 @@ use crate::{Ending, VmmError, symbols};
 use chips::Chips;
 use cpu::{CpuState, settle};
 use devices::fault::plan::Plan;
-use devices::platform::Platform;
+use devices::platform::{Lent, Platform};
 use kvm_ioctls::VcpuFd;
 use memory::MemoryImage;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ struct Beginning {
     pm1_enable: u16,
     ready_at: u64,
     tail: u64,
+    /// Memory that devices may reach by then.
+    lent: Lent,
     /// What it had said by then.
     events: Vec<Event>,
 }
@@ -98,6 +100,7 @@ impl Snapshot {
             pm1_enable,
             ready_at,
             tail,
+            lent: parts.trace.lent(),
             events,
         };
         let (image, options) = (image.to_vec(), options.clone());
@@ -145,7 +148,8 @@ impl Snapshot {
             ring.set_zero(gone_on);
         }
         let clock = Clock::new(&vcpu, self.options.slow_down.max(1))?.since(gone_on);
-        let machine = Machine::new(Parts { clock, platform, serial, trace: TraceQueue::new(ring), ..parts });
+        let trace = TraceQueue::resume(ring, self.begin.lent.clone());
+        let machine = Machine::new(Parts { clock, platform, serial, trace, ..parts });
         machine.ready_at.store(self.begin.ready_at, Ordering::Release);
         machine.pm1_enable.store(self.begin.pm1_enable, Ordering::Relaxed);
         Ok((Arc::new(machine), vcpu))

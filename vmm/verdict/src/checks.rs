@@ -77,6 +77,7 @@ const CHECKS: &[(&str, By)] = &[
     ("close-before-return", Events(&[K::Close])),
     ("endpoint-after-removal", Events(&[K::Gone])),
     ("endpoint-halted", Events(&[K::Fault])),
+    ("stale-generation", Events(&[K::Fault])),
     ("published-elsewhere", Events(&[K::Attach])),
     ("completed-twice", Events(BACK)),
     ("deadlock", Events(&[K::GateWait])),

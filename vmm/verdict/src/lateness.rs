@@ -4,6 +4,9 @@
 //! reset) sees to it at once. So where nothing came back for [`PATIENCE`] although a request was there, somebody has not heard what he was told. What a device keeps to
 //! itself a driver finds out by waiting: after any fault that is not among [`TOLD`] nothing is late until the device is exchanged. What was in flight at a removal is the
 //! business of `expect offline`.
+//!
+//! Where machine time passes while the host does something else, nothing is late unless all else was punctual: the time begins anew where the host says that it was late itself, and
+//! where a timer of the guest fired long after its time, so that the guest's processors cannot have run.
 
 use devices::catalogue::parse_time;
 use devices::fault::plan::{Action, GuestFault, Plan, Plug};
@@ -12,6 +15,10 @@ use trace::{Event, Kind};
 
 /// Machine time, ns, in which a device that is there brings some request back.
 const PATIENCE: u64 = 1_000_000_000;
+/// Machine time, ns, that a timer of the guest may be late on a host that keeps up.
+const PUNCTUAL: u64 = 50_000_000;
+/// Timers that are followed at the most.
+const TIMERS: usize = 256;
 /// Times of a device of which a request may take so many.
 const ROUNDS: u64 = 64;
 /// Faults of which the driver is told as they happen, or which are none of the device's: the time begins anew.
@@ -53,6 +60,8 @@ pub struct Lateness {
     stall: u64,
     /// Threads of the plan may keep all others from running.
     crowded: bool,
+    /// When the guest's timers are due, by owner, if machine time is shared with the host's other work.
+    timers: Option<BTreeMap<u32, u64>>,
 }
 
 impl Lateness {
@@ -69,7 +78,13 @@ impl Lateness {
             held: BTreeSet::new(),
             stall: stalls.max().unwrap_or(0),
             crowded: !plan.threads.is_empty(),
+            timers: None,
         }
+    }
+
+    /// The same where machine time passes while the host does something else.
+    pub fn of_shared_time(self) -> Self {
+        Self { timers: Some(BTreeMap::new()), ..self }
     }
 
     /// Looks at the next event: for how long nothing came back, ns, if that was too long.
@@ -78,6 +93,8 @@ impl Lateness {
             Kind::IoIssue => self.issued(event),
             Kind::IoDone | Kind::IoOffline | Kind::IoError | Kind::IoCorrupt => return self.returned(event),
             Kind::Fault => self.fault(event),
+            Kind::HostLate => self.begin_anew(event.time),
+            Kind::TimerArm | Kind::TimerCancel | Kind::TimerFire => self.timer(event),
             _ => {}
         }
         None
@@ -115,8 +132,24 @@ impl Lateness {
             self.held.insert(event.slot);
         }
         // Devices share buses, controllers and processors: whatever happens to one may keep the others waiting.
-        let from = event.time.saturating_add(lost);
+        self.begin_anew(event.time.saturating_add(lost));
+    }
+
+    fn begin_anew(&mut self, from: u64) {
         self.slots.values_mut().for_each(|slot| slot.since = slot.since.max(from));
+    }
+
+    /// A timer of the guest, where it shows whether its processors run.
+    fn timer(&mut self, event: &Event) {
+        let Some(timers) = &mut self.timers else { return };
+        let due = timers.remove(&event.object);
+        match event.kind {
+            Kind::TimerArm if timers.len() < TIMERS => _ = timers.insert(event.object, event.arg),
+            Kind::TimerFire if due.is_some_and(|due| event.time.saturating_sub(due) > PUNCTUAL) => {
+                self.begin_anew(event.time);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -175,6 +208,30 @@ mod tests {
         let events = |time| [at(0, Kind::IoIssue, 2), at(time, Kind::IoDone, 2)];
         assert_eq!(last(PLAN, &events(60_000_000_000)), None);
         assert_eq!(last(PLAN, &events(66_000_000_000)), Some(66_000_000_000));
+    }
+
+    #[test]
+    fn what_the_host_or_a_processor_lost_is_not_the_guests() {
+        let plan = Plan::parse("t", PLAN).expect("a good plan");
+        let timer = |time, kind, due| Event { arg: due, ..at(time, kind, 31) };
+        let judged = |middle: &[Event]| {
+            let mut lateness = Lateness::of(&plan).of_shared_time();
+            assert_eq!(lateness.event(&at(1, Kind::IoIssue, 31)), None);
+            middle.iter().for_each(|event| assert_eq!(lateness.event(event), None));
+            lateness.event(&at(2_000_000_010, Kind::IoDone, 31))
+        };
+        assert_eq!(judged(&[]), Some(2_000_000_009));
+        assert_eq!(judged(&[at(1_100_000_000, Kind::HostLate, 0)]), None);
+        assert_eq!(judged(&[at(500_000_000, Kind::HostLate, 0)]), Some(1_500_000_010));
+        let arm = timer(5, Kind::TimerArm, 1_900_000_000);
+        assert_eq!(
+            judged(&[arm, timer(1_900_100_000, Kind::TimerFire, 0)]),
+            Some(2_000_000_009),
+            "a timeout"
+        );
+        assert_eq!(judged(&[arm, timer(1_990_000_000, Kind::TimerFire, 0)]), None, "nobody ran");
+        let gone = timer(6, Kind::TimerCancel, 0);
+        assert_eq!(judged(&[arm, gone, timer(1_990_000_000, Kind::TimerFire, 0)]), Some(2_000_000_009));
     }
 
     #[test]

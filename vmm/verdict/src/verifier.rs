@@ -92,11 +92,12 @@ impl Verifier {
         }
     }
 
-    /// The same for a machine whose time passes while its host runs something else: what takes long there may be the host's doing. It is in
-    /// the trace, and no finding.
+    /// The same for a machine whose time passes while its host runs something else: what takes long there may be the host's doing. An overstay is in
+    /// the trace, and no finding; a request is late only if host and processors are seen to have kept up meanwhile.
     #[must_use]
     pub fn of_shared_time(mut self) -> Self {
         self.time_is_shared = true;
+        self.lateness = self.lateness.of_shared_time();
         self
     }
 
@@ -117,7 +118,7 @@ impl Verifier {
         if self.level.event(event) {
             self.broken(event, Rule::GateAtInterrupt.name(), self.names.line(event));
         }
-        if let Some(waited) = self.lateness.event(event).filter(|_| !self.time_is_shared) {
+        if let Some(waited) = self.lateness.event(event) {
             let message = format!("nothing came back for {}", expect::time(waited));
             self.broken(event, Rule::IoLate.name(), message);
         }

@@ -2,8 +2,11 @@
 
 use super::places;
 use crate::catalogue::{Model, model};
-use crate::fault::plan::{Action, DeviceFault, GuestFault, Plan, PlanError, Plug, Rule, Trigger};
+use crate::fault::plan::{Action, DeviceFault, GuestFault, Plan, PlanError, Plug, Rule, Trigger, What};
 use crate::fault::plane::Site;
+
+/// Models that can deliver a completion twice ([`crate::env::Env::twice`]).
+const DELIVERS_TWICE: [&str; 2] = ["edu", "virtio-blk"];
 
 /// Files what is wrong with the fault of `rule`.
 pub(super) fn check(plan: &Plan, rule: &Rule, errors: &mut Vec<PlanError>) {
@@ -101,6 +104,13 @@ fn check_fault(plan: &Plan, plug: &Plug, fault: DeviceFault, rule: &Rule, errors
         let message = format!("this does nothing: `{}` has no interrupt line with `irq={irq}`", plug.name);
         let error = PlanError::new(rule.span_of("action"), message);
         errors.push(error.expected(format!("`irq=intx` in the declaration of `{}`", plug.name)));
+    }
+    if matches!(fault, DeviceFault::Duplicate { what: What::Completion, .. })
+        && !DELIVERS_TWICE.contains(&model.word)
+    {
+        let message = format!("this never happens: no `{}` delivers a completion twice", plug.model);
+        let error = PlanError::new(rule.span_of("what"), message);
+        errors.push(error.expected(format!("`what=interrupt`, or one of {}", DELIVERS_TWICE.join(", "))));
     }
     let writes = matches!(
         fault,

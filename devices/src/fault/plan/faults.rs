@@ -4,10 +4,10 @@ use super::units::TIME;
 use super::{Chance, Nanos};
 use std::fmt::{self, Display, Formatter};
 
-/// From an interrupt to its duplicate where the plan does not say, ns.
+/// From an interrupt, or what a device says of a completion, to its duplicate where the plan does not say, ns.
 pub const DUPLICATE_AFTER: Nanos = 1_000;
 
-/// What [`DeviceFault::Delay`] delays.
+/// What [`DeviceFault::Delay`] delays, and [`DeviceFault::Duplicate`] doubles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum What {
     /// An interrupt.
@@ -46,8 +46,10 @@ pub enum DeviceFault {
         /// How many.
         count: u64,
     },
-    /// `duplicate`: the next interrupts come twice.
+    /// `duplicate`: the next interrupts come twice, or the next completions are delivered twice.
     Duplicate {
+        /// Which of the two.
+        what: What,
         /// From the first to the second, ns.
         after: Nanos,
         /// How many.
@@ -178,6 +180,15 @@ impl Display for Count {
     }
 }
 
+/// ` what=…`, unless it is interrupts.
+struct Which(What);
+
+impl Display for Which {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.0 == What::default() { Ok(()) } else { write!(f, " what={}", self.0.word()) }
+    }
+}
+
 /// ` for=TIME`, unless it is for good.
 struct For(Option<Nanos>);
 
@@ -203,12 +214,11 @@ impl Display for DeviceFault {
                 write!(f, " port={port}{}", For(duration))
             }
             Self::Delay { what, by, count } => {
-                if what != What::default() {
-                    write!(f, " what={}", what.word())?;
-                }
+                Which(what).fmt(f)?;
                 write!(f, " by={}{}", TIME.show(by), Count(count))
             }
-            Self::Duplicate { after, count } => {
+            Self::Duplicate { what, after, count } => {
+                Which(what).fmt(f)?;
                 if after != DUPLICATE_AFTER {
                     write!(f, " after={}", TIME.show(after))?;
                 }

@@ -91,6 +91,7 @@ pub struct Faults {
     drop: Armed,
     delay: Armed,
     duplicate: Armed,
+    again: Armed,
     slow: Armed,
     corrupt: Armed,
     short: Armed,
@@ -117,7 +118,10 @@ impl Faults {
             DeviceFault::Drop { count } => self.drop.add(count, 0),
             DeviceFault::Delay { what: What::Interrupt, by, count } => self.delay.add(count, by),
             DeviceFault::Delay { what: What::Completion, by, count } => self.slow.add(count, by),
-            DeviceFault::Duplicate { after, count } => self.duplicate.add(count, after),
+            DeviceFault::Duplicate { what: What::Interrupt, after, count } => {
+                self.duplicate.add(count, after)
+            }
+            DeviceFault::Duplicate { what: What::Completion, after, count } => self.again.add(count, after),
             DeviceFault::Corrupt { count } => self.corrupt.add(count, 0),
             DeviceFault::ShortDma { count } => self.short.add(count, 0),
             DeviceFault::LateDma { by, count } => self.late.add(count, by),
@@ -161,6 +165,11 @@ impl Faults {
             return Fate::Race(at);
         }
         self.duplicate.take().map_or(Fate::Pass, |after| Fate::Twice(now.saturating_add(after)))
+    }
+
+    /// A completion is delivered: after how long, ns, it is said again, if it is delivered twice.
+    pub fn twice(&mut self) -> Option<u64> {
+        self.again.take()
     }
 
     /// What becomes of a DMA write.

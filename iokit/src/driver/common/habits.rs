@@ -1,6 +1,7 @@
-//! The places at which drivers of USB interfaces go wrong in the field.
+//! The places at which drivers of USB interfaces and of FireWire units go wrong in the field.
 
 use super::Frame;
+use crate::family::firewire::{Device, Generation};
 use crate::family::usb::{Data, Pipe};
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::IOResult;
@@ -45,7 +46,24 @@ pub trait UsbHabits: Send + Sync + 'static {
     }
 }
 
+/// What a driver of a FireWire unit does in its own way. Every default is right, and is what drivers do; the zoo has the others.
+pub trait FireHabits: Send + Sync + 'static {
+    /// The generation in which a command is made by a driver that logged in in that of `login`, after so many bus resets have `aborted` the command; known by
+    /// machine time `deadline`. Gated; sleeps.
+    fn generation(
+        &self,
+        device: &Device,
+        _login: Generation,
+        _aborted: u32,
+        deadline: u64,
+    ) -> IOResult<Generation> {
+        device.join(deadline)
+    }
+}
+
 /// The right habits.
 pub struct Right;
 
 impl UsbHabits for Right {}
+
+impl FireHabits for Right {}

@@ -25,7 +25,7 @@ mod usb;
 
 pub use disk::{Disk, Request};
 pub use frame::Frame;
-pub use habits::{Right, UsbHabits};
+pub use habits::{FireHabits, Right, UsbHabits};
 pub use holder::{Holder, Parts};
 pub use host::{Controller, HostDriver};
 pub use life::{Kind, Life, card};

@@ -10,7 +10,8 @@
 
 use super::wire::{self, Function, Status};
 use crate::driver::common::scsi::{self, Block};
-use crate::driver::common::{Frame, Moves, Transport};
+use crate::driver::common::{FireHabits, Frame, Moves, Transport};
+use crate::driver::zoo;
 use crate::family::firewire::standard::{LOCAL_BUS, REGISTERS};
 use crate::family::firewire::{Ask, Device, FireWireUnit, Generation};
 use crate::ioreturn::{IOResult, IOReturn};
@@ -56,6 +57,7 @@ struct State {
 /// The side that has commands for a disk.
 pub struct Initiator {
     kernel: KernelRef,
+    habits: Arc<dyn FireHabits>,
     frame: Frame,
     device: Arc<Device>,
     management: u64,
@@ -75,6 +77,7 @@ impl Initiator {
         let frame = Frame::sharing(device.work_loop().clone(), me, vec![], COMMAND_NS, |_| {});
         Ok(Self {
             kernel: me.kernel().clone(),
+            habits: zoo::fire::habits(provider),
             state: Arc::new(frame.gated(State::default())),
             frame,
             management: REGISTERS + 4 * u64::from(agent),
@@ -87,15 +90,21 @@ impl Initiator {
     /// The agent is reset, and what it has on its way lands: whatever it was at does nothing more (6.4.2).
     fn recover(&self) {
         let Some(login) = self.state.with(|s| s.login) else { return };
-        let reset = Ask::Write(&[0; 4]);
-        // If it cannot be reset, the next attempt fails and begins here again.
-        let _ = self.device.ask(login.generation, login.agent + wire::AGENT_RESET, reset);
+        // A bus reset has reset it, too (9.3).
+        if self.device.generation() == Ok(login.generation) {
+            let reset = Ask::Write(&[0; 4]);
+            // If it cannot be reset, the next attempt fails and begins here again.
+            let _ = self.device.ask(login.generation, login.agent + wire::AGENT_RESET, reset);
+        }
         self.pause(SETTLE_NS);
     }
 
-    /// The login, which is taken up after a bus reset, or begun.
-    fn log_in(&self, deadline: u64) -> IOResult<Login> {
-        let generation = self.device.join(deadline)?;
+    /// The login, which is taken up after a bus reset, or begun; so many bus resets have `aborted` the command that it is for.
+    fn log_in(&self, aborted: u32, deadline: u64) -> IOResult<Login> {
+        let generation = match self.state.with(|s| s.login) {
+            Some(login) => self.habits.generation(&self.device, login.generation, aborted, deadline)?,
+            None => self.device.join(deadline)?,
+        };
         let login = self.state.with(|s| s.login);
         if let Some(login) = login {
             if login.generation == generation {
@@ -223,13 +232,16 @@ impl Transport for Initiator {
 
     fn carry(&self, command: Block, mut moves: Moves<'_>) -> IOResult {
         let deadline = self.kernel.now().saturating_add(PATIENCE_NS);
-        let mut tries = TRIES;
+        let (mut tries, mut aborted) = (TRIES, 0u32);
         loop {
             self.frame.alive()?;
-            let result = self.log_in(deadline).and_then(|login| self.attempt(&login, command, &mut moves));
+            let result =
+                self.log_in(aborted, deadline).and_then(|login| self.attempt(&login, command, &mut moves));
             match result {
                 // Whoever was aborted by a bus reset begins anew, as long as there is patience.
-                Err(IOReturn::BusReset) if self.kernel.now() < deadline => {}
+                Err(IOReturn::BusReset) if self.kernel.now() < deadline => {
+                    aborted = aborted.saturating_add(1)
+                }
                 Err(IOReturn::NotResponding | IOReturn::Timeout | IOReturn::Busy | IOReturn::Aborted)
                     if tries > 1 =>
                 {

@@ -73,13 +73,13 @@ impl Ring {
         link(self.layout.status(request), 1, regs::DESC_WRITE);
     }
 
-    /// The head of the next chain that the device is done with, of at most `flying`. `Ok(None)`: no more for now.
+    /// The head of the next chain that the device says it is done with. `Ok(None)`: no more for now.
     ///
     /// # Errors
-    /// The index says that more chains are done than are in flight.
-    pub fn pop(&mut self, flying: u16) -> Result<Option<u32>, Garbage> {
+    /// The index says that more was put into the ring than fits.
+    pub fn pop(&mut self) -> Result<Option<u32>, Garbage> {
         let index = self.memory.read_u16(self.layout.used_index());
-        if !has_used(index, self.next_used, flying)? {
+        if !has_used(index, self.next_used, self.layout.size)? {
             return Ok(None);
         }
         let id = self.memory.read_u32(self.layout.used_entry(self.next_used));
@@ -100,11 +100,11 @@ impl Ring {
     }
 }
 
-/// Whether the used ring's `index` is ahead of the `next` that is expected; by no more than are in flight.
-fn has_used(index: u16, next: u16, flying: u16) -> Result<bool, Garbage> {
+/// Whether the used ring's `index` is ahead of the `next` that is expected; by no more than the ring's `size`.
+fn has_used(index: u16, next: u16, size: u16) -> Result<bool, Garbage> {
     match index.wrapping_sub(next) {
         0 => Ok(false),
-        done if done <= flying => Ok(true),
+        done if done <= size => Ok(true),
         _ => Err(Garbage(u32::from(index))),
     }
 }

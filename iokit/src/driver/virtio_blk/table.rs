@@ -34,12 +34,11 @@ impl Table {
         Some((at as u16, self.slots[at].1))
     }
 
-    /// The device says that the chain with head `id` is done: which request that is. `None`: no request in flight begins there.
+    /// The device says that the chain with head `id` is done: which request's chain that is, in flight or not. `None`: none begins there.
     pub fn used(&self, id: u32) -> Option<u16> {
-        let request = id / u32::from(CHAIN);
+        let request = usize::try_from(id / u32::from(CHAIN)).ok()?;
         let head = id.is_multiple_of(u32::from(CHAIN));
-        let state = self.slots.get(usize::try_from(request).ok()?)?.0;
-        (head && matches!(state, State::Flying(_))).then_some(request as u16)
+        (head && request < self.slots.len()).then_some(request as u16)
     }
 
     /// Completes a request in flight; whom to wake. `None` if it is not in flight.
@@ -99,7 +98,7 @@ mod tests {
         assert_eq!(t.take(5), Some((0, WaitEvent(0))));
         assert_eq!(t.used(0), Some(0));
         assert_eq!(t.complete(0, Ok(())), Some(WaitEvent(0)));
-        assert_eq!((t.used(0), t.complete(0, Ok(()))), (None, None));
+        assert_eq!((t.used(0), t.complete(0, Ok(()))), (Some(0), None), "told twice");
         assert_eq!(t.take(6), Some((1, WaitEvent(1))));
         assert_eq!(t.take(6), None);
         assert_eq!(t.result(0), Some(Ok(())));
@@ -112,7 +111,7 @@ mod tests {
     fn nonsense_from_the_device_names_nothing() {
         let mut t = table();
         t.take(0);
-        for id in [1, 2, 3, 4, 6, 1000, u32::MAX] {
+        for id in [1, 2, 4, 6, 1000, u32::MAX] {
             assert_eq!(t.used(id), None, "{id}");
         }
     }

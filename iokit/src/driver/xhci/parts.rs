@@ -293,8 +293,8 @@ impl HostController for Parts {
     }
 
     fn buffer(&self, bytes: u64) -> IOResult<Arc<MemoryDescriptor>> {
-        let buffer = Arc::new(self.memory.buffer(bytes, 64)?);
-        MemoryDescriptor::new(&self.kit, Direction::IN | Direction::OUT, [buffer.into()])
+        let buffer = self.memory.buffer(bytes, 64)?;
+        MemoryDescriptor::of_buffer(&self.kit, Direction::IN | Direction::OUT, buffer)
     }
 }
 

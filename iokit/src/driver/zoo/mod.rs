@@ -9,12 +9,13 @@
 //! interrupt ─► filter ─► work loop ─► gate: settle: look at the card ─► complete ──┘
 //! ```
 //!
-//! Those of USB devices are the bench's own drivers, which have such places too (`UsbHabits`): see [`usb`].
+//! Those of USB devices and FireWire nodes are the bench's own drivers, which have such places too (`UsbHabits`, `FireHabits`): see [`usb`], [`fire`].
 
 mod bugs;
 mod card;
 mod client;
 mod driver;
+pub mod fire;
 mod habits;
 mod parts;
 mod request;
@@ -24,7 +25,7 @@ pub use bugs::{SPECIMENS, Specimen};
 pub use driver::{ZooCard, ZooDriver};
 
 use crate::class::{Class, IO_USER_CLIENT};
-use crate::driver::common::UsbHabits;
+use crate::driver::common::{FireHabits, UsbHabits};
 use crate::driver::edu::{EDU_DRIVER, regs};
 use crate::driver::{bundles, edu};
 use crate::family::pci::IO_PCI_DEVICE;
@@ -54,6 +55,8 @@ enum Habit {
     Edu(Box<dyn Habits>),
     /// A USB interface.
     Usb(Arc<dyn UsbHabits>),
+    /// A FireWire unit.
+    Fire(Arc<dyn FireHabits>),
 }
 
 /// The habits that `word` of a plan's `driver=` names; `None` = it names nothing in the zoo.
@@ -69,6 +72,8 @@ fn habit(word: &str) -> Option<Habit> {
         (Breed::Edu(_, right), true) => Habit::Edu(right()),
         (Breed::Usb(broken, _), false) => Habit::Usb(broken()),
         (Breed::Usb(_, right), true) => Habit::Usb(right()),
+        (Breed::Fire(broken, _), false) => Habit::Fire(broken()),
+        (Breed::Fire(_, right), true) => Habit::Fire(right()),
     })
 }
 

@@ -5,6 +5,7 @@ use super::bus::Bus;
 use super::controller::Packet;
 use super::rom::{BusInfo, Rom};
 use super::standard::{self, COMPARE_SWAP, tcode};
+use super::told::Told;
 use super::transactions::Done;
 use super::unit::FireWireUnit;
 use crate::class::{Class, IO_SERVICE};
@@ -18,6 +19,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mach::{WaitEvent, WaitMode};
+use trace::{Event, Kind};
 
 /// The class of device nubs.
 pub static IO_FIREWIRE_DEVICE: Class = Class::new("IOFireWireDevice", &IO_SERVICE);
@@ -97,6 +99,7 @@ pub(super) struct Place {
 struct State {
     gone: bool,
     place: Place,
+    told: Told,
 }
 
 /// A node that was found.
@@ -113,7 +116,7 @@ pub struct Device {
 impl Device {
     pub(super) fn new(bus: &Arc<Bus>, info: BusInfo, rom: Rom, place: Place) -> Arc<Self> {
         Arc::new(Self {
-            state: Gated::new(bus.link().work_loop(), State { gone: false, place }),
+            state: Gated::new(bus.link().work_loop(), State { gone: false, place, told: Told::default() }),
             event: bus.kernel().new_event(),
             nub: Nub::new(bus.kernel()),
             bus: bus.clone(),
@@ -165,7 +168,30 @@ impl Device {
             return Err(IOReturn::Offline);
         }
         let generation = self.place().generation;
-        self.bus.check(generation).map(|()| generation)
+        self.hear(generation, self.bus.check(generation)).map(|()| generation)
+    }
+
+    /// The calling thread hears what becomes of `generation`: that it is over, or that all before it are. Gated.
+    fn hear<T>(&self, generation: Generation, result: IOResult<T>) -> IOResult<T> {
+        let thread = self.bus.kernel().thread_id();
+        self.state.with(|s| match result {
+            Err(IOReturn::BusReset) => s.told.over(thread, generation),
+            Ok(_) => s.told.current(thread, generation),
+            Err(_) => {}
+        });
+        result
+    }
+
+    /// The calling thread begins something in `generation`. Once it has been told that this one is over, that is against the rule `stale-generation`: the number that
+    /// the node had then is another's by now (IEEE 1394-1995, 8.4.2.5), and only the controller keeps the packet from going there. Gated.
+    fn believe(&self, generation: Generation) {
+        let thread = self.bus.kernel().thread_id();
+        if self.state.with(|s| s.told.is_over(thread, generation))
+            && let Some(nub) = self.nub.get()
+        {
+            let event = Event::new(Kind::Violation).object(nub.id()).slot(nub.slot());
+            self.bus.kernel().trace(event.arg(generation.0.into()).text("stale-generation"));
+        }
     }
 
     /// Waits until it can be reached, at most until machine time `deadline`. Gated; sleeps. Offline: it is gone, or the bus is. Timeout.
@@ -214,7 +240,7 @@ impl Device {
     /// A request; the data that came back. Gated; sleeps. As [`Device::submit`], and what becomes of it ([`Done`]).
     pub fn ask(&self, generation: Generation, offset: u64, ask: Ask<'_>) -> IOResult<Vec<u8>> {
         let result = self.bus.wait_for(|done| self.submit(generation, offset, ask, done));
-        result.map_err(|why| if self.is_gone() { IOReturn::Offline } else { why })
+        self.hear(generation, result).map_err(|why| if self.is_gone() { IOReturn::Offline } else { why })
     }
 
     /// Whether it may read and write memory without software, until the next bus reset. Gated.
@@ -228,10 +254,10 @@ impl Device {
         if self.is_gone() {
             return Err(IOReturn::Offline);
         }
-        if place.generation != generation {
-            return Err(IOReturn::BusReset);
-        }
-        self.bus.check(generation).map(|()| place)
+        self.believe(generation);
+        let known =
+            if place.generation == generation { self.bus.check(generation) } else { Err(IOReturn::BusReset) };
+        self.hear(generation, known).map(|()| place)
     }
 
     /// Terminates the nub: the node is gone. Not in the gate.

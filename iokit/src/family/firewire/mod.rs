@@ -23,6 +23,7 @@ pub mod device;
 pub mod rom;
 mod scan;
 pub mod standard;
+mod told;
 pub mod topology;
 pub mod transactions;
 pub mod unit;

@@ -99,7 +99,10 @@ impl Act {
             6 => fault(DeviceFault::Drop { count }),
             7 => fault(DeviceFault::Delay { what: What::Interrupt, by: short, count }),
             8 => fault(DeviceFault::Delay { what: What::Completion, by: time, count }),
-            9 => fault(DeviceFault::Duplicate { after: short, count }),
+            9 => {
+                let what = if large & 1 == 0 { What::Interrupt } else { What::Completion };
+                fault(DeviceFault::Duplicate { what, after: short, count })
+            }
             10 => fault(DeviceFault::Stick { duration: time }),
             11 => fault(DeviceFault::Mute { duration: time }),
             12 => fault(DeviceFault::Freeze { duration: (large != 0).then_some(time) }),

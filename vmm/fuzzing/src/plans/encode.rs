@@ -156,7 +156,10 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
             DeviceFault::Drop { count } => (6, both(count, 0)),
             DeviceFault::Delay { what: What::Interrupt, by, .. } => (7, both(by / MICRO, 0)),
             DeviceFault::Delay { what: What::Completion, by, count } => (8, both(count, by)),
-            DeviceFault::Duplicate { after, .. } => (9, both(after / MICRO, 0)),
+            DeviceFault::Duplicate { what: What::Interrupt, after, .. } => (9, both(after / MICRO, 0)),
+            DeviceFault::Duplicate { what: What::Completion, after, .. } => {
+                (9, both(after / MICRO, 0) | 0x100)
+            }
             DeviceFault::Stick { duration } => (10, both(1, duration)),
             DeviceFault::Mute { duration } => (11, both(1, duration)),
             DeviceFault::Freeze { duration } => (12, forever(duration)),

@@ -25,8 +25,9 @@ impl Arguments<'_> {
             "drop" => DeviceFault::Drop { count: self.count()? },
             "delay" => DeviceFault::Delay { what: self.what()?, by: self.time("by")?, count: self.count()? },
             "duplicate" => {
+                let what = self.what()?;
                 let after = self.optional("after", TIME, &limits::DURATION)?.unwrap_or(DUPLICATE_AFTER);
-                DeviceFault::Duplicate { after, count: self.count()? }
+                DeviceFault::Duplicate { what, after, count: self.count()? }
             }
             "stick" => DeviceFault::Stick { duration: self.required("for", TIME, &limits::SHORT)? },
             "mute" => DeviceFault::Mute { duration: self.time("for")? },

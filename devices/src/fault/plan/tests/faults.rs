@@ -17,7 +17,11 @@ pub(crate) fn device_fault() -> impl Strategy<Value = DeviceFault> {
             by,
             count
         }),
-        (time(), count()).prop_map(|(after, count)| DeviceFault::Duplicate { after, count }),
+        (any::<bool>(), time(), count()).prop_map(|(irq, after, count)| DeviceFault::Duplicate {
+            what: if irq { What::Interrupt } else { What::Completion },
+            after,
+            count
+        }),
         limits::SHORT.prop_map(|duration| DeviceFault::Stick { duration }),
         time().prop_map(|duration| DeviceFault::Mute { duration }),
         option::of(time()).prop_map(|duration| DeviceFault::Freeze { duration }),
@@ -77,6 +81,8 @@ fn faults_mean_what_they_say_and_print_as_they_were() {
         "at 5ms delay edu0 what=completion by=2ms count=2",
         "at 5ms duplicate edu0",
         "at 5ms duplicate edu0 after=20us count=4",
+        "at 5ms duplicate edu0 what=completion",
+        "on edu0.dma.write #3 duplicate edu0 what=completion after=20us count=4",
         "at 5ms stick edu0 for=1ms",
         "at 5ms mute edu0 for=1ms",
         "at 5ms freeze edu0",

@@ -7,7 +7,7 @@ fn each_fault_happens_as_often_as_it_was_asked_for() {
     let mut faults = Faults::default();
     assert!(faults.arm(DeviceFault::Drop { count: 2 }));
     assert!(faults.arm(DeviceFault::Delay { what: What::Interrupt, by: 5, count: 1 }));
-    assert!(faults.arm(DeviceFault::Duplicate { after: 7, count: 1 }));
+    assert!(faults.arm(DeviceFault::Duplicate { what: What::Interrupt, after: 7, count: 1 }));
     let fates: Vec<_> = (0..5).map(|now| faults.interrupt(0, now)).collect();
     assert_eq!(fates, [Fate::Lost, Fate::Lost, Fate::Late(7), Fate::Twice(10), Fate::Pass]);
     assert!(faults.arm(DeviceFault::LateDma { by: 3, count: 1 }));

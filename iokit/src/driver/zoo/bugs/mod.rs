@@ -21,8 +21,8 @@ mod sleep_off_gate;
 mod timer_outlives;
 
 use super::habits::Habits;
-use super::usb;
-use crate::driver::common::UsbHabits;
+use super::{fire, usb};
+use crate::driver::common::{FireHabits, UsbHabits};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
@@ -42,6 +42,8 @@ pub(super) enum Breed {
     Edu(fn() -> Box<dyn Habits>, fn() -> Box<dyn Habits>),
     /// Of a USB interface.
     Usb(fn() -> Arc<dyn UsbHabits>, fn() -> Arc<dyn UsbHabits>),
+    /// Of a FireWire unit.
+    Fire(fn() -> Arc<dyn FireHabits>, fn() -> Arc<dyn FireHabits>),
 }
 
 /// A specimen from the module that has its `Broken` and its `Fixed`.
@@ -60,6 +62,16 @@ macro_rules! specimen {
             breed: Breed::Usb(
                 || Arc::<usb::$module::Broken>::default(),
                 || Arc::<usb::$module::Fixed>::default(),
+            ),
+        }
+    };
+    (fire $name:literal, $rule:literal, $module:ident) => {
+        Specimen {
+            name: $name,
+            rule: $rule,
+            breed: Breed::Fire(
+                || Arc::<fire::$module::Broken>::default(),
+                || Arc::<fire::$module::Fixed>::default(),
             ),
         }
     };
@@ -94,4 +106,5 @@ pub const SPECIMENS: &[Specimen] = &[
     specimen!(usb "usb-orphans", "published-elsewhere", orphans),
     specimen!(usb "usb-halt-kept", "endpoint-halted", halt_kept),
     specimen!(usb "usb-unheard", "io-late", unheard),
+    specimen!(fire "fire-old-number", "stale-generation", old_number),
 ];

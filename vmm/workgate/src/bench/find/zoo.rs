@@ -18,7 +18,7 @@ const PLANS: &[(&str, &str)] = plans! {
     "lock-order" "lost-on-error" "lost-wakeup" "never-closes" "over-release" "overstay" "reentry"
     "registry-in-place" "request-list" "sleep-mode" "sleep-off-gate" "timer-outlives"
     "usb-asks-again" "usb-halt-kept" "usb-hold-lost" "usb-late-abort" "usb-orphans" "usb-unheard" "usb-unwired"
-    "usb-waits-in-gate"
+    "usb-waits-in-gate" "fire-old-number"
 };
 
 /// A bug to be found.
