@@ -12,6 +12,7 @@ mod daq;
 mod disk;
 mod exercise;
 mod hid;
+mod node;
 mod pattern;
 mod reaper;
 mod serial;
@@ -22,6 +23,7 @@ mod turns;
 use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
+use crate::driver::firewire_node::FIREWIRE_NODE_DRIVER;
 use crate::driver::raid;
 use crate::driver::usb_hid::USB_HID_DRIVER;
 use crate::driver::usb_serial::USB_SERIAL_DRIVER;
@@ -95,6 +97,7 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         (DAQ_DRIVER.name, Exercise::Daq),
         (USB_HID_DRIVER.name, Exercise::Hid),
         (USB_SERIAL_DRIVER.name, Exercise::Serial),
+        (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
     ];
     for (class, exercise) in exercises {
         let load = load.clone();
