@@ -121,7 +121,8 @@ mod tests {
     use super::*;
 
     fn campaign() -> Campaign {
-        let case = |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, limit: 1 };
+        let case =
+            |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, limit: 1 };
         Campaign::new(vec![case("a"), case("b"), case("c")])
     }
 
@@ -158,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_case_must_say_what_it_is_to_say() {
-        let case = Case { name: "a".into(), arguments: Vec::new(), status: 0, says: Some("all well"), limit: 1 };
+        let case =
+            Case { name: "a".into(), arguments: Vec::new(), status: 0, says: Some("all well"), limit: 1 };
         for (said, wrong) in [("so far\nall well\n", vec![]), ("not all well\n", vec!["a".to_owned()])] {
             let mut campaign = Campaign::new(vec![case.clone()]);
             campaign.judge(&reports(&[("a", 0, said)]));

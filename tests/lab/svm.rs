@@ -140,7 +140,8 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         return Ok(Vec::new());
     }
     let limit = COMMAND_LIMIT_SECONDS;
-    let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None, limit };
+    let doctor =
+        Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None, limit };
     let linux = |name: &str, arguments, limit| Case {
         name: name.into(),
         arguments,

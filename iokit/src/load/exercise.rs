@@ -1,5 +1,6 @@
 //! What is asked of each kind of device, and what must come back.
 
+use super::camera::Frames;
 use super::daq::Stream;
 use super::disk::DiskWorker;
 use super::hid::Reports;
@@ -53,6 +54,8 @@ pub(super) enum Exercise {
     Serial,
     /// A plain FireWire node: writes, reads of what was written, locks.
     Node,
+    /// A FireWire camera: reads of its stream.
+    Camera,
 }
 
 /// The exercise of one client, with what its threads share.
@@ -69,6 +72,8 @@ pub(super) enum Shared {
     Serial(Arc<Line>),
     /// Nothing is shared.
     Node,
+    /// What they have seen of the stream.
+    Camera(Arc<Frames>),
 }
 
 /// One thread's part of an exercise.
@@ -85,6 +90,8 @@ pub(super) enum Worker {
     Serial(Arc<Line>),
     /// A part of the memory.
     Node(NodeWorker),
+    /// The client's stream.
+    Camera(Arc<Frames>),
 }
 
 impl Exercise {
@@ -97,6 +104,7 @@ impl Exercise {
             Self::Hid => Shared::Hid(Reports::new(kernel, depth)),
             Self::Serial => Shared::Serial(Line::new(kernel)),
             Self::Node => Shared::Node,
+            Self::Camera => Shared::Camera(Frames::new(kernel, depth)),
         }
     }
 }
@@ -111,6 +119,7 @@ impl Shared {
             Self::Hid(reports) => Worker::Hid(reports.clone()),
             Self::Serial(line) => Worker::Serial(line.clone()),
             Self::Node => Worker::Node(NodeWorker::new(number)),
+            Self::Camera(frames) => Worker::Camera(frames.clone()),
         }
     }
 
@@ -119,6 +128,7 @@ impl Shared {
         match self {
             Self::Edu | Self::Disk | Self::Serial(_) | Self::Node => None,
             Self::Daq(stream) => Some(if stream.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
+            Self::Camera(frames) => Some(if frames.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
             Self::Hid(reports) => Some(if reports.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
         }
     }
@@ -133,6 +143,7 @@ impl Worker {
             Self::Hid(reports) => reports.request(connection),
             Self::Serial(line) => line.request(connection, id),
             Self::Node(worker) => worker.request(connection, id),
+            Self::Camera(frames) => frames.request(connection),
             Self::Edu(turn) => {
                 let now = *turn % 4;
                 *turn = turn.wrapping_add(1);

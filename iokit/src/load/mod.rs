@@ -6,6 +6,7 @@
 //! device goes, or with the run; then it prints its counts.
 
 mod account;
+mod camera;
 mod client;
 mod coverage;
 mod daq;
@@ -23,6 +24,7 @@ mod turns;
 use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
+use crate::driver::firewire_camera::FIREWIRE_CAMERA_DRIVER;
 use crate::driver::firewire_node::FIREWIRE_NODE_DRIVER;
 use crate::driver::raid;
 use crate::driver::usb_hid::USB_HID_DRIVER;
@@ -98,6 +100,7 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         (USB_HID_DRIVER.name, Exercise::Hid),
         (USB_SERIAL_DRIVER.name, Exercise::Serial),
         (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
+        (FIREWIRE_CAMERA_DRIVER.name, Exercise::Camera),
     ];
     for (class, exercise) in exercises {
         let load = load.clone();

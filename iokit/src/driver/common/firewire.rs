@@ -45,7 +45,9 @@ impl FireWireFrame {
         loop {
             self.frame.alive()?;
             match self.device.generation() {
-                Err(IOReturn::BusReset) if self.frame.kernel().now() < deadline => self.device.sleep(deadline),
+                Err(IOReturn::BusReset) if self.frame.kernel().now() < deadline => {
+                    self.device.sleep(deadline)
+                }
                 Err(IOReturn::BusReset) => return Err(IOReturn::Timeout),
                 other => return other,
             }

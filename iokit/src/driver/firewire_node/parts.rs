@@ -93,10 +93,7 @@ mod tests {
 
     #[test]
     fn only_memory_has_an_address() {
-        assert_eq!(
-            (address(0, 4096), address(4092, 4)),
-            (Ok(0xffff_f001_0000), Ok(0xffff_f001_0ffc))
-        );
+        assert_eq!((address(0, 4096), address(4092, 4)), (Ok(0xffff_f001_0000), Ok(0xffff_f001_0ffc)));
         for (at, bytes) in [(0, 0), (0, 4097), (4093, 4), (u64::MAX, 4), (4096, 1)] {
             assert_eq!(address(at, bytes), Err(IOReturn::BadArgument), "{at} {bytes}");
         }
