@@ -12,8 +12,8 @@ pub const PIECES: u32 = 8;
 pub const ENTRY_BYTES: usize = 12 + PACKET_BYTES;
 /// Packets that wait for the slowest client at the most: 32 ms.
 const KEPT_MAX: usize = 256;
-/// A gap beyond this, eight seconds, is none: the packet's head is damaged.
-const GAP_MAX: u32 = 1 << 16;
+/// A gap beyond this, an eighth of a second, is believed only if the next packet says the same: the packet's head may be damaged.
+const GAP_MAX: u32 = 1000;
 
 /// One packet, as clients read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,14 @@ pub fn number(packet: &[u8; PACKET_BYTES]) -> Option<u32> {
     (piece < PIECES).then(|| frame.wrapping_mul(PIECES).wrapping_add(piece))
 }
 
+/// Whether the bytes behind the head are those that belong to it: they count on through the frame, from the frame's number.
+pub fn is_whole(packet: &[u8; PACKET_BYTES]) -> bool {
+    let word = |at: usize| packet[at..at + 4].iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
+    let data = &packet[8..];
+    let first = word(0).wrapping_add(word(4).wrapping_mul(data.len() as u32));
+    (0..).zip(data).all(|(n, &byte)| byte == first.wrapping_add(n) as u8)
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     run: u32,
@@ -83,6 +91,8 @@ pub struct Feed {
     /// The packet of this run that is next.
     expected: u32,
     lost: u32,
+    /// What would follow the last packet that was not believed.
+    doubted: Option<u32>,
     clients: BTreeMap<u32, Cursor>,
 }
 
@@ -104,16 +114,14 @@ impl Feed {
 
     /// The camera is started: its next packet is its first.
     pub fn begin(&mut self) {
-        (self.run, self.expected) = (self.run.wrapping_add(1), 0);
+        (self.run, self.expected, self.doubted) = (self.run.wrapping_add(1), 0, None);
     }
 
-    /// A packet came. One of another length, or whose head makes no sense, is as good as lost: the next one tells.
+    /// A packet came. One of another length, or that makes no sense, is as good as lost: the next one tells.
     pub fn push(&mut self, packet: &[u8]) {
         let Ok(packet) = packet.try_into() else { return };
-        let Some(gap) = number(&packet).map(|number| number.wrapping_sub(self.expected)) else { return };
-        if gap > GAP_MAX {
-            return;
-        }
+        let Some(number) = number(&packet).filter(|_| is_whole(&packet)) else { return };
+        let Some(gap) = self.gap(number) else { return };
         self.lost = self.lost.wrapping_add(gap);
         self.expected = self.expected.wrapping_add(gap).wrapping_add(1);
         if self.kept.len() == KEPT_MAX {
@@ -121,6 +129,25 @@ impl Feed {
         }
         self.kept.push_back(Kept { run: self.run, lost: self.lost, packet });
         self.came += 1;
+    }
+
+    /// How many are missing before the packet with this number. `None`: it is not believed.
+    fn gap(&mut self, number: u32) -> Option<u32> {
+        let gap = number.wrapping_sub(self.expected);
+        let doubted = self.doubted.take();
+        if gap <= GAP_MAX {
+            return Some(gap);
+        }
+        if doubted != Some(number) {
+            self.doubted = Some(number.wrapping_add(1));
+            return None;
+        }
+        if gap.cast_signed() < 0 {
+            // The camera has begun anew without having been told.
+            (self.run, self.expected) = (self.run.wrapping_add(1), number);
+            return Some(0);
+        }
+        Some(gap)
     }
 
     /// The next packet for a client. `Some(None)`: nothing yet. `None`: it is no client.
@@ -149,7 +176,32 @@ mod tests {
         let mut packet = [0; PACKET_BYTES];
         packet[..4].copy_from_slice(&(number / PIECES).to_be_bytes());
         packet[4..8].copy_from_slice(&(number % PIECES).to_be_bytes());
+        let first = number / PIECES + number % PIECES * 56;
+        (0..).zip(&mut packet[8..]).for_each(|(n, byte)| *byte = (first + n) as u8);
         packet
+    }
+
+    #[test]
+    fn a_wrong_byte_is_seen() {
+        for at in 8..PACKET_BYTES {
+            let mut packet = packet(77);
+            assert!(is_whole(&packet));
+            packet[at] ^= 1;
+            assert!(!is_whole(&packet), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_jump_is_believed_when_two_packets_tell_of_it() {
+        let mut feed = Feed::default();
+        feed.add(1);
+        feed.begin();
+        [0, 5000, 1, 9000, 9001, 9002, 3, 4].iter().for_each(|&n| feed.push(&packet(n)));
+        let all: Vec<_> = core::iter::from_fn(|| taken(&mut feed, 1)).collect();
+        let there =
+            [(0, 0, 1, Some(0)), (1, 0, 1, Some(1)), (2, 8999, 1, Some(9001)), (3, 8999, 1, Some(9002))];
+        assert_eq!(all[..4], there);
+        assert_eq!(all[4..], [(4, 8999, 2, Some(4))], "back to an earlier one: another run");
     }
 
     fn taken(feed: &mut Feed, client: u32) -> Option<(u32, u32, u32, Option<u32>)> {

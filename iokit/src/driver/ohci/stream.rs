@@ -13,6 +13,8 @@ use mach::DmaBuffer;
 const BUFFERS: u64 = 64;
 /// Every so many of them interrupt.
 const INTERRUPTS: u64 = 4;
+/// Buffers behind one without a status that are looked at.
+const AHEAD: u64 = 2;
 /// Bytes before the data: time stamp and header.
 const HEAD: u64 = 8;
 /// Transaction code of a stream packet.
@@ -80,21 +82,28 @@ impl Stream {
 
     /// The packets that have come. Their buffers are the controller's again.
     pub fn collect(&mut self, hardware: &Hardware) -> Vec<StreamPacket> {
-        let mut packets = Vec::new();
+        let (mut packets, mut looked) = (Vec::new(), false);
         // A controller that is quicker than this comes back with the next interrupt.
         for _ in 0..BUFFERS {
-            let word = self.memory.read_u32(self.head * DESCRIPTOR_BYTES + 12);
-            if word >> 16 == 0 {
+            let word = self.status(self.head);
+            if word >> 16 != 0 {
+                packets.extend(self.packet(self.bytes.saturating_sub(u64::from(word & 0xffff))));
+            } else if !(1..=AHEAD).any(|ahead| self.status(self.head + ahead) >> 16 != 0) {
                 break;
             }
-            packets.extend(self.packet(self.bytes.saturating_sub(u64::from(word & 0xffff))));
+            // One that was passed over is as good as empty: the packets behind it tell that it is missing.
             self.give_back();
             self.head = (self.head + 1) % BUFFERS;
+            looked = true;
         }
-        if !packets.is_empty() {
+        if looked {
             hardware.wake(self.context);
         }
         packets
+    }
+
+    fn status(&self, buffer: u64) -> u32 {
+        self.memory.read_u32(buffer % BUFFERS * DESCRIPTOR_BYTES + 12)
     }
 
     /// The packet in the buffer at the head, of which `filled` bytes are written. `None`: one that is too long, or none.
