@@ -25,6 +25,8 @@ pub struct Case {
     pub status: i32,
     /// A line that it must print, if its status does not say enough.
     pub says: Option<&'static str>,
+    /// How long it may take, in seconds. Far above what is needed: it ends hangs.
+    pub limit: u32,
 }
 
 #[derive(Debug)]
@@ -119,7 +121,8 @@ mod tests {
     use super::*;
 
     fn campaign() -> Campaign {
-        let case = |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0, says: None };
+        let case =
+            |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, limit: 1 };
         Campaign::new(vec![case("a"), case("b"), case("c")])
     }
 
@@ -156,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_case_must_say_what_it_is_to_say() {
-        let case = Case { name: "a".into(), arguments: Vec::new(), status: 0, says: Some("all well") };
+        let case =
+            Case { name: "a".into(), arguments: Vec::new(), status: 0, says: Some("all well"), limit: 1 };
         for (said, wrong) in [("so far\nall well\n", vec![]), ("not all well\n", vec!["a".to_owned()])] {
             let mut campaign = Campaign::new(vec![case.clone()]);
             campaign.judge(&reports(&[("a", 0, said)]));

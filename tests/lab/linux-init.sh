@@ -3,7 +3,7 @@
 # pciehp while I/O is in flight and comes back, and no driver complains.
 b=/bin/busybox
 pci=/sys/bus/pci
-rounds=2
+rounds=${rounds:-2}
 $b mount -t proc none /proc; $b mount -t sysfs none /sys; $b mount -t devtmpfs none /dev
 
 # Says what is wrong last: the lab shows the end of what it was told.
@@ -19,11 +19,11 @@ devices="/dev/sda /dev/sdb /dev/vda /dev/ttyACM0 $pci/devices/0000:01:00.0 $usb/
 # then, it is asked again.
 attached() {
     n=0
-    while [ ! -e /dev/sdb ]; do
+    while [ ! -e $1 ]; do
         for unit in /sys/bus/firewire/devices/fw*.0; do
             [ -e $unit ] && [ ! -e $unit/driver ] && echo ${unit##*/} > /sys/bus/firewire/drivers_probe
         done
-        $b usleep 500000; n=$((n+1)); [ $n -lt 120 ] || wrong "there is no /dev/sdb"
+        $b usleep 500000; n=$((n+1)); [ $n -lt 120 ] || wrong "there is no $1"
     done
 }
 
@@ -47,40 +47,62 @@ loop_back() {
     is /heard "once more"
 }
 
+# What the kernel says of the processor that it finds itself on, before any driver of ours, is nobody's alarm here.
+[ "$tour" = surprise ] && $b dmesg -c > /dev/null
 for module in /modules/*.ko; do $b insmod $module || wrong "$module"; done
 is /sys/devices/system/cpu/online 0-1
 is $pci/devices/0000:01:00.0/vendor 0x1234
 is $pci/devices/0000:01:00.0/device 0x11e8
 is $pci/slots/1/adapter 1
 
-# The other tour: the plan beneath this machine tears out one thing after the other and puts it back, while both disks are written to. Linux must miss
-# each, find it again, lose no data of what was not torn out, and run into none of its own alarms.
-torn_out() { echo "guest: waits for the end of $1"; gone $1; [ $1 = /dev/sdb ] && attached; there $1; }
+# The other tour: the plan beneath this machine tears out one thing after the other and puts it back, while both disks are written to, each time the bell is
+# rung: a write to a register of the card in slot 2. Linux must miss each thing, find it again, and run into none of its own alarms. Disks are looked for
+# below their device: whoever still has the old one open keeps its name from the new one.
+stick="$usb/1-1:1.0/host*/target*/*/block/sd*"
+fire="/sys/bus/firewire/devices/fw*.0/host*/target*/*/block/sd*"
+hang() { for disk in $1; do [ -e $disk ] && echo /dev/${disk##*/}; done; }
+ring() { $b devmem $bell 32 1 || wrong "the bell cannot be rung"; }
+since() { read -r up idle < /proc/uptime; echo "guest: at $up s: $*"; }
+torn_out() {
+    ring; gone "$1"
+    ring; [ "$1" = "$fire" ] && attached "$fire"
+    there "$1"
+}
 if [ "$tour" = surprise ]; then
-    devices="/dev/sda /dev/ttyACM0 $pci/devices/0000:01:00.0 $usb/1-2/product $usb/1-4.2/product"
-    attached
-    all there
-    for disk in sda sdb; do
-        (while :; do [ -b /dev/$disk ] && $b dd if=/dev/zero of=/dev/$disk bs=64k count=200 oflag=direct 2>/dev/null; $b usleep 200000; done) &
+    card=$pci/devices/$($b cat $pci/slots/2/address).0
+    echo 1 > $card/enable
+    read -r address rest < $card/resource
+    bell=$((address + 4))
+    for disk in "$stick" "$fire"; do
+        (while :; do for node in $(hang "$disk"); do $b dd if=/dev/zero of=$node bs=64k count=200 oflag=direct 2>/dev/null; done; $b usleep 100000; done) &
     done
-    torn_out /dev/sda
-    torn_out $usb/1-4.2/product
-    torn_out /dev/sdb
-    torn_out $usb/1-2/product
-    torn_out /dev/sdb
-    torn_out $pci/devices/0000:01:00.0
-    attached
-    all there
-    $b dmesg | $b grep -E "WARNING: CPU|BUG:|Oops|blocked for more than|refcount|Call Trace" | $b grep -v "fpu__init_system" > /complaints
+    round=1
+    while [ $round -le $rounds ]; do
+        since "round $round"
+        attached "$fire"
+        for file in "$stick" "$fire" /dev/ttyACM0 $pci/devices/0000:01:00.0 $usb/1-2/product $usb/1-4.2/product; do there "$file"; done
+        torn_out "$stick"
+        torn_out $usb/1-4.2/product
+        torn_out "$fire"
+        torn_out $usb/1-2/product
+        torn_out "$fire"
+        torn_out $pci/devices/0000:01:00.0
+        round=$((round+1))
+    done
+    attached "$fire"
+    for file in "$stick" "$fire" /dev/ttyACM0 $usb/1-2/product $usb/1-4.2/product; do there "$file"; done
+    since "all is back"
+    $b dmesg | $b grep -E "WARNING: CPU|BUG:|Oops|blocked for more than|refcount|Call Trace" > /complaints
     [ -s /complaints ] && wrong "the kernel raises an alarm: $($b cat /complaints)"
     echo "guest: no driver complains"
     $b poweroff -f
+    while :; do $b sleep 9; done
 fi
 
 round=1
 while [ $round -le $rounds ]; do
     echo "guest: round $round"
-    attached
+    attached /dev/sdb
     all there
     is $usb/1-1/product "Workgate stick"
     is $usb/1-2/product "Workgate keyboard"
@@ -96,7 +118,7 @@ while [ $round -le $rounds ]; do
     for slot in 1 3 4 5; do echo 1 > $pci/slots/$slot/power; done
     round=$((round+1))
 done
-attached
+attached /dev/sdb
 all there
 for disk in sda sdb vda; do copy $disk; done
 

@@ -24,8 +24,10 @@ const DEVICES: [&str; 9] = [
 /// A disk with Linux's own idea of what one is.
 const DISK: &str = "5=virtio-blk,size=16M";
 
-/// What is torn out of another machine, and when.
+/// Another machine, and what is torn out of it in one round.
 const SURPRISE: &str = include_str!("linux-surprise.plan");
+/// How a rule of that plan begins: its number follows.
+const RING: &str = "on bell0.mmio.write #";
 /// Where that plan is in the lab's file system.
 const PLAN: &str = "/linux/surprise.plan";
 
@@ -34,11 +36,17 @@ const INIT: &str = include_str!("linux-init.sh");
 /// The last line of a tour in which all was well.
 pub const LAST_WORD: &str = "guest: no driver complains";
 
-/// Puts kernel and guest file system into the lab's file system.
+/// Puts kernel and guest file system into the lab's file system; things are torn out `rounds` times.
 ///
 /// # Errors
 /// A module cannot be read.
-pub fn add(archive: &mut Initramfs, kernel: &Kernel, image: &[u8], busybox: &[u8]) -> Result<(), LabError> {
+pub fn add(
+    archive: &mut Initramfs,
+    kernel: &Kernel,
+    image: &[u8],
+    busybox: &[u8],
+    rounds: u32,
+) -> Result<(), LabError> {
     let mut inner = Initramfs::new();
     for folder in ["dev", "proc", "sys"] {
         inner.folder(folder);
@@ -52,7 +60,7 @@ pub fn add(archive: &mut Initramfs, kernel: &Kernel, image: &[u8], busybox: &[u8
     inner.file("/init", true, INIT.as_bytes());
     archive.file(KERNEL, false, image);
     archive.file(INITRD, false, &inner.finish());
-    archive.file(PLAN, false, SURPRISE.as_bytes());
+    archive.file(PLAN, false, surprise_plan(rounds).as_bytes());
     Ok(())
 }
 
@@ -63,12 +71,50 @@ pub fn arguments() -> Vec<String> {
     told(["--cpus", "2", "--memory", "300M"].into_iter().chain(devices), "console=ttyS0 loglevel=5")
 }
 
-/// The same for the tour in which everything is torn out.
-pub fn surprise_arguments() -> Vec<String> {
-    told(["--plan", PLAN], "console=ttyS0 loglevel=5 tour=surprise")
+/// The same for the tour in which everything is torn out, `rounds` times.
+pub fn surprise_arguments(rounds: u32) -> Vec<String> {
+    told(["--plan", PLAN], &format!("console=ttyS0 loglevel=5 tour=surprise rounds={rounds}"))
+}
+
+/// The plan of `rounds` rounds: the rules of the first one again and again, at the rings that follow.
+fn surprise_plan(rounds: u32) -> String {
+    let rules = SURPRISE.lines().filter_map(rule);
+    let rings = rules.clone().count();
+    let further = (1..rounds as usize).flat_map(|round| {
+        let rules = rules.clone();
+        rules.map(move |(number, action)| format!("{RING}{} {action}\n", number + round * rings))
+    });
+    SURPRISE.lines().map(|line| format!("{line}\n")).chain(further).collect()
+}
+
+/// The ring at which a rule of the plan acts, and what it does.
+fn rule(line: &str) -> Option<(usize, &str)> {
+    let (number, action) = line.strip_prefix(RING)?.split_once(' ')?;
+    Some((number.parse().ok()?, action))
 }
 
 fn told<'a>(machine: impl IntoIterator<Item = &'a str>, command_line: &'a str) -> Vec<String> {
     let kernel = ["boot", KERNEL, "--initrd", INITRD, "--cmdline", command_line];
     kernel.into_iter().chain(machine).map(Into::into).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::surprise_plan;
+    use devices::catalogue;
+    use devices::fault::plan::Plan;
+
+    #[test]
+    fn each_round_tears_out_the_same_at_rings_of_its_own() {
+        for rounds in [1, 3, 20] {
+            let plan = Plan::parse("surprise", &surprise_plan(rounds)).expect("a good plan");
+            assert_eq!(catalogue::check(&plan), [], "{rounds}");
+            assert_eq!(plan.rules.len(), 12 * rounds as usize);
+            let text = surprise_plan(rounds);
+            for ring in 1..=plan.rules.len() {
+                assert_eq!(text.matches(&format!("#{ring} ")).count(), 1, "{ring} of {rounds}");
+            }
+            assert!(text.contains(&format!("#{} replug edu0", 12 * rounds)));
+        }
+    }
 }

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str =
-    "usage: lab svm|qemu|control|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--long] [--boot-only]
+    "usage: lab svm|qemu|control|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--rounds N] [--long] [--boot-only]
 
   svm          run the scenarios on a real kvm-amd inside QEMU
   qemu         run our guest image under QEMU with QEMU's devices
@@ -38,6 +38,7 @@ const USAGE: &str =
   --workgate   the workgate binary to use (default: cargo builds it in release)
   --image      the guest image for the qemu leg (default: the one built with the lab)
   --only       one scenario of the svm leg
+  --rounds     svm: how often linux-surprise tears everything out, 1 to 100 (default: 20 with --long, else 1)
   --long       svm: the scenarios of more than 200 ms of machine time too, which take minutes each
   --boot-only  svm: only boot the inner kernel and look for its KVM device";
 
@@ -50,6 +51,7 @@ struct Request {
     workgate: Option<PathBuf>,
     image: Option<PathBuf>,
     only: Option<String>,
+    rounds: Option<u32>,
     long: bool,
     boot_only: bool,
 }
@@ -101,6 +103,7 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
             "--workgate" => request.workgate = Some(value()?.into()),
             "--image" => request.image = Some(value()?.into()),
             "--only" => request.only = Some(value()?),
+            "--rounds" => request.rounds = Some(rounds(&value()?)?),
             "--long" => request.long = true,
             "--boot-only" => request.boot_only = true,
             other => return Err(format!("unknown word `{other}`")),
@@ -110,6 +113,14 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
         return Err("which leg?".into());
     }
     Ok(request)
+}
+
+/// Rounds at the most.
+const ROUNDS_MAX: u32 = 100;
+
+fn rounds(word: &str) -> Result<u32, String> {
+    let number = word.parse().ok().filter(|number| (1..=ROUNDS_MAX).contains(number));
+    number.ok_or_else(|| format!("--rounds takes a number from 1 to {ROUNDS_MAX}, not `{word}`"))
 }
 
 #[cfg(test)]
@@ -125,6 +136,8 @@ mod tests {
         let all = request(words("all --only storm")).expect("a good request");
         assert!(all.svm && all.qemu && all.control && all.only.as_deref() == Some("storm"));
         assert_eq!(request(words("")).expect_err("no leg"), "which leg?");
+        assert_eq!(request(words("svm --rounds 3")).expect("a good request").rounds, Some(3));
+        assert!(request(words("svm --rounds 0")).is_err() && request(words("svm --rounds x")).is_err());
         assert_eq!(request(words("svm --only")).expect_err("no value"), "--only needs a value");
         assert_eq!(request(words("smv")).expect_err("a typo"), "unknown word `smv`");
     }

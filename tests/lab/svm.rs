@@ -16,8 +16,13 @@ use std::time::Duration;
 
 /// How long one command may take. Far above what is needed: it ends hangs.
 const COMMAND_LIMIT_SECONDS: u32 = 500;
-/// How long the machine may stay silent: longer than any command, whose end it would tell.
-const SILENCE_LIMIT: Duration = Duration::from_secs(COMMAND_LIMIT_SECONDS as u64 + 30);
+/// The same for each round of the tour in which everything is torn out; it gets [`COMMAND_LIMIT_SECONDS`] besides.
+const ROUND_LIMIT_SECONDS: u32 = 150;
+/// How much longer than any command, whose end it would tell, the machine may stay silent.
+const SILENCE_MARGIN: Duration = Duration::from_secs(30);
+/// Rounds of that tour, unless it is told how many: alone, and in the long leg.
+const ROUNDS: u32 = 1;
+const ROUNDS_LONG: u32 = 20;
 /// Host seconds to a machine second. The machine measures 17 when nothing else runs; a busy host must not turn a plan's deadlines into
 /// judgements of the host.
 const SLOW_DOWN: &str = "120";
@@ -44,7 +49,8 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let scenarios = scenarios::all()?;
     let cases = cases(request, &scenarios)?;
     let workgate = if request.boot_only { None } else { Some(binary::workgate(request, "svm")?) };
-    let bench = Bench { qemu, busybox, kernel, workgate, scenarios, folder };
+    let rounds = rounds(request);
+    let bench = Bench { qemu, busybox, kernel, workgate, scenarios, folder, rounds };
     let wrong = side_by_side(&bench, split(cases, MACHINES))?;
     if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
 }
@@ -57,6 +63,12 @@ struct Bench {
     workgate: Option<PathBuf>,
     scenarios: Vec<Scenario>,
     folder: PathBuf,
+    rounds: u32,
+}
+
+/// How often everything is torn out.
+fn rounds(request: &Request) -> u32 {
+    request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { ROUNDS })
 }
 
 /// Shares the cases out so that no machine has much more to do than another. Never empty.
@@ -105,7 +117,9 @@ fn one_after_another(bench: &Bench, number: usize, cases: Vec<Case>) -> Result<V
     loop {
         let archive = archive(bench, &campaign.pending())?;
         std::fs::write(&files.initrd, archive).map_err(LabError::io(files.initrd.display().to_string()))?;
-        let reports = boot(bench, &files)?;
+        let longest = campaign.pending().iter().map(|case| case.limit).max().unwrap_or(0);
+        let silence = Duration::from_secs(longest.into()) + SILENCE_MARGIN;
+        let reports = boot(bench, &files, silence)?;
         campaign.judge(&reports).iter().for_each(|line| println!("lab svm: {line}"));
         if campaign.pending().is_empty() {
             return Ok(campaign.wrong());
@@ -125,12 +139,15 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
     if request.boot_only {
         return Ok(Vec::new());
     }
-    let doctor = Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None };
-    let linux = |name: &str, arguments| Case {
+    let limit = COMMAND_LIMIT_SECONDS;
+    let doctor =
+        Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None, limit };
+    let linux = |name: &str, arguments, limit| Case {
         name: name.into(),
         arguments,
         status: 0,
         says: Some(linux::LAST_WORD),
+        limit,
     };
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
     let asked = |scenario: &&Scenario| request.long || request.only.is_some() || !scenario.long;
@@ -150,10 +167,13 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             .into(),
             status: scenario.status,
             says: None,
+            limit,
         });
-    let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments()));
+    let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(), limit));
     let surprise = wanted(SURPRISE) && (request.long || request.only.is_some());
-    let surprise = surprise.then(|| linux(SURPRISE, linux::surprise_arguments()));
+    let rounds = rounds(request);
+    let surprise_limit = limit.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
+    let surprise = surprise.then(|| linux(SURPRISE, linux::surprise_arguments(rounds), surprise_limit));
     let cases: Vec<Case> = cases.chain(tour).chain(surprise).collect();
     if cases.is_empty() {
         let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -183,7 +203,7 @@ fn archive(bench: &Bench, cases: &[Case]) -> Result<Vec<u8>, LabError> {
     }
     if let Some(workgate) = &bench.workgate {
         archive.file("/bin/workgate", true, &read(workgate)?);
-        linux::add(&mut archive, kernel, &read(&kernel.image)?, &shell)?;
+        linux::add(&mut archive, kernel, &read(&kernel.image)?, &shell, bench.rounds)?;
         for library in libraries(workgate)? {
             archive.file(&library.to_string_lossy(), true, &read(&library)?);
         }
@@ -222,21 +242,21 @@ fn init_script(cases: &[Case]) -> String {
         let quoted = case.arguments.iter().map(|argument| format!("'{argument}'"));
         let command = quoted.collect::<Vec<_>>().join(" ");
         script.push_str(&format!(
-            "$b timeout {COMMAND_LIMIT_SECONDS} /bin/workgate {command} >/tmp/out 2>/tmp/err </dev/null; s=$?\n\
+            "$b timeout {} /bin/workgate {command} >/tmp/out 2>/tmp/err </dev/null; s=$?\n\
              echo \"{MARK} report {} $s $($b stat -c %s /tmp/out) $($b stat -c %s /tmp/err)\" >&3\n\
              $b cat /tmp/out /tmp/err >&3; echo >&3\n",
-            case.name,
+            case.limit, case.name,
         ));
     }
     script.push_str(&format!("echo \"{MARK} done\" >&3\nexec 3>&-\n$b poweroff -f\n"));
     script
 }
 
-/// Runs the machine until it ends or falls silent, and reads what it sent.
+/// Runs the machine until it ends or is silent for `silence`, and reads what it sent.
 ///
 /// # Errors
 /// It did not come as far as its KVM device.
-fn boot(bench: &Bench, files: &Files) -> Result<Reports, LabError> {
+fn boot(bench: &Bench, files: &Files, silence: Duration) -> Result<Reports, LabError> {
     let serial = |file: &Path| format!("file:{}", file.display());
     let mut command = Command::new(&bench.qemu);
     command
@@ -251,7 +271,7 @@ fn boot(bench: &Bench, files: &Files) -> Result<Reports, LabError> {
         .args(["-append", "console=ttyS0 panic=-1 quiet mitigations=off"])
         .args(["-serial", &serial(&files.console), "-serial", &serial(&files.results)]);
     let mut machine = Running::start(&mut command, &files.qemu)?;
-    let ended = machine.wait_while_it_tells(&files.results, SILENCE_LIMIT)?;
+    let ended = machine.wait_while_it_tells(&files.results, silence)?;
     println!("lab svm: the machine ran for {:.1} s", machine.elapsed().as_secs_f32());
     let reports = report::read(&std::fs::read(&files.results).unwrap_or_default());
     let ready = reports.ready.as_deref().unwrap_or("nothing");
@@ -271,7 +291,7 @@ mod tests {
     use super::*;
 
     fn case(name: &str) -> Case {
-        Case { name: name.into(), arguments: Vec::new(), status: 0, says: None }
+        Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, limit: 1 }
     }
 
     #[test]

@@ -5,7 +5,10 @@
 
 use alloc::vec::Vec;
 
-use super::{daq, edu, ohci, raid, sbp2, usb_hid, usb_hub, usb_serial, usb_storage, virtio_blk, xhci, zoo};
+use super::{
+    daq, edu, firewire_camera, firewire_node, ohci, raid, sbp2, usb_hid, usb_hub, usb_serial, usb_storage,
+    virtio_blk, xhci, zoo,
+};
 use crate::{
     class::{IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
     family::{firewire, pci, storage, usb},
@@ -64,6 +67,8 @@ pub fn all() -> Vec<Bundle> {
         xhci::bundle(),
         ohci::bundle(),
         sbp2::bundle(),
+        firewire_node::bundle(),
+        firewire_camera::bundle(),
         usb_hub::bundle(),
         usb_hid::bundle(),
         usb_serial::bundle(),

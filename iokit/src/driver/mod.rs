@@ -4,6 +4,8 @@ pub mod bundles;
 mod common;
 pub mod daq;
 pub mod edu;
+pub mod firewire_camera;
+pub mod firewire_node;
 pub mod ohci;
 pub mod raid;
 pub mod sbp2;

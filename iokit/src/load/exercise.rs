@@ -1,8 +1,10 @@
 //! What is asked of each kind of device, and what must come back.
 
+use super::camera::Frames;
 use super::daq::Stream;
 use super::disk::DiskWorker;
 use super::hid::Reports;
+use super::node::NodeWorker;
 use super::pattern;
 use super::serial::Line;
 use crate::driver::edu::client as edu;
@@ -50,6 +52,10 @@ pub(super) enum Exercise {
     Hid,
     /// A serial port that loops back: bytes there and back.
     Serial,
+    /// A plain FireWire node: writes, reads of what was written, locks.
+    Node,
+    /// A FireWire camera: reads of its stream.
+    Camera,
 }
 
 /// The exercise of one client, with what its threads share.
@@ -64,6 +70,10 @@ pub(super) enum Shared {
     Hid(Arc<Reports>),
     /// Whose turn it is.
     Serial(Arc<Line>),
+    /// Nothing is shared.
+    Node,
+    /// What they have seen of the stream.
+    Camera(Arc<Frames>),
 }
 
 /// One thread's part of an exercise.
@@ -78,6 +88,10 @@ pub(super) enum Worker {
     Hid(Arc<Reports>),
     /// The client's line.
     Serial(Arc<Line>),
+    /// A part of the memory.
+    Node(NodeWorker),
+    /// The client's stream.
+    Camera(Arc<Frames>),
 }
 
 impl Exercise {
@@ -89,6 +103,8 @@ impl Exercise {
             Self::Daq => Shared::Daq(Stream::new(kernel, depth)),
             Self::Hid => Shared::Hid(Reports::new(kernel, depth)),
             Self::Serial => Shared::Serial(Line::new(kernel)),
+            Self::Node => Shared::Node,
+            Self::Camera => Shared::Camera(Frames::new(kernel, depth)),
         }
     }
 }
@@ -102,14 +118,17 @@ impl Shared {
             Self::Daq(stream) => Worker::Daq(stream.clone()),
             Self::Hid(reports) => Worker::Hid(reports.clone()),
             Self::Serial(line) => Worker::Serial(line.clone()),
+            Self::Node => Worker::Node(NodeWorker::new(number)),
+            Self::Camera(frames) => Worker::Camera(frames.clone()),
         }
     }
 
     /// All threads are through: what their work as a whole says, if there is more to it than its parts.
     pub(super) fn close(&self) -> Option<Outcome> {
         match self {
-            Self::Edu | Self::Disk | Self::Serial(_) => None,
+            Self::Edu | Self::Disk | Self::Serial(_) | Self::Node => None,
             Self::Daq(stream) => Some(if stream.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
+            Self::Camera(frames) => Some(if frames.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
             Self::Hid(reports) => Some(if reports.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
         }
     }
@@ -123,6 +142,8 @@ impl Worker {
             Self::Daq(stream) => stream.request(connection),
             Self::Hid(reports) => reports.request(connection),
             Self::Serial(line) => line.request(connection, id),
+            Self::Node(worker) => worker.request(connection, id),
+            Self::Camera(frames) => frames.request(connection),
             Self::Edu(turn) => {
                 let now = *turn % 4;
                 *turn = turn.wrapping_add(1);

@@ -6,12 +6,14 @@
 //! device goes, or with the run; then it prints its counts.
 
 mod account;
+mod camera;
 mod client;
 mod coverage;
 mod daq;
 mod disk;
 mod exercise;
 mod hid;
+mod node;
 mod pattern;
 mod reaper;
 mod serial;
@@ -22,6 +24,8 @@ mod turns;
 use crate::IoKit;
 use crate::driver::daq::DAQ_DRIVER;
 use crate::driver::edu::EDU_DRIVER;
+use crate::driver::firewire_camera::FIREWIRE_CAMERA_DRIVER;
+use crate::driver::firewire_node::FIREWIRE_NODE_DRIVER;
 use crate::driver::raid;
 use crate::driver::usb_hid::USB_HID_DRIVER;
 use crate::driver::usb_serial::USB_SERIAL_DRIVER;
@@ -95,6 +99,8 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         (DAQ_DRIVER.name, Exercise::Daq),
         (USB_HID_DRIVER.name, Exercise::Hid),
         (USB_SERIAL_DRIVER.name, Exercise::Serial),
+        (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
+        (FIREWIRE_CAMERA_DRIVER.name, Exercise::Camera),
     ];
     for (class, exercise) in exercises {
         let load = load.clone();

@@ -126,7 +126,9 @@ fn start(kit: &IoKit, session: &Arc<Session>, client: &Arc<TaskClient>) -> Resul
     let (name, number) = match session.exercise() {
         Exercise::Disk => ("block tester", program::BLOCK_TESTER),
         Exercise::Daq => ("daq reader", program::DAQ_READER),
-        Exercise::Edu | Exercise::Hid | Exercise::Serial => return Err(KernReturn::NotSupported),
+        Exercise::Edu | Exercise::Hid | Exercise::Serial | Exercise::Node | Exercise::Camera => {
+            return Err(KernReturn::NotSupported);
+        }
     };
     let program = kernel.user_program().ok_or(KernReturn::NotSupported)?;
     let mut plan = TaskPlan::new(&format!("{name} {}.{}", client.slot, client.number), program);

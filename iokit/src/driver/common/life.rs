@@ -28,6 +28,10 @@ pub trait Kind: Send + Sync + 'static {
         Ok(())
     }
 
+    /// `requestTerminate`, phase 1, no gate: the service will go. What has to be said to a device that is still there is said here, before its
+    /// providers take their leave; may sleep.
+    fn leaving(&self, _me: &ServiceRef, _parts: &Holder<Self::Parts>) {}
+
     /// `willTerminate`: the device goes.
     fn will_terminate(&self, _me: &ServiceRef, _provider: &ServiceRef, parts: &Holder<Self::Parts>) {
         parts.will_terminate();
@@ -108,6 +112,14 @@ impl<K: Kind> Driver for Life<K> {
         self.stop(me, provider);
         provider.close(me, Options::empty());
         false
+    }
+
+    fn request_terminate(&self, me: &ServiceRef, provider: &ServiceRef, _options: Options) -> bool {
+        let goes = me.default_request_terminate(provider);
+        if goes {
+            self.kind.leaving(me, &self.parts);
+        }
+        goes
     }
 
     /// Takes the work loop's gate, so it waits for an action that runs.

@@ -9,10 +9,11 @@
 //! | `stop` | no DMA any more, then free what it went to | [`Holder::stop`] |
 //!
 //! [`Life`] is a driver that does just this; [`HostDriver`] is one with a bus behind it; [`Disk`] is what a
-//! driver of a disk offers, [`ScsiDisk`] one that takes SCSI commands. [`UsbFrame`] adds what drivers of USB interfaces share, and [`Subscriber`] is the user client of a driver
+//! driver of a disk offers, [`ScsiDisk`] one that takes SCSI commands. [`UsbFrame`] adds what drivers of USB interfaces share, [`FireWireFrame`] what those of FireWire units do, and [`Subscriber`] is the user client of a driver
 //! in which each client has a place.
 
 pub mod disk;
+mod firewire;
 mod frame;
 mod habits;
 mod holder;
@@ -24,6 +25,7 @@ mod subscriber;
 mod usb;
 
 pub use disk::{Disk, Request};
+pub use firewire::FireWireFrame;
 pub use frame::Frame;
 pub use habits::{FireHabits, Right, UsbHabits};
 pub use holder::{Holder, Parts};

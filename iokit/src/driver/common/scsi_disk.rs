@@ -89,6 +89,11 @@ impl<T: Transport> ScsiDisk<T> {
         result
     }
 
+    /// What carries the commands.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
     fn count(&self, bytes: usize) -> IOResult<u16> {
         let blocks = bytes / self.geometry()?.block_bytes as usize;
         u16::try_from(blocks).map_err(|_| IOReturn::BadArgument)

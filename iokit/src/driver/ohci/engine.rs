@@ -2,10 +2,11 @@
 
 use super::hardware::Hardware;
 use super::receive::{self, Receive};
-use super::regs::{self, Context};
+use super::regs::{self, Context, STREAMS_MAX};
+use super::stream::Stream;
 use super::transmit::{self, Transmit};
 use crate::family::firewire::standard::SPLIT_TIMEOUT_CYCLES;
-use crate::family::firewire::{Packet, Sent, Tag, rom};
+use crate::family::firewire::{Packet, Sent, Sink, StreamId, StreamPacket, Tag, rom};
 use crate::ioreturn::{IOResult, IOReturn};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -33,6 +34,10 @@ pub struct Engine {
     rom: DmaBuffer,
     /// The bus has IDs: packets may go.
     settled: bool,
+    /// By context; as many as there are contexts.
+    streams: Vec<Option<(StreamId, Stream)>>,
+    /// Streams that were opened.
+    opened: u64,
 }
 
 /// The self-ID packets of a bus reset.
@@ -55,10 +60,13 @@ impl Engine {
             self_ids: get(SELF_ID_BYTES, SELF_ID_BYTES)?,
             rom: get(ROM_BYTES, ROM_BYTES)?,
             settled: false,
+            streams: Vec::new(),
+            opened: 0,
         };
         let header = engine.write_rom();
         hardware.set_up(engine.self_ids.address(), engine.rom.address(), header);
-        Ok(engine)
+        let contexts = usize::from(hardware.streams()).min(STREAMS_MAX);
+        Ok(Self { streams: (0..contexts).map(|_| None).collect(), ..engine })
     }
 
     /// Writes the configuration ROM, in the order of the bus; its header.
@@ -114,6 +122,35 @@ impl Engine {
     /// The responses that have come.
     pub fn responses(&mut self) -> Vec<Packet> {
         self.response_ring.collect(&self.hardware)
+    }
+
+    /// Receives `channel` into `memory`, of [`super::stream::bytes`]. NoResources: no context is left.
+    pub fn open(&mut self, channel: u8, data: u16, memory: DmaBuffer, sink: Sink) -> IOResult<StreamId> {
+        let free = self.streams.iter().position(Option::is_none).ok_or(IOReturn::NoResources)?;
+        let stream = Stream::new(Context::StreamIn(free as u8), memory, data, sink);
+        stream.start(&self.hardware, channel);
+        self.opened += 1;
+        let id = StreamId(self.opened);
+        self.streams[free] = Some((id, stream));
+        Ok(id)
+    }
+
+    /// Takes an open stream out. Its context may still run.
+    pub fn close(&mut self, id: StreamId) -> Option<Stream> {
+        let place =
+            self.streams.iter_mut().find(|place| place.as_ref().is_some_and(|(open, _)| *open == id))?;
+        place.take().map(|(_, stream)| stream)
+    }
+
+    /// Whether a stream is open.
+    pub fn has_streams(&self) -> bool {
+        self.streams.iter().any(Option::is_some)
+    }
+
+    /// What came of each stream.
+    pub fn streams(&mut self) -> Vec<(Sink, Vec<StreamPacket>)> {
+        let open = self.streams.iter_mut().flatten();
+        open.map(|(_, stream)| (stream.sink().clone(), stream.collect(&self.hardware))).collect()
     }
 
     /// A bus reset: nothing is sent until its end. Whose requests were not. NotResponding: the controller does not come to rest.

@@ -1,6 +1,7 @@
 //! The controller's registers. Whatever is read as all ones is not there any more.
 
 use super::regs::{self, Context, event};
+use crate::family::firewire::Register;
 use crate::family::pci::{PciDevice, Registers};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
@@ -92,6 +93,8 @@ impl Hardware {
         self.set(regs::LINK_CONTROL, regs::LINK_SELF_ID | regs::LINK_CYCLE_TIMER | regs::LINK_CYCLE_MASTER);
         self.set(regs::ASYNC_FILTER_HI, regs::FILTER_ALL);
         self.clear(regs::INT_EVENT, u32::MAX);
+        self.clear(regs::STREAM_EVENT, u32::MAX);
+        self.set(regs::STREAM_MASK, u32::MAX);
         self.clear(regs::INT_MASK, u32::MAX);
         self.set(regs::INT_MASK, event::WANTED | event::MASTER);
     }
@@ -129,6 +132,10 @@ impl Hardware {
         let events = events & event::WANTED;
         if events == 0 {
             return Ok(false);
+        }
+        if events & event::STREAM_IN != 0 {
+            let streams = self.registers.read32(regs::STREAM_EVENT + regs::CLEAR);
+            self.clear(regs::STREAM_EVENT, streams);
         }
         if events & event::BUS_RESET != 0 {
             self.clear(regs::INT_MASK, event::BUS_RESET);
@@ -173,22 +180,53 @@ impl Hardware {
         if allowed { self.set(pair, bit) } else { self.clear(pair, bit) }
     }
 
+    /// Contexts for streams that there are, once the masks are set.
+    pub fn streams(&self) -> u8 {
+        match self.registers.read32(regs::STREAM_MASK) {
+            u32::MAX if self.registers.read32(regs::VERSION) == u32::MAX => 0,
+            mask => mask.trailing_ones() as u8,
+        }
+    }
+
+    /// Compare and swap of a register of the local node (5.5.1): what stood there. Offline, NotResponding.
+    pub fn swap(&self, register: Register, compare: u32, data: u32) -> IOResult<u32> {
+        self.registers.write32(regs::CSR_DATA, data);
+        self.registers.write32(regs::CSR_COMPARE, compare);
+        self.registers.write32(regs::CSR_CONTROL, register as u32);
+        for _ in 0..REST_LOOKS {
+            match self.registers.read32(regs::CSR_CONTROL) {
+                u32::MAX => return Err(IOReturn::Offline),
+                word if word & regs::CSR_DONE != 0 => return Ok(self.registers.read32(regs::CSR_DATA)),
+                _ => {}
+            }
+        }
+        Err(IOReturn::NotResponding)
+    }
+
+    /// Lets a context for streams, which stands still, receive `channel` from `pointer` on.
+    pub fn start_stream(&self, context: Context, channel: u8, pointer: u32) {
+        self.clear(context.at(), regs::STREAM_MODES);
+        self.registers.write32(context.at() + regs::MATCH, regs::MATCH_TAGS | u32::from(channel & 0x3f));
+        self.set(context.at(), regs::STREAM_HEADER);
+        self.start(context, pointer);
+    }
+
     /// Lets a context that stands still begin at `pointer`.
     pub fn start(&self, context: Context, pointer: u32) {
-        self.registers.write32(context as u64 + regs::COMMAND, pointer);
-        self.set(context as u64, regs::RUN);
+        self.registers.write32(context.at() + regs::COMMAND, pointer);
+        self.set(context.at(), regs::RUN);
     }
 
     /// Lets a context look for descriptors again.
     pub fn wake(&self, context: Context) {
-        self.set(context as u64, regs::WAKE);
+        self.set(context.at(), regs::WAKE);
     }
 
     /// Stops a context and waits without sleeping. False: it does not come to rest.
     pub fn stop(&self, context: Context) -> bool {
-        self.clear(context as u64, regs::RUN);
+        self.clear(context.at(), regs::RUN);
         (0..REST_LOOKS).any(|_| {
-            let word = self.registers.read32(context as u64);
+            let word = self.registers.read32(context.at());
             word == u32::MAX || word & regs::ACTIVE == 0
         })
     }

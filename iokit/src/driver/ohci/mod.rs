@@ -3,6 +3,7 @@
 //! - [`regs`], [`wire`]: what stands where; tested alone.
 //! - `hardware`: the registers.
 //! - `transmit`, `receive`: the rings of the asynchronous contexts.
+//! - `stream`: those of streams that are received.
 //! - `engine`: what the gate protects, bus resets.
 //! - `parts`: event sources, and what the family asks for.
 
@@ -11,6 +12,7 @@ mod hardware;
 mod parts;
 mod receive;
 pub mod regs;
+mod stream;
 mod transmit;
 pub mod wire;
 

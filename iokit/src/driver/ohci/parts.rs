@@ -8,10 +8,11 @@
 use super::engine::Engine;
 use super::hardware::Hardware;
 use super::regs::event;
+use super::stream;
 use super::{OHCI_DRIVER, OhciDriver};
 use crate::class::Class;
 use crate::driver::common::{self, Controller, Frame};
-use crate::family::firewire::{Bus, Link, Packet, Sent, Tag};
+use crate::family::firewire::{Bus, Link, Packet, Register, Sent, Sink, StreamId, Tag};
 use crate::family::pci::{BELOW_4G, DmaSpace, PciDevice};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
@@ -135,6 +136,9 @@ impl Parts {
         for request in self.engine.with(Engine::requests) {
             bus.request(&request);
         }
+        for (sink, packets) in self.engine.with(Engine::streams) {
+            packets.into_iter().for_each(|packet| sink(packet));
+        }
     }
 
     fn reset_began(&self, bus: &Bus) {
@@ -190,7 +194,8 @@ impl Parts {
             self.identify(&bus);
             self.hurry();
         }
-        if bus.expire(self.kernel.now()) && self.frame.alive().is_ok() {
+        let waits = bus.expire(self.kernel.now()) | self.engine.with(|engine| engine.has_streams());
+        if waits && self.frame.alive().is_ok() {
             self.frame.arm_watchdog();
         }
     }
@@ -222,6 +227,10 @@ impl Link for Parts {
         self.frame.work_loop()
     }
 
+    fn is_gone(&self) -> bool {
+        self.hardware.is_gone()
+    }
+
     fn guid(&self) -> u64 {
         self.guid
     }
@@ -251,6 +260,27 @@ impl Link for Parts {
 
     fn buffer(&self, bytes: u64, align: u64) -> IOResult<DmaBuffer> {
         self.memory.buffer(bytes, align)
+    }
+
+    fn swap(&self, register: Register, compare: u32, data: u32) -> IOResult<u32> {
+        self.frame.alive()?;
+        self.hardware.swap(register, compare, data)
+    }
+
+    fn open_stream(&self, channel: u8, bytes: u16, sink: Sink) -> IOResult<StreamId> {
+        self.frame.alive()?;
+        let memory = self.memory.buffer(stream::bytes(bytes), 64)?;
+        let stream = self.engine.with(|engine| engine.open(channel, bytes, memory, sink))?;
+        self.frame.arm_watchdog();
+        Ok(stream)
+    }
+
+    /// Of a controller that is stopped, or gone, no context runs any more.
+    fn close_stream(&self, stream: StreamId) {
+        let Some(stream) = self.engine.with(|engine| engine.close(stream)) else { return };
+        if self.frame.alive().is_ok() && !stream.stop(&self.hardware) {
+            self.give_up();
+        }
     }
 
     fn watch(&self) {

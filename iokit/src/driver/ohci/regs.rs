@@ -6,6 +6,14 @@ pub const CLASS: u64 = 0x0c_0010;
 pub const VERSION: u64 = 0x000;
 /// ATRetries (5.4).
 pub const AT_RETRIES: u64 = 0x008;
+/// CSRReadData, CSRWriteData (5.5.1).
+pub const CSR_DATA: u64 = 0x00c;
+/// CSRCompareData.
+pub const CSR_COMPARE: u64 = 0x010;
+/// CSRControl: which register; begins a compare and swap.
+pub const CSR_CONTROL: u64 = 0x014;
+/// CSRControl: it is done.
+pub const CSR_DONE: u32 = 1 << 31;
 /// ConfigROMhdr (5.5.2).
 pub const CONFIG_ROM_HEADER: u64 = 0x018;
 /// BusOptions (5.5.4).
@@ -28,6 +36,10 @@ pub const SELF_ID_COUNT: u64 = 0x068;
 pub const INT_EVENT: u64 = 0x080;
 /// IntMask (6.2).
 pub const INT_MASK: u64 = 0x088;
+/// isoRecvIntEvent, a bit for each context (6.4).
+pub const STREAM_EVENT: u64 = 0x0a0;
+/// isoRecvIntMask; has a bit for each context that there is.
+pub const STREAM_MASK: u64 = 0x0a8;
 /// LinkControl (5.10).
 pub const LINK_CONTROL: u64 = 0x0e0;
 /// NodeID (5.11).
@@ -43,21 +55,47 @@ pub const PHYSICAL_FILTER_LO: u64 = 0x118;
 /// Bytes of registers that there must be.
 pub const BYTES: u64 = 0x800;
 
-/// The asynchronous contexts (3.1, 7.2, 8.2).
+/// The contexts that are used (3.1, 7.2, 8.2, 10.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// Requests that are sent.
-    RequestOut = 0x180,
+    RequestOut,
     /// Responses that are sent.
-    ResponseOut = 0x1a0,
+    ResponseOut,
     /// Requests that come.
-    RequestIn = 0x1c0,
+    RequestIn,
     /// Responses that come.
-    ResponseIn = 0x1e0,
+    ResponseIn,
+    /// A stream that comes: isochronous receive context so and so, below [`STREAMS_MAX`].
+    StreamIn(u8),
+}
+
+/// Isochronous receive contexts that there can be.
+pub const STREAMS_MAX: usize = 32;
+
+impl Context {
+    /// Where its registers begin.
+    pub fn at(self) -> u64 {
+        match self {
+            Self::RequestOut => 0x180,
+            Self::ResponseOut => 0x1a0,
+            Self::RequestIn => 0x1c0,
+            Self::ResponseIn => 0x1e0,
+            Self::StreamIn(number) => 0x400 + 0x20 * u64::from(number),
+        }
+    }
 }
 
 /// In a context: CommandPtr.
 pub const COMMAND: u64 = 0xc;
+/// In a context of a stream: ContextMatch.
+pub const MATCH: u64 = 0x10;
+/// ContextMatch: whatever the tag is (10.3.3).
+pub const MATCH_TAGS: u32 = 0xf << 28;
+/// ContextControl of a stream: each packet comes with its header.
+pub const STREAM_HEADER: u32 = 1 << 30;
+/// ContextControl of a stream: the ways in which it can receive (10.3.2).
+pub const STREAM_MODES: u32 = 0xf << 28;
 /// ContextControl: it may run.
 pub const RUN: u32 = 1 << 15;
 /// ContextControl: look for descriptors again.
@@ -88,6 +126,8 @@ pub mod event {
     pub const REQUEST_IN: u32 = 1 << 4;
     /// A response is in memory.
     pub const RESPONSE_IN: u32 = 1 << 5;
+    /// A context of a stream interrupts; cleared there.
+    pub const STREAM_IN: u32 = 1 << 7;
     /// The self-ID phase is over.
     pub const SELF_ID_COMPLETE: u32 = 1 << 16;
     /// A bus reset began.
@@ -101,6 +141,7 @@ pub mod event {
         | RESPONSE_SENT
         | REQUEST_IN
         | RESPONSE_IN
+        | STREAM_IN
         | SELF_ID_COMPLETE
         | BUS_RESET
         | UNRECOVERABLE;
@@ -153,3 +194,7 @@ pub const OUTPUT_MORE_IMMEDIATE: u32 = 0x0200;
 pub const OUTPUT_LAST: u32 = 0x103c;
 /// A buffer for what comes; with status, interrupts, and its branch counts (8.1).
 pub const INPUT_MORE: u32 = 0x283c;
+/// A buffer for one packet of a stream; with status, and its branch counts (10.2.2).
+pub const INPUT_LAST: u32 = 0x380c;
+/// The same, and interrupts.
+pub const INPUT_LAST_INTERRUPTS: u32 = INPUT_LAST | 0x30;

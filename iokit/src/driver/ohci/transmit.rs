@@ -90,16 +90,13 @@ impl Transmit {
 
     /// What became of packets, in order.
     pub fn collect(&mut self) -> Vec<(Tag, Sent)> {
-        let mut done = Vec::new();
-        while let Some(&(last, tag)) = self.flights.front() {
-            let status = self.memory.read_u32(last + 12) >> 16;
-            if status & 0x1f == code::NONE {
-                break;
-            }
-            self.flights.pop_front();
-            done.extend(tag.map(|tag| (tag, sent(status & 0x1f))));
-        }
-        done
+        let flights = self.flights.iter();
+        let codes: Vec<u32> =
+            flights.map(|&(last, _)| self.memory.read_u32(last + 12) >> 16 & 0x1f).collect();
+        // The controller sends in order: one before the last that has a status has been sent, too, although nobody can tell with what success.
+        let count = codes.iter().rposition(|&code| code != code::NONE).map_or(0, |last| last + 1);
+        let tags = self.flights.drain(..count).map(|(_, tag)| tag);
+        tags.zip(codes).filter_map(|(tag, code)| Some((tag?, sent(code)))).collect()
     }
 
     /// A bus reset: the context stands still, and begins anew. Whose packets did not come to their end.
@@ -113,7 +110,8 @@ impl Transmit {
 fn sent(code: u32) -> Sent {
     match code {
         code::COMPLETE => Sent::Complete,
-        code::PENDING => Sent::Pending,
+        // Its status did not reach memory: if it is answered that will tell, else that it is not.
+        code::PENDING | code::NONE => Sent::Pending,
         code::FLUSHED => Sent::Failed(IOReturn::BusReset),
         code::MISSING_ACK => Sent::Failed(IOReturn::NotResponding),
         code::TYPE_ERROR => Sent::Failed(IOReturn::Unsupported),
@@ -128,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_event_codes_mean() {
-        assert_eq!([0x11, 0x12].map(sent), [Sent::Complete, Sent::Pending]);
+        assert_eq!([0x11, 0x12, 0x00].map(sent), [Sent::Complete, Sent::Pending, Sent::Pending]);
         let why = [0x03, 0x0f, 0x14, 0x15, 0x16, 0x1e, 0x1d, 0x07].map(|code| match sent(code) {
             Sent::Failed(why) => Some(why),
             _ => None,

@@ -3,7 +3,7 @@
 use super::SBP2_DRIVER;
 use super::transport::Initiator;
 use crate::class::Class;
-use crate::driver::common::{Kind, Life, ScsiDisk, disk};
+use crate::driver::common::{Holder, Kind, Life, ScsiDisk, disk};
 use crate::ioreturn::IOResult;
 use crate::service::ServiceRef;
 use alloc::sync::Arc;
@@ -25,6 +25,14 @@ impl Kind for Sbp2 {
 
     fn make(&self, me: &ServiceRef, provider: &ServiceRef) -> IOResult<Self::Parts> {
         Ok(ScsiDisk::new(me, Initiator::new(me, provider)?))
+    }
+
+    fn leaving(&self, me: &ServiceRef, parts: &Holder<Self::Parts>) {
+        if let Ok(parts) = parts.get()
+            && parts.transport().log_out()
+        {
+            me.kernel().log(format_args!("sbp2 {}: logged out", me.device()));
+        }
     }
 
     fn started(&self, me: &ServiceRef, parts: &Arc<Self::Parts>) -> IOResult {

@@ -7,6 +7,8 @@
 //!
 //! A bus reset aborts what the disk was at. The next attempt waits until the disk is found again, takes its login up (or logs in anew, if that was too
 //! late), and makes the command once more. A login is taken up when it is needed, not before.
+//!
+//! Whoever is asked to go while the disk is still there logs out: then the disk does nothing more for this login, and another may log in at once.
 
 use super::wire::{self, Function, Status};
 use crate::driver::common::scsi::{self, Block};
@@ -29,6 +31,8 @@ const DATA_AT: u64 = 256;
 /// How long one attempt of a command, and of a login, may take, machine ns.
 const COMMAND_NS: u64 = 2_000_000_000;
 const LOGIN_NS: u64 = 500_000_000;
+/// How long a logout may take: so long a disk that says nothing holds up its own termination.
+const LOGOUT_NS: u64 = 100_000_000;
 /// How long a command may take with all of its attempts.
 const PATIENCE_NS: u64 = 10_000_000_000;
 /// Attempts that fail for another reason than a bus reset.
@@ -52,6 +56,8 @@ struct State {
     waits: u64,
     status: Option<Status>,
     fifo: Option<u64>,
+    /// The login is being ended.
+    leaving: bool,
 }
 
 /// The side that has commands for a disk.
@@ -139,26 +145,48 @@ impl Initiator {
         Ok(login)
     }
 
+    /// The disk is told that nobody has commands for it any more, if it is there and has a login of this generation. What is under way is Offline. Takes
+    /// the gate; sleeps. True: it has said yes.
+    pub fn log_out(&self) -> bool {
+        self.frame.work_loop().run_action(|| {
+            let Ok(generation) = self.device.generation() else { return false };
+            let login = self.state.with(|s| s.login.take()).filter(|login| login.generation == generation);
+            let Some(login) = login.filter(|_| !self.device.bus().link().is_gone()) else { return false };
+            self.frame.close(IOReturn::Offline);
+            self.state.with(|s| s.leaving = true);
+            self.device.wake();
+            self.order(generation, Function::LogOut(login.id), LOGOUT_NS).is_ok()
+        })
+    }
+
     /// A management ORB. NotPermitted: the disk refuses.
     fn manage(&self, generation: Generation, function: Function) -> IOResult {
+        self.frame.alive()?;
+        self.order(generation, function, LOGIN_NS)
+    }
+
+    fn order(&self, generation: Generation, function: Function, patience: u64) -> IOResult {
         let fifo = self.state.with(|s| s.fifo).ok_or(IOReturn::NotReady)?;
         let response = (self.memory.address() + LOGIN_AT) as u32;
         self.memory.write(MANAGEMENT_AT, &wire::management(function, response, fifo));
-        let status = self.point(generation, self.management, MANAGEMENT_AT, LOGIN_NS)?;
+        let status = self.point(generation, self.management, MANAGEMENT_AT, patience)?;
         if (status.response, status.code) == (0, 0) { Ok(()) } else { Err(IOReturn::NotPermitted) }
     }
 
-    /// Gives the address of an ORB to `agent`, and waits for the status.
+    /// Gives the address of an ORB to `agent`, and waits for the status; who logs out does so although nothing is started any more.
     fn point(&self, generation: Generation, agent: u64, orb: u64, patience: u64) -> IOResult<Status> {
         let orb = self.memory.address() + orb;
         self.state.with(|s| (s.waits, s.status) = (orb, None));
         self.device.ask(generation, agent, Ask::Write(&orb.to_be_bytes()))?;
         let deadline = self.kernel.now().saturating_add(patience);
         loop {
-            if let Some(status) = self.state.with(|s| s.status.take()) {
+            // Whoever logs out waits for another status than those who are put off by it.
+            if let Some(status) = self.state.with(|s| s.status.take_if(|status| status.orb == orb)) {
                 return Ok(status);
             }
-            self.frame.alive()?;
+            if !self.state.with(|s| s.leaving && s.waits == orb) {
+                self.frame.alive()?;
+            }
             // A bus reset has aborted it (9.3); the disk may be gone.
             if self.device.generation()? != generation {
                 return Err(IOReturn::BusReset);

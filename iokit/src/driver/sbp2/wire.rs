@@ -37,6 +37,8 @@ pub enum Function {
     LogIn(u16),
     /// Take the login with this ID up again.
     Reconnect(u16),
+    /// End the login with this ID.
+    LogOut(u16),
 }
 
 fn quadlets<const N: usize>(quadlets: &[u32]) -> [u8; N] {
@@ -52,6 +54,7 @@ pub fn management(function: Function, response: u32, fifo: u64) -> [u8; MANAGEME
     let (flags, response, length) = match function {
         Function::LogIn(unit) => (EXCLUSIVE | RECONNECT | u32::from(unit), response, LOGIN_BYTES as u32),
         Function::Reconnect(login) => (3 << 16 | u32::from(login), 0, 0),
+        Function::LogOut(login) => (7 << 16 | u32::from(login), 0, 0),
     };
     quadlets(&[0, 0, 0, response, NOTIFY | flags, length, (fifo >> 32) as u32, fifo as u32])
 }
@@ -118,6 +121,7 @@ mod tests {
         let orb = management(Function::LogIn(0), 0x99, 1 << 32);
         assert_eq!(orb[12..], [0, 0, 0, 0x99, 0x90, 0x20, 0, 0, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0]);
         assert_eq!(management(Function::Reconnect(7), 0x99, 0)[16..20], [0x80, 3, 0, 7]);
+        assert_eq!(management(Function::LogOut(7), 0x99, 0)[16..20], [0x80, 7, 0, 7]);
     }
 
     #[test]

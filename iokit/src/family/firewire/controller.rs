@@ -3,6 +3,8 @@
 //! All methods are called with the gate of [`Link::work_loop`] held, and do not sleep. What the link has to say it tells the [`super::Bus`], never from
 //! within one of these methods.
 
+use super::resources::Register;
+use super::streams::Sink;
 use super::transactions::Tag;
 use crate::ioreturn::IOResult;
 use crate::work_loop::WorkLoop;
@@ -37,10 +39,17 @@ pub struct Packet {
     pub pending: bool,
 }
 
+/// An open stream. Never used again by the same controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamId(pub u64);
+
 /// A controller.
 pub trait Link: Send + Sync {
     /// The work loop of the controller and of everything behind it.
     fn work_loop(&self) -> &Arc<WorkLoop>;
+
+    /// Whether the controller was reported as gone.
+    fn is_gone(&self) -> bool;
 
     /// The local node's EUI-64.
     fn guid(&self) -> u64;
@@ -59,6 +68,16 @@ pub trait Link: Send + Sync {
 
     /// Memory that the controller reaches, and no other device.
     fn buffer(&self, bytes: u64, align: u64) -> IOResult<DmaBuffer>;
+
+    /// Compare and swap of a register of the local node, as another node would do it by a lock: what stood there. Offline, NotResponding.
+    fn swap(&self, register: Register, compare: u32, data: u32) -> IOResult<u32>;
+
+    /// Receives what is sent on isochronous `channel`, in packets of at most `bytes` bytes of data, and tells `sink`, until
+    /// [`Link::close_stream`]. NoResources: no context is left; NoMemory; Offline.
+    fn open_stream(&self, channel: u8, bytes: u16, sink: Sink) -> IOResult<StreamId>;
+
+    /// Receives it no more: the sink is not called again, and the controller does not touch the stream's memory. One that is closed already is let be.
+    fn close_stream(&self, stream: StreamId);
 
     /// Something is in flight: [`super::Bus::expire`] is to be called now and then.
     fn watch(&self);

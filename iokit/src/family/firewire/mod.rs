@@ -7,6 +7,7 @@
 //! - [`standard`], [`rom`], [`topology`], [`transactions`], [`address_space`]: what stands in the standards, what nodes say, what is on its way; tested
 //!   alone.
 //! - [`controller`]: what a controller's driver does for the family.
+//! - [`streams`], [`resources`]: isochronous streams, and what of the bus they take.
 //! - [`bus`], `scan`: bus resets, and the thread that finds out who is there after each.
 //! - [`device`], [`unit`](mod@unit): what drivers see.
 //!
@@ -20,17 +21,21 @@ pub mod address_space;
 pub mod bus;
 pub mod controller;
 pub mod device;
+pub mod resources;
 pub mod rom;
 mod scan;
 pub mod standard;
+pub mod streams;
 mod told;
 pub mod topology;
 pub mod transactions;
 pub mod unit;
 
 pub use bus::Bus;
-pub use controller::{Link, Packet};
+pub use controller::{Link, Packet, StreamId};
 pub use device::{Ask, Device, FireWireDevice, IO_FIREWIRE_DEVICE};
+pub use resources::{Register, Share};
+pub use streams::{Sink, StreamPacket};
 pub use transactions::{Done, Sent, Tag};
 pub use unit::{FireWireUnit, IO_FIREWIRE_UNIT};
 

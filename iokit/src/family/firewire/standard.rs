@@ -6,6 +6,12 @@ use crate::ioreturn::{IOResult, IOReturn};
 pub const REGISTERS: u64 = 0xffff_f000_0000;
 /// The configuration ROM.
 pub const CONFIG_ROM: u64 = REGISTERS + 0x400;
+/// STATE_SET: what is set in it is set in the node (8.3.2.2.1).
+pub const STATE_SET: u64 = REGISTERS + 0x004;
+/// In it: the node sends cycle starts, if it is root.
+pub const STATE_CYCLE_MASTER: u32 = 1 << 8;
+/// BUS_MANAGER_ID, the first of the four registers that nodes share the bus with (8.3.2.3.6); bandwidth and channels are behind it.
+pub const BUS_MANAGER_ID: u64 = REGISTERS + 0x21c;
 /// Quadlets that a configuration ROM has at the most.
 pub const ROM_QUADLETS: u16 = 256;
 /// Addresses have so many bits.
@@ -99,6 +105,11 @@ pub const SPLIT_TIMEOUT_CYCLES: u32 = 800;
 
 /// Bus options: where max_rec is; a node takes blocks of two to the power of max_rec + 1 bytes.
 pub const MAX_REC_SHIFT: u32 = 12;
+
+/// Bandwidth that there is to give after a bus reset, in units of about 20 ns of each cycle (BANDWIDTH_AVAILABLE, 8.3.2.3.7).
+pub const BANDWIDTH_INITIAL: u32 = 4915;
+/// Isochronous channels.
+pub const CHANNELS: u8 = 64;
 
 /// Keys of a configuration ROM: type in bits 7:6, identifier below (IEEE 1212-2001, 7.5).
 pub mod key {

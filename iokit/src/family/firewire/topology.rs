@@ -31,6 +31,7 @@ impl Port {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Node {
     link: bool,
+    contender: bool,
     speed: u8,
     ports: Vec<Port>,
     /// Who is at each port.
@@ -59,6 +60,17 @@ impl Topology {
     /// The nodes besides `local` that listen.
     pub fn others(&self, local: u8) -> Vec<u8> {
         (0..self.count()).filter(|&id| id != local && self.nodes[usize::from(id)].link).collect()
+    }
+
+    /// The isochronous resource manager: of the nodes that listen and would be it, the one with the highest ID (IEEE 1394-1995, 8.4.2.3).
+    pub fn manager(&self) -> Option<u8> {
+        let found = self.nodes.iter().rposition(|node| node.link && node.contender)?;
+        Some(found as u8)
+    }
+
+    /// The root: the node with the highest ID.
+    pub fn root(&self) -> Option<u8> {
+        self.count().checked_sub(1)
     }
 
     /// The way from `from` to `to`: the port at each node on it. `None`: there is none.
@@ -158,7 +170,8 @@ fn nodes(packets: &[u32]) -> Option<Vec<Node>> {
             }
             let ports = (0..3).map(|n| Port::of(packet >> (6 - 2 * n))).collect();
             let speed = (packet >> 14 & 3) as u8;
-            nodes.push(Node { link: packet & 1 << 22 != 0, speed, ports, peers: Vec::new() });
+            let (link, contender) = (packet & 1 << 22 != 0, packet & 1 << 11 != 0);
+            nodes.push(Node { link, contender, speed, ports, peers: Vec::new() });
         }
         let number = if extended { (packet >> 20 & 7) + 1 } else { 0 };
         more = (packet & 1 != 0).then_some(number);
@@ -188,6 +201,29 @@ mod tests {
         );
         assert_eq!((tree.way(0, 2), tree.speed(0, 2)), (Some(vec![0, 0]), Some(2)));
         assert_eq!(tree.way(1, 3), None);
+    }
+
+    #[test]
+    fn of_those_who_would_manage_the_last_does() {
+        let contender = 1 << 11;
+        let mut packets = [
+            packet(0, [2, 0, 0], false) | contender,
+            packet(1, [2, 3, 0], false),
+            packet(2, [3, 0, 0], false),
+        ];
+        assert_eq!(
+            Topology::parse(&packets).map(|tree| (tree.manager(), tree.root())),
+            Some((Some(0), Some(2)))
+        );
+        packets[1] |= contender;
+        packets[2] = (packets[2] | contender) & !(1 << 22);
+        assert_eq!(
+            Topology::parse(&packets).and_then(|tree| tree.manager()),
+            Some(1),
+            "the root does not listen"
+        );
+        packets = packets.map(|packet| packet & !contender);
+        assert_eq!(Topology::parse(&packets).and_then(|tree| tree.manager()), None);
     }
 
     #[test]

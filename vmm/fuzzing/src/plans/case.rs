@@ -38,6 +38,14 @@ pub const USB_DEVICES: [(&str, &str, &str); 4] = [
     ("usb-mouse", "mouse", "period=2ms"),
 ];
 
+/// FireWire nodes, as their number in [`Device::kind`]: model, stem of the name, options. The second disk has a camera behind it.
+pub const FIREWIRE_DEVICES: [(&str, &str, &str); 4] = [
+    ("firewire-disk", "disk", "size=1M"),
+    ("firewire-disk", "disk", "size=1M"),
+    ("firewire-node", "leaf", ""),
+    ("firewire-camera", "lens", ""),
+];
+
 /// By how much the times of `plan` are longer than those of one with cards only.
 pub fn stretch(plan: &Plan) -> u64 {
     if plan.behind().next().is_some() { STRETCH } else { 1 }
@@ -148,8 +156,7 @@ impl Device {
             (false, true) => _ = add("firewire-node", "node", 1, ""),
             _ => {}
         }
-        let (model, stem, options) =
-            if usb { USB_DEVICES[which] } else { ("firewire-disk", "disk", "size=1M") };
+        let (model, stem, options) = if usb { USB_DEVICES[which] } else { FIREWIRE_DEVICES[which] };
         let name = add(model, stem, 1, options);
         if !usb && which == 1 {
             add("firewire-camera", "cam", 1, "");

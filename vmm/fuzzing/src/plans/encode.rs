@@ -1,7 +1,9 @@
 //! From a plan to the case that is most like it, and from a case to the bytes that mean it.
 
 use super::act::{Act, TRIGGERS, is_for, sites};
-use super::case::{Case, DEVICES, Device, ERAS, FIREWIRE, MICRO, RUN_LEAST, RUN_MOST, USB, USB_DEVICES};
+use super::case::{
+    Case, DEVICES, Device, ERAS, FIREWIRE, FIREWIRE_DEVICES, MICRO, RUN_LEAST, RUN_MOST, USB, USB_DEVICES,
+};
 use devices::catalogue;
 use devices::fault::plan::{Action, DeviceFault, GuestFault, Nanos, Plan, Plug, Scarcity, Trigger, What};
 use std::collections::BTreeMap;
@@ -68,10 +70,10 @@ impl Places {
     fn new(plan: &Plan, alone: &[&Plug], case: Plan) -> Self {
         let mut numbers = BTreeMap::new();
         for (index, plug) in alone.iter().enumerate() {
-            // The names in a case end with the number of the device: the device itself is the last of its own, but for a camera.
+            // The names in a case end with the number of the device: the device itself is the last of its own, but for a camera behind a disk.
             let own = |at: &usize| case.plugs[*at].name.ends_with(&index.to_string());
             let mut way: Vec<usize> = (0..case.plugs.len()).filter(own).collect();
-            way.retain(|at| case.plugs[*at].model != "firewire-camera");
+            way.retain(|at| !case.plugs[*at].name.starts_with("cam"));
             let above = |plug: &&Plug| plug.on().and_then(|on| plan.plug_named(on));
             for plug in std::iter::successors(Some(*plug), above).take(plan.plugs.len()) {
                 let at = if way.len() > 1 { way.pop() } else { way.first().copied() };
@@ -101,7 +103,10 @@ fn device_like(plan: &Plan, plug: &Plug) -> Device {
         (_, "intx") => 1 << 2,
         (_, "msix") => 2 << 2,
         (model, _) => match catalogue::model(model) {
-            Some(model) if model.is_firewire() => FIREWIRE | u8::from(behind),
+            Some(model) if model.is_firewire() => {
+                let which = FIREWIRE_DEVICES.iter().position(|(word, ..)| *word == model.word);
+                FIREWIRE | u8::from(behind) | (which.unwrap_or(0) as u8) << 2
+            }
             Some(model) if model.is_usb() => {
                 let which = USB_DEVICES.iter().position(|(word, ..)| *word == model.word);
                 USB | u8::from(behind) | (which.unwrap_or(0) as u8) << 2

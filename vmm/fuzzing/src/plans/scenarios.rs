@@ -44,6 +44,13 @@ const BUSY: &[(&str, &str)] = &[
          load disk1 clients=2 depth=2\non disk1.fire.send #40 bus-reset disk1\non disk1.fire.send #80 cable-pull disk1 for=1ms\n\
          at 9ms eject fw0\nexpect no-leaks\nrun for=10ms\n",
     ),
+    (
+        "busy-camera.plan",
+        "machine cpus=2 memory=16M\nplug fw0 ohci slot=4\nplug cam0 firewire-camera on=fw0 port=1\n\
+         plug node0 firewire-node on=cam0 port=1 latency=20us\nload cam0 clients=2 depth=1\nload node0 clients=1 depth=2\n\
+         on node0.fire.receive #60 bus-reset cam0\non node0.fire.receive #120 cable-pull node0 for=1ms\non cam0.fire.receive #40 unplug cam0\n\
+         at 9ms eject fw0\nexpect no-leaks\nrun for=10ms\n",
+    ),
 ];
 
 /// The scenarios as plans.
