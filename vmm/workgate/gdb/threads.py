@@ -37,12 +37,13 @@ def notes(path):
 
 def core_file():
     """The core that gdb looks at."""
+    is_core = False
     for line in gdb.execute("info files", to_string=True).splitlines():
-        line = line.strip()
-        if line.startswith("`") and "elf64-x86-64" in line and "core" in line:
-            return line[1:].split("'")[0]
-    target = gdb.selected_inferior().connection
-    return getattr(target, "details", None)
+        if line.startswith("Local core dump file"):
+            is_core = True
+        elif is_core and line.strip().startswith("`"):
+            return line.strip()[1:].split("'")[0]
+    return None
 
 
 def name_threads(_=None):

@@ -100,7 +100,7 @@ fn prpsinfo(id: u32, about: &About) -> [u8; PRPSINFO_BYTES] {
         let text = &text.as_bytes()[..text.len().min(most)];
         bytes[at..at + text.len()].copy_from_slice(text);
     };
-    put(PRPSINFO_NAME, PRPSINFO_NAME_BYTES, "workgate-guest");
+    put(PRPSINFO_NAME, PRPSINFO_NAME_BYTES, "guest.elf");
     put(PRPSINFO_ARGUMENTS, PRPSINFO_ARGUMENTS_BYTES, &format!("{} at {} ns", about.plan, about.time));
     bytes
 }
