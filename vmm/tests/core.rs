@@ -18,8 +18,9 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Runs our kernel, which breaks in the way that `how` names, and wants a core in `folder`.
-fn crash(how: &str, folder: &std::path::Path) -> Option<Outcome> {
-    let plan = Plan::parse("crash.plan", "machine cpus=1 memory=64M\nrun for=1ms\n").expect("a plan");
+fn crash(how: &str, cpus: usize, folder: &std::path::Path) -> Option<Outcome> {
+    let text = format!("machine cpus={cpus} memory=64M\nrun for=1ms\n");
+    let plan = Plan::parse("crash.plan", &text).expect("a plan");
     let core = CoreFile::new(folder, &plan.name).expect("a folder");
     assert_eq!(core.path(), folder.join("crash.core"));
     let options = Options { command_line: format!("crash={how}"), core: Some(core), ..Options::default() };
@@ -29,7 +30,7 @@ fn crash(how: &str, folder: &std::path::Path) -> Option<Outcome> {
 #[test]
 fn a_panic_leaves_a_core_with_every_thread() {
     let folder = folder("panic");
-    let Some(outcome) = crash("panic", &folder) else { return };
+    let Some(outcome) = crash("panic", 1, &folder) else { return };
     let written = outcome.core.expect("a core is called for").expect("it is written");
     println!(
         "a core of 64 MiB: {} ms, {} KiB stored, file of {} KiB",
@@ -55,15 +56,39 @@ fn a_panic_leaves_a_core_with_every_thread() {
     assert!(panics.iter().any(|name| name.contains("thread_entry")), "{panics:#?}");
     let idles = functions(idle);
     assert!(idles.iter().any(|name| name.contains("switch_away")), "{idles:#?}");
-    assert!(idles.iter().any(|name| name.contains("idle_loop")), "{idles:#?}");
+    assert!(idles.iter().any(|name| name.contains("start_cpu")), "{idles:#?}");
     let text = stacks::render(&core, &names);
     assert!(text.contains(": running on cpu0, priority 81"), "{text}");
 }
 
 #[test]
+fn a_fault_on_one_of_two_processors_shows_both() {
+    let folder = folder("fault");
+    let Some(outcome) = crash("null", 2, &folder) else { return };
+    let written = outcome.core.expect("a core is called for").expect("it is written");
+    let core =
+        Core::read(Box::new(std::fs::File::open(&written.path).expect("it is there"))).expect("a core");
+    let threads = &core.about.threads;
+    let running: Vec<_> = threads.iter().filter_map(|thread| thread.cpu).collect();
+    assert_eq!(running.len(), 2, "{threads:#?}");
+    assert_eq!(threads[0].name, "first", "the one that broke comes first: {threads:#?}");
+    let table = stacks::table_in(&core);
+    let names = Names::of_table(&table);
+    let stack = |n: usize| -> Vec<String> {
+        stacks::frames(&core, &threads[n], &names).into_iter().map(|(_, name)| name).collect()
+    };
+    // From the exception's stack over to that of the thread that it interrupted.
+    for function in ["exception", "crash::", "thread_entry"] {
+        assert!(stack(0).iter().any(|name| name.contains(function)), "{function} in {:#?}", stack(0));
+    }
+    assert!(threads[1].name.starts_with("idle"), "{:#?}", threads[1]);
+    assert!(stack(1).iter().any(|name| name.contains("start_cpu")), "{:#?}", stack(1));
+}
+
+#[test]
 fn a_run_that_ends_well_leaves_none() {
     let folder = folder("well");
-    let Some(outcome) = crash("nothing-known", &folder) else { return };
+    let Some(outcome) = crash("nothing-known", 1, &folder) else { return };
     assert!(outcome.core.is_none(), "{:?}", outcome.core);
     assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 0);
 }

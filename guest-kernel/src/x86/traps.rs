@@ -250,8 +250,15 @@ exception_common:
     mov rdi, rsp
     cld
     OWN_GS
-    // 22 words on a 16-byte boundary: aligned.
+    // The RIP and the RBP that were interrupted, next to each other like those of a call: backtraces walk through them. 24 words on a 16-byte
+    // boundary: aligned.
+    push [rdi + 136]
+    push rbp
+    .cfi_def_cfa_offset 192
+    mov rbp, rsp
     call guest_exception
+    add rsp, 16
+    .cfi_def_cfa_offset 176
     test ebx, ebx
     jz 3f
     swapgs

@@ -192,9 +192,7 @@ impl Machine {
                 return;
             }
             BREAKPOINT_EXCEPTION => HitKind::Software,
-            DEBUG_EXCEPTION if exit.dr6 & SINGLE_STEP == 0 && exit.dr6 & 15 != 0 => {
-                HitKind::Hardware(exit.dr6 & 15)
-            }
+            DEBUG_EXCEPTION if self.is_point(exit.dr6) => HitKind::Hardware(exit.dr6 & 15),
             _ => HitKind::Step,
         };
         self.stop_for_debugger(Hit { cpu, kind });
@@ -208,6 +206,12 @@ impl Machine {
             self.stop_for_debugger(Hit { cpu, kind: HitKind::Software });
         }
         ours
+    }
+
+    /// Whether a debug exception is about a hardware point. One instruction may have done what is watched; it may not have come to be executed.
+    fn is_point(&self, dr6: u64) -> bool {
+        let watched = lock(&self.debug.points).watched(dr6 & 15).is_some();
+        watched || dr6 & SINGLE_STEP == 0 && dr6 & 15 != 0
     }
 
     fn is_ours(&self, address: u64) -> bool {
