@@ -29,7 +29,7 @@ pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKi
     for word in &args.unknown {
         kernel.log(format_args!("iokit: unknown word on the command line: {word}"));
     }
-    driver::register(&kit);
+    driver::load_bundles(&kit);
     drivers(&kit);
     let threads = load::start(&kit);
     let platform = publish_platform(&kit);

@@ -8,6 +8,7 @@ use trace::{Event, Kind, ring::Command};
 use crate::{
     IoKit,
     class::{ClassCount, IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
+    driver::bundles::KERNEL,
     service::{Options, ServiceRef},
 };
 
@@ -73,18 +74,25 @@ impl IoKit {
             hook(self);
         }
         self.terminate_all();
-        for bundle in self.bundles().unload_all(self) {
-            self.kernel().log(format_args!("iokit: {bundle} stays loaded"));
-        }
-        for bundle in self.catalogue().bundles(self) {
-            if self.catalogue().unload(self, bundle).is_err() {
-                self.kernel().log(format_args!("iokit: {bundle} still has instances and stays loaded"));
-            }
-        }
+        self.unload_drivers();
         self.report_classes();
         self.kernel().flush_log();
         self.kernel().trace(Event::new(Kind::Done));
         self.kernel().machine().power_off();
+    }
+
+    /// Unloads the bundles, and takes the personalities away that came without one.
+    fn unload_drivers(&self) {
+        let stay = self.bundles().unload_all(self);
+        // The kernel's own has the root for an instance, which stays.
+        for bundle in stay.iter().filter(|&&bundle| bundle != KERNEL) {
+            self.kernel().log(format_args!("iokit: {bundle} stays loaded"));
+        }
+        for bundle in self.catalogue().bundles(self).into_iter().filter(|bundle| !stay.contains(bundle)) {
+            if self.catalogue().unload(self, bundle).is_err() {
+                self.kernel().log(format_args!("iokit: {bundle} still has instances and stays loaded"));
+            }
+        }
     }
 
     /// Terminates what hangs off the root, newest first, and waits for each.

@@ -14,6 +14,7 @@
 //! | connection | [`CONNECT_CLOSE`] | nothing | result |
 //! | connection | [`CONNECT_MAP_MEMORY`] | kind (u32) | result, 0 (u32), address (u64), bytes (u64) |
 //! | connection | [`CONNECT_SET_NOTIFICATION_PORT`] | port: a send right; kind (u32) | result |
+//! | connection | [`CONNECT_DATA_WRONG`] | nothing | result |
 
 /// Host port: the service of a class, the index-th of those that are registered and active; NotFound if there is none.
 pub const GET_MATCHING_SERVICE: u32 = 2800;
@@ -29,6 +30,9 @@ pub const CONNECT_CLOSE: u32 = 2821;
 pub const CONNECT_MAP_MEMORY: u32 = 2822;
 /// Connection: where the driver tells of what happens, such as data in a queue that was empty.
 pub const CONNECT_SET_NOTIFICATION_PORT: u32 = 2823;
+/// Connection: what the calling thread got with its last method, or found in memory that the driver shares, was not what it should be. For programs that test;
+/// Unsupported (`0xe00002c7`) if the task is not part of a workload, because then nobody keeps account.
+pub const CONNECT_DATA_WRONG: u32 = 2824;
 /// An answer's id is the request's and this.
 pub const REPLY: u32 = 100;
 /// A message about an asynchronous result (UC2): reference (u64), result (u32), number of arguments (u32), arguments (u64 each).

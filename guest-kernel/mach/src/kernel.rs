@@ -13,7 +13,7 @@ use crate::preemption::Rule;
 use crate::publish::Places;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
-use crate::seam::{Machine, OutOfMemory, ThreadId};
+use crate::seam::{Machine, OutOfMemory, Point, ThreadId};
 use crate::spin_lock::SpinLock;
 use crate::stats::{Latencies, Record};
 use crate::task::{TaskTable, TaskTag};
@@ -157,6 +157,7 @@ pub struct Kernel {
     pub(crate) machine: Box<dyn Machine>,
     /// What the machine says of it, once: asked several times in each gated action.
     traced: bool,
+    has_points: bool,
     pub(crate) sched: Mutex<Scheduler>,
     pub(crate) cpus: Vec<CpuLocal>,
     next_thread: AtomicU32,
@@ -204,6 +205,7 @@ impl Kernel {
         Arc::new(Self {
             traced: machine.traced(),
             directory: machine.publishes().then(Box::default),
+            has_points: machine.has_points(),
             machine,
             sched: Mutex::new(Scheduler::new(count)),
             cpus: (0..count).map(|_| local()).collect(),
@@ -246,6 +248,20 @@ impl Kernel {
     #[inline]
     pub fn thread_id(&self) -> ThreadId {
         self.machine.thread()
+    }
+
+    /// A place where the machine's chooser may act, if it has one.
+    #[inline]
+    pub fn point(&self, point: Point) {
+        if self.has_points {
+            self.machine.point(point);
+        }
+    }
+
+    /// A point, and the thread that passes it.
+    #[inline]
+    pub(crate) fn point_of(&self, point: Point) -> ThreadId {
+        if self.has_points { self.machine.point_of(point) } else { self.machine.thread() }
     }
 
     /// A wait event that nobody else uses.

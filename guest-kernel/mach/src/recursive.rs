@@ -74,7 +74,7 @@ impl RecursiveLock {
     /// owner, if it is another thread, before the wait for it.
     #[inline]
     pub fn take_told(&self, kernel: &Kernel, waits: impl FnOnce(ThreadId)) -> (ThreadId, bool) {
-        let me = kernel.machine().point_of(Point::Lock);
+        let me = kernel.point_of(Point::Lock);
         if self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return (me, self.take_again(kernel, me, waits));
         }
@@ -151,7 +151,7 @@ impl RecursiveLock {
             return false;
         }
         self.release(kernel, me);
-        kernel.machine().point(Point::Unlock);
+        kernel.point(Point::Unlock);
         true
     }
 
@@ -240,7 +240,7 @@ impl RecursiveLock {
         }
         let depth = self.depth.swap(0, Ordering::Relaxed);
         self.release(kernel, kernel.thread_id());
-        kernel.machine().point(Point::Unlock);
+        kernel.point(Point::Unlock);
         let result = kernel.block();
         self.take_told(kernel, waits);
         self.depth.store(depth, Ordering::Relaxed);

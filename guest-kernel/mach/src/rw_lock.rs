@@ -97,7 +97,7 @@ impl RawRwLock {
     }
 
     fn take(&self, kernel: &Kernel, shared: bool) {
-        kernel.machine().point(Point::Lock);
+        kernel.point(Point::Lock);
         let me = kernel.thread_id();
         if !self.class.is_none() {
             kernel.order_wanted(self.class, me);
@@ -173,7 +173,7 @@ impl RawRwLock {
         if !self.try_drop(share(shared, me)) {
             self.drop_slow(kernel, share(shared, me));
         }
-        kernel.machine().point(Point::Unlock);
+        kernel.point(Point::Unlock);
     }
 
     /// Drops the lock unless this is the last one to have it and somebody waits.

@@ -204,6 +204,10 @@ pub trait Machine: Send + Sync {
         true
     }
 
+    /// Whether [`Machine::point`] does anything. The answer never changes: the kernel asks once, and passes no points where they are nothing.
+    fn has_points(&self) -> bool {
+        true
+    }
     /// A place where the chooser may act.
     fn point(&self, point: Point);
     /// A point, and the thread that passes it: [`Machine::thread`], which is stable.

@@ -34,7 +34,7 @@ impl<T> SpinLock<T> {
 impl<T: ?Sized> SpinLock<T> {
     /// Masks interrupts and takes the lock.
     pub fn lock<'a>(&'a self, kernel: &'a Kernel) -> SpinGuard<'a, T> {
-        kernel.machine().point(Point::SpinLock);
+        kernel.point(Point::SpinLock);
         let masked = kernel.masked();
         SpinGuard { guard: kernel.lock_raw(&self.value), _masked: masked }
     }

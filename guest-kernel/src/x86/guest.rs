@@ -271,6 +271,10 @@ impl Machine for &'static Guest {
         self.bench.as_ref().is_none_or(Bench::has_memory)
     }
 
+    fn has_points(&self) -> bool {
+        false
+    }
+
     fn point(&self, _point: Point) {}
 
     fn trace(&self, mut event: Event) {

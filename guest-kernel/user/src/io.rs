@@ -153,6 +153,18 @@ impl Connection {
         accept(answer.word(0)?)
     }
 
+    /// Says that this thread's last call, or memory that the driver shares, gave it wrong data. Where nobody keeps account, nobody hears it.
+    ///
+    /// # Errors
+    /// The kernel's; that the connection is gone.
+    pub fn say_data_were_wrong(&self, mail: &Mailbox<'_>) -> Result<()> {
+        let answer = mail.write(io::CONNECT_DATA_WRONG).call(self.0)?;
+        match accept(answer.word(0)?) {
+            Err(Error::Io(Error::UNSUPPORTED)) => Ok(()),
+            result => result,
+        }
+    }
+
     /// Closes it.
     ///
     /// # Errors

@@ -112,6 +112,8 @@ pub enum Error {
 impl Error {
     /// IOReturn: the device went away.
     const OFFLINE: u32 = 0xe000_02d7;
+    /// IOReturn: there is no such thing here.
+    pub(crate) const UNSUPPORTED: u32 = 0xe000_02c7;
 
     /// Whether it means that what was called is gone: the device, the port to it, or the task itself.
     pub fn is_gone(self) -> bool {

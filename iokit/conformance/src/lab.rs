@@ -80,8 +80,6 @@ pub struct Job {
 pub struct PlanJob<'a> {
     /// CPUs of the machine.
     pub cpus: usize,
-    /// Schedules, where there is a choice.
-    pub schedules: u64,
     /// The plan, without the `machine` statement.
     pub text: &'a str,
     /// The events that the test wants to look at.

@@ -1,7 +1,7 @@
 //! What comes with the kernel, as bundles: families, which are libraries, and drivers, which need them.
 //!
-//! They are part of the image, and so there from the beginning: [`super::register`] puts their personalities into the catalogue. Each could be loaded and unloaded
-//! like any other ([`Bundles`](crate::registry::bundle::Bundles)), and each is looked at by the same checker.
+//! They are part of the image, and so there from the beginning: [`super::load_bundles`] loads them, and a run that ends unloads them, like any other
+//! ([`Bundles`](crate::registry::bundle::Bundles)); each is looked at by the same checker. The kernel's own stays: its classes have instances as long as it runs.
 
 use alloc::vec::Vec;
 

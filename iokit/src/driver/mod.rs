@@ -15,11 +15,18 @@ pub mod virtio_blk;
 pub mod xhci;
 pub mod zoo;
 
+use alloc::vec::Vec;
+
 use crate::IoKit;
 
-/// Adds the personalities of all drivers to the catalogue.
-pub fn register(kit: &IoKit) {
-    for bundle in bundles::all() {
-        bundle.personalities.into_iter().for_each(|(_, personality)| kit.catalogue().add(kit, personality));
+/// Loads the bundles that come with the kernel, as any other is loaded (O2). One that cannot be is left out, and the log says why.
+pub fn load_bundles(kit: &IoKit) {
+    let all = bundles::all();
+    let identifiers: Vec<_> = all.iter().map(|bundle| bundle.identifier).collect();
+    all.into_iter().for_each(|bundle| kit.bundles().add(kit, bundle));
+    for identifier in identifiers {
+        if let Err(why) = kit.bundles().load(kit, identifier) {
+            kit.kernel().log(format_args!("iokit: {identifier} is not loaded: {why}"));
+        }
     }
 }

@@ -108,7 +108,7 @@ impl Ring {
 impl Ring {
     /// Where the simulator lets the other side go on between two steps of this one: there is no lock that would.
     fn step(&self) {
-        self.kernel.machine().point(Point::SpinLock);
+        self.kernel.point(Point::SpinLock);
     }
 }
 

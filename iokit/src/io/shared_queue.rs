@@ -123,6 +123,6 @@ impl SharedProducer {
 
     /// Where the simulator lets the other side go on.
     fn step(&self) {
-        self.kernel.machine().point(Point::SpinLock);
+        self.kernel.point(Point::SpinLock);
     }
 }

@@ -139,6 +139,13 @@ impl Session {
         self.trace(kind, object, id, other);
     }
 
+    /// A request that was booked as done has given wrong data, as its client found afterwards.
+    pub(super) fn found_wrong(&self, object: u32, id: u64) {
+        self.counts.done.fetch_sub(1, Ordering::Relaxed);
+        self.counts.corrupt.fetch_add(1, Ordering::Relaxed);
+        self.trace(Kind::IoCorrupt, object, id, 0);
+    }
+
     fn trace(&self, kind: Kind, object: u32, id: u64, other: u32) {
         self.kernel().trace(Event::new(kind).object(object).other(other).slot(self.slot).arg(id));
     }

@@ -8,13 +8,18 @@ use crate::ioreturn::{IOResult, IOReturn};
 use crate::ports::Watcher;
 use crate::service::ServiceRef;
 use abi::KernReturn;
-use abi::start::{EXIT_CORRUPT, info, program};
+use abi::start::{info, program};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
+use mach::seam::ThreadId;
 use mach::task::{Task, TaskPlan};
 use mach::{KernelRef, Policy, SpinLock, band};
+
+/// Threads of a task whose last request is remembered. The programs of workloads have 16 at the most.
+const THREADS_MAX: usize = 256;
 
 /// One task of a session.
 pub(super) struct TaskClient {
@@ -26,8 +31,8 @@ pub(super) struct TaskClient {
     task: SpinLock<Option<Arc<Task>>>,
     /// Calls in flight.
     calls: AtomicU32,
-    /// It did not end by itself.
-    killed: AtomicBool,
+    /// The request of each thread that was done last: what it gave may turn out to be wrong.
+    last: SpinLock<BTreeMap<ThreadId, u64>>,
 }
 
 impl TaskClient {
@@ -39,7 +44,6 @@ impl TaskClient {
     fn kill(&self) -> bool {
         let task = self.task.lock(&self.kernel).clone();
         let Some(task) = task else { return false };
-        self.killed.store(true, Ordering::Release);
         task.terminate(&self.kernel)
     }
 
@@ -61,8 +65,25 @@ impl Watcher for TaskClient {
             Err(IOReturn::Aborted) if dying => Outcome::Offline,
             result => Outcome::of(result, true),
         };
+        if matches!(outcome, Outcome::Done | Outcome::Overrun(_)) {
+            let mut last = self.last.lock(&self.kernel);
+            if last.len() >= THREADS_MAX {
+                last.clear();
+            }
+            last.insert(self.kernel.thread_id(), id);
+        }
         if let Some(session) = self.session() {
             session.book(client, id, outcome);
+        }
+    }
+
+    fn data_was_wrong(&self, client: u32) {
+        let Some(session) = self.session() else { return };
+        let last = self.last.lock(&self.kernel).remove(&self.kernel.thread_id());
+        match last {
+            Some(id) => session.found_wrong(client, id),
+            // It was not a request that gave it.
+            None => session.book(client, session.issue(self.number, client), Outcome::Corrupt),
         }
     }
 }
@@ -84,19 +105,13 @@ fn run(kit: &IoKit, session: Arc<Session>, slot: u32, number: u32) {
         session: SpinLock::new(Some(session.clone())),
         task: SpinLock::new(None),
         calls: AtomicU32::new(0),
-        killed: AtomicBool::new(false),
+        last: SpinLock::new(BTreeMap::new()),
     });
     match start(kit, &session, &client) {
         Err(why) => kit.kernel().log(format_args!("load: client {number} is no task: {why}")),
         Ok(task) => {
-            let code = task.wait_gone(kit.kernel());
+            task.wait_gone(kit.kernel());
             kit.watch_task(task.id(), None);
-            let was_killed = client.killed.load(Ordering::Acquire);
-            if code == EXIT_CORRUPT && !was_killed {
-                // What the program found wrong is booked as one more request.
-                let id = session.issue(number, 0);
-                session.book(0, id, Outcome::Corrupt);
-            }
         }
     }
     session.load().task_ended(&client);

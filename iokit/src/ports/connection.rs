@@ -50,6 +50,16 @@ impl ConnectionPort {
         answer
     }
 
+    /// Passes on what the task says of the data that it got; also when the device has gone meanwhile.
+    fn book_wrong_data(&self, request: &Request) -> IOResult {
+        if !(request.body.is_empty() && request.items.is_empty()) {
+            return Err(IOReturn::BadArgument);
+        }
+        let watcher = self.watcher.as_ref().ok_or(IOReturn::Unsupported)?;
+        watcher.data_was_wrong(self.client());
+        Ok(())
+    }
+
     /// Asks the user client for something beside its methods.
     fn ask<T>(&self, how: impl FnOnce(&dyn UserClient) -> IOResult<T>) -> IOResult<T> {
         if self.is_dead() {
@@ -111,6 +121,7 @@ impl KernelObject for ConnectionPort {
             }
             io::CONNECT_MAP_MEMORY => self.map(kernel, task, &request),
             io::CONNECT_SET_NOTIFICATION_PORT => self.tell(request),
+            io::CONNECT_DATA_WRONG => plain(self.book_wrong_data(&request)),
             _ => refusal(IOReturn::BadArgument),
         })
     }

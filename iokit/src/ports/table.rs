@@ -18,6 +18,8 @@ pub trait Watcher: Send + Sync {
     fn call_begins(&self, client: u32) -> u64;
     /// It ended. `dying`: the task was terminated meanwhile.
     fn call_ended(&self, client: u32, id: u64, result: &IOResult, dying: bool);
+    /// The task says that the data were wrong which this thread's last call to `client` gave it, or which it found in memory that it shares with the driver.
+    fn data_was_wrong(&self, client: u32);
 }
 
 /// All ports.

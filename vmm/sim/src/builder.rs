@@ -31,6 +31,7 @@ impl<'p> Sim<'p> {
                 seed: 0,
                 plan: None,
                 traced: true,
+                points: true,
                 steer: None,
             },
         }
@@ -75,6 +76,12 @@ impl<'p> Sim<'p> {
     /// event.
     pub fn untraced(mut self) -> Self {
         self.setup.traced = false;
+        self
+    }
+
+    /// The kernel finds that its machine has no points, as hardware has none, and passes none: for benchmarks of locks.
+    pub fn without_points(mut self) -> Self {
+        self.setup.points = false;
         self
     }
 

@@ -20,11 +20,12 @@ pub struct SimMachine {
     number: u64,
     cpus: usize,
     traced: bool,
+    points: bool,
 }
 
 impl SimMachine {
-    pub(crate) fn new(number: u64, cpus: usize, traced: bool) -> Self {
-        Self { number, cpus, traced }
+    pub(crate) fn new(number: u64, cpus: usize, traced: bool, points: bool) -> Self {
+        Self { number, cpus, traced, points }
     }
 
     #[inline(always)]
@@ -210,6 +211,10 @@ impl Machine for SimMachine {
 
     fn has_memory(&self) -> bool {
         self.hot(|_| cold(|c| c.faults.has_memory()))
+    }
+
+    fn has_points(&self) -> bool {
+        self.points
     }
 
     #[inline]

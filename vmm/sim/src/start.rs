@@ -60,6 +60,8 @@ pub struct Setup<'p> {
     pub plan: Option<&'p Plan>,
     /// Whether the kernel records events.
     pub traced: bool,
+    /// Points are passed; without, nothing is chosen at locks, and taking one takes no machine time.
+    pub points: bool,
     /// Who holds and changes the run from outside.
     pub steer: Option<&'p mut dyn Steer>,
 }
@@ -97,13 +99,13 @@ pub(crate) fn run_machine(
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let cpus = setup.cpus;
-    let traced = setup.traced;
+    let (traced, points) = (setup.traced, setup.points);
     let mut steer = setup.steer.take();
     let attention = steer.as_ref().map(|steer| Attention::new(steer.attention()));
     hot(|h| h.reset(number, cpus));
     replace_cold(Some(fresh_state(setup, bus, clock, attention)));
     let _occupied = Occupied;
-    let kernel = boot(Box::new(SimMachine::new(number, cpus, traced)));
+    let kernel = boot(Box::new(SimMachine::new(number, cpus, traced, points)));
     let mut look = || {
         if let Some(steer) = steer.as_deref_mut() {
             steer.look(&mut Held::new());

@@ -75,6 +75,8 @@ struct Flight {
 #[derive(Default)]
 pub struct Ledger {
     in_flight: HashMap<u64, Flight>,
+    /// If clients look at their data after the request: what each thread was given last.
+    looked_at_later: Option<HashMap<u32, (u64, Flight)>>,
     excuses: Excuses,
     issued: u64,
     counts: BTreeMap<u32, Counts>,
@@ -83,7 +85,8 @@ pub struct Ledger {
 impl Ledger {
     /// An empty one, for the devices of `plan`.
     pub fn of(plan: &Plan) -> Self {
-        Self { excuses: Excuses::of(plan), ..Self::default() }
+        let looked_at_later = plan.loads.iter().any(|load| load.tasks).then(HashMap::new);
+        Self { excuses: Excuses::of(plan), looked_at_later, ..Self::default() }
     }
 
     /// Books the event.
@@ -125,29 +128,61 @@ impl Ledger {
     }
 
     fn come_back(&mut self, event: &Event) -> Entry {
-        let Some(Flight { slot, number, excuse, .. }) = self.in_flight.remove(&event.arg) else {
+        let Some(flight) = self.in_flight.remove(&event.arg) else {
+            if let Some(flight) = self.found_wrong(event) {
+                return match self.corrupt(event, flight) {
+                    Entry::Returned(_) => Entry::None,
+                    broken => broken,
+                };
+            }
             self.counts.entry(event.slot).or_default().twice += 1;
             let message = format!("request {:#x} came back, but it was not in flight", event.arg);
             return Entry::Broken(Rule::IoTwice, message);
         };
-        let counts = self.counts.entry(slot).or_default();
+        let counts = self.counts.entry(flight.slot).or_default();
         match event.kind {
-            Kind::IoDone => counts.completed += 1,
-            Kind::IoOffline => counts.offline += 1,
-            Kind::IoCorrupt if excuse >= Some(Excuse::Data) => counts.corrupt_explained += 1,
-            Kind::IoError if excuse >= Some(Excuse::Error) => counts.error_explained += 1,
-            Kind::IoCorrupt => {
-                counts.corrupt += 1;
-                let message = format!("request {:#x} came back with wrong data", event.arg);
-                return Entry::Broken(Rule::IoCorrupt, message);
+            Kind::IoDone => {
+                counts.completed += 1;
+                self.keep(event, flight);
             }
+            Kind::IoOffline => counts.offline += 1,
+            Kind::IoCorrupt => return self.corrupt(event, flight),
+            Kind::IoError if flight.excuse >= Some(Excuse::Error) => counts.error_explained += 1,
             _ => {
                 counts.error += 1;
                 let message = format!("request {:#x} failed with {:#010x}", event.arg, event.other);
                 return Entry::Broken(Rule::IoError, message);
             }
         }
-        Entry::Returned(Returned { number })
+        Entry::Returned(Returned { number: flight.number })
+    }
+
+    /// A request gave wrong data.
+    fn corrupt(&mut self, event: &Event, flight: Flight) -> Entry {
+        let counts = self.counts.entry(flight.slot).or_default();
+        if flight.excuse >= Some(Excuse::Data) {
+            counts.corrupt_explained += 1;
+            return Entry::Returned(Returned { number: flight.number });
+        }
+        counts.corrupt += 1;
+        Entry::Broken(Rule::IoCorrupt, format!("request {:#x} came back with wrong data", event.arg))
+    }
+
+    /// Keeps what came back right, if its client may still find that it did not.
+    fn keep(&mut self, event: &Event, flight: Flight) {
+        if let Some(last) = &mut self.looked_at_later
+            && (last.len() < MAX_IN_FLIGHT || last.contains_key(&event.thread))
+        {
+            last.insert(event.thread, (event.arg, flight));
+        }
+    }
+
+    /// The request that came back right, and gave wrong data, as the client's thread found before it made another one; it is no longer among those done.
+    fn found_wrong(&mut self, event: &Event) -> Option<Flight> {
+        let last = self.looked_at_later.as_mut().filter(|_| event.kind == Kind::IoCorrupt)?;
+        let (_, flight) = last.remove(&event.thread).filter(|(id, _)| *id == event.arg)?;
+        self.counts.entry(flight.slot).or_default().completed -= 1;
+        Some(flight)
     }
 
     /// Requests issued so far, to all devices.
@@ -204,6 +239,37 @@ mod tests {
         ledger.event(&io(Kind::IoDone, 5));
         assert!(matches!(ledger.event(&io(Kind::IoDone, 5)), Entry::Broken(Rule::IoTwice, _)));
         assert_eq!(ledger.close()[&1].twice, 1);
+    }
+
+    /// A task looks at what a request gave it when it is done.
+    #[test]
+    fn what_a_task_finds_wrong_afterwards_is_booked_once_and_explained_as_if_in_flight() {
+        let plan = Plan::parse("t", "plug disk0 virtio-blk slot=1\nload disk0 clients=1 depth=1 as=tasks\n");
+        for (meanwhile, explained) in [(Some(fault(1, "corrupt")), 1), (None, 0)] {
+            let mut ledger = Ledger::of(plan.as_ref().expect("a good plan"));
+            ledger.event(&io(Kind::IoIssue, 5));
+            meanwhile.iter().for_each(|fault| drop(ledger.event(fault)));
+            ledger.event(&io(Kind::IoDone, 5));
+            assert_eq!(ledger.counts[&1].completed, 1);
+            let entry = ledger.event(&io(Kind::IoCorrupt, 5));
+            assert_eq!(matches!(entry, Entry::Broken(Rule::IoCorrupt, _)), explained == 0);
+            let counts = ledger.counts[&1];
+            assert_eq!(
+                (counts.completed, counts.corrupt, counts.corrupt_explained),
+                (0, 1 - explained, explained)
+            );
+            let again = ledger.event(&io(Kind::IoCorrupt, 5));
+            assert!(matches!(again, Entry::Broken(Rule::IoTwice, _)));
+        }
+    }
+
+    #[test]
+    fn what_kernel_threads_have_looked_at_cannot_turn_wrong() {
+        let mut ledger = Ledger::default();
+        for kind in [Kind::IoIssue, Kind::IoDone] {
+            ledger.event(&io(kind, 5));
+        }
+        assert!(matches!(ledger.event(&io(Kind::IoCorrupt, 5)), Entry::Broken(Rule::IoTwice, _)));
     }
 
     fn fault(slot: u32, word: &str) -> Event {

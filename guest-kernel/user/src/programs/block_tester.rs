@@ -76,7 +76,13 @@ fn test(mail: &Mailbox<'_>, connection: Port, number: u64) -> Result<Counts> {
         };
         match request {
             Ok(true) => counts.done += 1,
-            Ok(false) => counts.corrupt += 1,
+            Ok(false) => {
+                counts.corrupt += 1;
+                if connection.say_data_were_wrong(mail).is_err() {
+                    // The disk has gone, and the books with it: the exit code still says so.
+                    break;
+                }
+            }
             Err(error) if error.is_gone() => break,
             Err(_) => counts.errors += 1,
         }

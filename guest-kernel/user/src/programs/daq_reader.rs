@@ -55,7 +55,10 @@ fn read(mail: &Mailbox<'_>, connection: Connection) -> Result<Counts> {
         let mut entry = [0; ENTRY_BYTES];
         match queue.take(&mut entry)? {
             Some(ENTRY_BYTES) if stream.see(&entry) => counts.done += 1,
-            Some(_) => counts.corrupt += 1,
+            Some(_) => {
+                counts.corrupt += 1;
+                connection.say_data_were_wrong(mail)?;
+            }
             None if wait(mail, news)? => {}
             None => break,
         }

@@ -95,7 +95,7 @@ pub fn finish(os: &dyn Os, name: &str, result: Result<Counts>) -> u64 {
             let Counts { done, errors, corrupt } = counts;
             _ = print::print(&page, format_args!("{name}: done={done} errors={errors} corrupt={corrupt}"));
             _ = page.free();
-            u64::from(corrupt != 0)
+            if corrupt == 0 { 0 } else { abi::start::EXIT_CORRUPT }
         }
         (Err(error), Ok(page)) => {
             _ = print::print(&page, format_args!("{name}: {error}"));

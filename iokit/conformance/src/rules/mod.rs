@@ -39,6 +39,7 @@ pub mod preemption;
 pub mod priority;
 pub mod properties;
 pub mod push;
+pub mod readers;
 pub mod real_time;
 pub mod registry;
 pub mod report;
@@ -95,6 +96,7 @@ pub(crate) const ALL: &[&[Test]] = &[
     kernel_locks::TESTS,
     priority::TESTS,
     timeshare::TESTS,
+    readers::TESTS,
     real_time::TESTS,
     fail_safe::TESTS,
     push::TESTS,

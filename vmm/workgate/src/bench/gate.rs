@@ -37,7 +37,8 @@ pub fn measure(_: &Context) -> Vec<Row> {
 fn nanos() -> Result<Nanos, String> {
     let result = Arc::new(Mutex::new(None));
     let place = result.clone();
-    let machine = sim::Sim::builder().chooser(Box::new(chooser::Plain)).limits(sim::Limits::NONE).untraced();
+    let machine = sim::Sim::builder().chooser(Box::new(chooser::Plain)).limits(sim::Limits::NONE);
+    let machine = machine.untraced().without_points();
     let body = move |kernel: &mach::KernelRef| {
         let kit = iokit::start(kernel, &BootArgs::default());
         *place.lock().unwrap_or_else(PoisonError::into_inner) = compare(&kit);
