@@ -29,8 +29,8 @@ use x86::pci::ConfigSpace;
 use x86::stack::Stack;
 use x86::time::{Timer, Zero};
 use x86::{
-    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, ring3, serial,
-    smp, time,
+    apic, backtrace, context, cpu, crash, descriptors, ioapic, memory, paging, percpu, power, published,
+    ring3, serial, smp, time,
 };
 
 /// The user programs, which the image's build script builds first.
@@ -144,6 +144,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
     });
     let kernel = Kernel::new(Box::new(machine));
     guest::set_kernel(kernel.clone());
+    kernel.directory().into_iter().for_each(published::announce);
     match mach::task::Image::from_elf(USER_IMAGE) {
         Ok(image) => kernel.set_user_program(mach::task::Program::Image(Arc::new(image))),
         Err(error) => panic!("the user programs: {error}"),

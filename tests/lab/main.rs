@@ -3,9 +3,10 @@
 //! - `svm`: a Debian kernel boots with an emulated SVM, so that the KVM device inside is a real kvm-amd; `workgate run
 //!   --machine kvm` runs the scenarios in it.
 //! - `control`: the package `qemu.qmp` of PyPI and its `qmp-shell` steer runs over the control socket.
+//! - `gdb`: Debian's gdb on a live machine and on a core, with the kernel's threads. Needs KVM of any kind.
 //! - `qemu`: our guest image boots unchanged under QEMU and drives QEMU's own devices behind hot-plug ports.
 //!
-//! `cargo run -p tests --bin lab -- svm|qemu|control|all`. Exit status: 0 all held, 1 something failed, 2 the request is wrong, 3
+//! `cargo run -p tests --bin lab -- svm|qemu|control|gdb|all`. Exit status: 0 all held, 1 something failed, 2 the request is wrong, 3
 //! something that a leg needs is missing here (a line names it; nothing is skipped in silence).
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ mod campaign;
 mod console;
 mod control;
 mod error;
+mod gdb;
 mod initramfs;
 mod kernel;
 mod linux;
@@ -30,11 +32,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str =
-    "usage: lab svm|qemu|control|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--rounds N] [--long] [--boot-only]
+    "usage: lab svm|qemu|control|gdb|all [--workgate FILE] [--image FILE] [--only SCENARIO] [--rounds N] [--long] [--boot-only]
 
   svm          run the scenarios on a real kvm-amd inside QEMU
   qemu         run our guest image under QEMU with QEMU's devices
   control      steer runs with PyPI's qemu.qmp
+  gdb          debug a live machine and a core with gdb
   --workgate   the workgate binary to use (default: cargo builds it in release)
   --image      the guest image for the qemu leg (default: the one built with the lab)
   --only       one scenario of the svm leg
@@ -48,6 +51,7 @@ struct Request {
     svm: bool,
     qemu: bool,
     control: bool,
+    gdb: bool,
     workgate: Option<PathBuf>,
     image: Option<PathBuf>,
     only: Option<String>,
@@ -74,6 +78,9 @@ fn main() -> ExitCode {
     if request.control {
         status = status.max(leg("control", control::run(&request)));
     }
+    if request.gdb {
+        status = status.max(leg("gdb", gdb::run(&request)));
+    }
     ExitCode::from(status)
 }
 
@@ -99,7 +106,10 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
             "svm" => request.svm = true,
             "qemu" => request.qemu = true,
             "control" => request.control = true,
-            "all" => (request.svm, request.qemu, request.control) = (true, true, true),
+            "gdb" => request.gdb = true,
+            "all" => {
+                (request.svm, request.qemu, request.control, request.gdb) = (true, true, true, true);
+            }
             "--workgate" => request.workgate = Some(value()?.into()),
             "--image" => request.image = Some(value()?.into()),
             "--only" => request.only = Some(value()?),
@@ -109,7 +119,7 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
             other => return Err(format!("unknown word `{other}`")),
         }
     }
-    if !request.svm && !request.qemu && !request.control {
+    if !request.svm && !request.qemu && !request.control && !request.gdb {
         return Err("which leg?".into());
     }
     Ok(request)
@@ -134,7 +144,7 @@ mod tests {
     #[test]
     fn requests_are_read() {
         let all = request(words("all --only storm")).expect("a good request");
-        assert!(all.svm && all.qemu && all.control && all.only.as_deref() == Some("storm"));
+        assert!(all.svm && all.qemu && all.control && all.gdb && all.only.as_deref() == Some("storm"));
         assert_eq!(request(words("")).expect_err("no leg"), "which leg?");
         assert_eq!(request(words("svm --rounds 3")).expect("a good request").rounds, Some(3));
         assert!(request(words("svm --rounds 0")).is_err() && request(words("svm --rounds x")).is_err());

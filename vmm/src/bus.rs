@@ -3,12 +3,15 @@
 use crate::acpi::{PM1_CONTROL, PM1_ENABLE, PM1_EVENT, RESET, RESET_VALUE, SOFT_OFF};
 use crate::ending::Ending;
 use crate::machine::{Machine, lock};
+use crate::threads;
 use std::sync::atomic::Ordering;
 
 /// First port of the serial line.
 const SERIAL: u16 = 0x3f8;
 /// The bench's doorbell.
 pub const BENCH_PORT: u16 = 0x520;
+/// QEMU's isa-debug-exit, by which a guest without a bench says that it has failed before it powers off. The machine goes on.
+const FAILED: u16 = 0x501;
 /// The keyboard controller's command port; 0xFE pulses the reset line.
 const KEYBOARD: u16 = 0x64;
 /// SLP_EN of PM1 control (ACPI 6.5, 4.8.3.2.1).
@@ -32,6 +35,9 @@ impl Machine {
                 }
                 drop(serial);
                 self.exits.fetch_add(1, Ordering::Relaxed);
+            }
+            FAILED if data.first().is_some_and(|&status| status != 0) => {
+                self.panicked_on(threads::current_cpu())
             }
             PM1_ENABLE => self.pm1_enable.store(word(data), Ordering::Relaxed),
             PM1_CONTROL => self.power_control(data),

@@ -44,6 +44,19 @@ pub enum Ending {
     },
 }
 
+impl Ending {
+    /// The processor that could not go on, if it was one.
+    pub fn cpu(&self) -> Option<usize> {
+        match self {
+            Self::TripleFault { cpu }
+            | Self::Internal { cpu, .. }
+            | Self::FailEntry { cpu, .. }
+            | Self::Unknown { cpu, .. } => Some(*cpu),
+            Self::PowerOff | Self::Reset | Self::Stopped | Self::Hang { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

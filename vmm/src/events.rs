@@ -4,7 +4,7 @@ use crate::VmmError;
 use crate::machine::{Machine, lock};
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
 use std::io::{IsTerminal, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +15,7 @@ const WAKE: u32 = 0;
 const TIMER: u32 = 1;
 const DOORBELL: u32 = 2;
 const TERMINAL: u32 = 3;
+const DEBUGGER: u32 = 4;
 const RESAMPLE: u32 = 16;
 
 /// Rounds of due work before doorbells, events and the watchdog get their turn: a storm that is faster than this host is always due.
@@ -34,19 +35,20 @@ struct Subscriber {
     timer: TimerFd,
     doorbell: EventFd,
     terminal: bool,
+    debugger: Option<RawFd>,
 }
 
 impl EventLoop {
-    /// A loop for `machine`; with `terminal`, the standard input goes to the serial port.
+    /// A loop for `machine`; with `terminal`, the standard input goes to the serial port. It turns when `debugger` can be read.
     ///
     /// # Errors
     /// The system refuses a timer or a registration.
-    pub fn new(machine: Arc<Machine>, terminal: bool) -> Result<Self, VmmError> {
+    pub fn new(machine: Arc<Machine>, terminal: bool, debugger: Option<RawFd>) -> Result<Self, VmmError> {
         let timer = TimerFd::new().map_err(VmmError::system("cannot make a timer"))?;
         let doorbell = lock(&machine.doorbells).event()?;
         let mut manager = EventManager::new().map_err(system("cannot make the event loop"))?;
         let terminal = terminal && std::io::stdin().is_terminal();
-        manager.add_subscriber(Subscriber { machine, timer, doorbell, terminal });
+        manager.add_subscriber(Subscriber { machine, timer, doorbell, terminal, debugger });
         Ok(Self { manager })
     }
 
@@ -133,6 +135,9 @@ impl MutEventSubscriber for Subscriber {
         for (number, resample) in self.machine.interrupts.resamples().enumerate() {
             events.push(Events::with_data_raw(resample.as_raw_fd(), RESAMPLE + number as u32, EventSet::IN));
         }
+        if let Some(debugger) = self.debugger {
+            events.push(Events::with_data_raw(debugger, DEBUGGER, EventSet::IN));
+        }
         if self.terminal {
             events.push(Events::with_data(&std::io::stdin(), TERMINAL, EventSet::IN));
         }
@@ -155,6 +160,8 @@ impl MutEventSubscriber for Subscriber {
             TIMER => self.advance(),
             DOORBELL => self.ring(),
             TERMINAL => self.type_in(ops),
+            // Whoever turns the loop looks after it.
+            DEBUGGER => {}
             line => self.machine.interrupts.resample((line - RESAMPLE) as usize),
         }
     }

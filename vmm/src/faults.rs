@@ -4,6 +4,7 @@ use crate::machine::{Machine, lock};
 use crate::threads;
 use devices::fault::plan::Scarcity;
 use devices::platform::{Ask, layout};
+use kvm_ioctls::VcpuFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -99,6 +100,11 @@ impl Faults {
         self.cpus.iter().filter(|cpu| lock(&cpu.thread).is_some()).count()
     }
 
+    /// Whether the thread of processor `cpu` has begun and not ended.
+    pub fn is_running(&self, cpu: usize) -> bool {
+        self.cpus.get(cpu).is_some_and(|cpu| lock(&cpu.thread).is_some())
+    }
+
     /// The host's number of each processor's thread; 0 = it has none.
     pub fn host_threads(&self) -> impl Iterator<Item = u32> + '_ {
         self.cpus.iter().map(|cpu| cpu.number.load(Ordering::Relaxed))
@@ -148,7 +154,7 @@ impl Machine {
     }
 
     /// Returns when processor `cpu` may execute, or the machine ends.
-    pub fn wait_while_stalled(&self, cpu: usize) {
+    pub fn wait_while_stalled(&self, cpu: usize, vcpu: &mut VcpuFd) {
         let Some(state) = self.faults.cpus.get(cpu) else { return };
         while !self.is_stopping() {
             let until = state.stalled_until.load(Ordering::Acquire);
@@ -156,7 +162,7 @@ impl Machine {
                 return;
             }
             // While the machine is held, its time does not pass.
-            self.hold.pause(self);
+            self.hold.pause(self, cpu, vcpu);
             std::thread::sleep(self.clock.until(until).min(NAP));
         }
     }

@@ -50,6 +50,14 @@ pub struct Initrd {
 }
 
 impl Guest<'_> {
+    /// The file, if it is one.
+    pub fn image(&self) -> Option<&[u8]> {
+        match self {
+            Self::Image(image) => Some(image),
+            Self::Code(_) => None,
+        }
+    }
+
     /// Loads it.
     ///
     /// # Errors

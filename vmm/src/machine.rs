@@ -2,9 +2,11 @@
 
 use crate::clock::Clock;
 use crate::console::Console;
+use crate::debug::Origin;
 use crate::doorbells::Doorbells;
 use crate::ending::Ending;
 use crate::faults::{Faults, RACE_MARGIN};
+use crate::gdb::Debug;
 use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::interrupts::Interrupts;
@@ -63,12 +65,18 @@ pub struct Machine {
     pub ready_at: AtomicU64,
     /// What the plan has done to the processors.
     pub faults: Faults,
+    /// What its cores tell of where it came from.
+    pub origin: Origin,
+    /// The number of the processor on which the guest has panicked, by its own account, plus one; 0 = it has not.
+    pub panicked: AtomicU32,
     /// Whether the processors may run.
     pub hold: Hold,
     /// Where the machine is to stop.
     pub halt: Halt,
     /// Whether the host kept up with it.
     pub punctual: Punctual,
+    /// Break- and watchpoints of a debugger.
+    pub debug: Debug,
     /// Counts exits that are a sign of life.
     pub exits: AtomicU64,
     /// The PM1 enable register (ACPI 6.5, 4.8.3.1.2).
@@ -112,6 +120,8 @@ pub struct Parts {
     pub wake: EventFd,
     /// What doorbells ring.
     pub doorbell: EventFd,
+    /// What its cores tell of where it came from.
+    pub origin: Origin,
 }
 
 impl Machine {
@@ -130,9 +140,12 @@ impl Machine {
             deadline: AtomicU64::new(u64::MAX),
             ready_at: AtomicU64::new(u64::MAX),
             faults: Faults::default(),
+            origin: parts.origin,
+            panicked: AtomicU32::new(0),
             hold: Hold::default(),
             halt: Halt::default(),
             punctual: Punctual::default(),
+            debug: Debug::default(),
             exits: AtomicU64::new(0),
             pm1_enable: AtomicU16::new(0),
             touched: AtomicBool::new(false),
@@ -163,6 +176,7 @@ impl Machine {
             serial: self.serial.into_inner().unwrap_or_else(PoisonError::into_inner),
             wake: self.wake,
             doorbell,
+            origin: self.origin,
         }
     }
 
@@ -240,6 +254,9 @@ impl Machine {
         // The lock is held over both, so that events from two threads stay in their order.
         let mut answers = lock(&self.answers);
         answers.extend(self.trace.drain(|event| {
+            if event.kind == Kind::Panic {
+                self.panicked_on(Some(event.cpu.into()));
+            }
             if self.halt.is_here(event) {
                 self.hold.ask();
                 let _ = self.wake.write(1);
@@ -283,6 +300,12 @@ impl Machine {
         self.stopping.store(true, Ordering::Release);
         self.hold.look_again();
         let _ = self.wake.write(1);
+    }
+
+    /// The guest says that it has panicked.
+    pub fn panicked_on(&self, cpu: Option<u32>) {
+        let cpu = cpu.unwrap_or(0).saturating_add(1);
+        let _ = self.panicked.compare_exchange(0, cpu, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Whether it has ended.

@@ -1,5 +1,6 @@
 //! What a caller can ask of a machine beyond its plan.
 
+use crate::debug::CoreFile;
 use std::time::Duration;
 
 /// Options of a machine.
@@ -19,6 +20,8 @@ pub struct Options {
     pub console_lines: usize,
     /// How long the host waits for a guest that does nothing.
     pub limits: Limits,
+    /// Where a core goes if the guest panics, hangs, or stops in a way that no guest should.
+    pub core: Option<CoreFile>,
 }
 
 /// Limits of the watchdog of [`crate::run`], in host time. They make a run end; no verdict depends on their length. A slow-down above

@@ -1,6 +1,7 @@
 //! What is known when a machine has ended.
 
 use crate::ending::{CpuReport, Ending};
+use inspect::core::Written;
 use std::fmt::Write;
 
 /// What a run has to tell when it is over.
@@ -12,6 +13,8 @@ pub struct Outcome {
     pub cpus: Vec<CpuReport>,
     /// The last console lines.
     pub console: Vec<String>,
+    /// The core that was written, or why it could not be; `None`: none was wanted, or none was called for.
+    pub core: Option<Result<Written, String>>,
     /// Host seconds to a machine second.
     pub slow_down: u64,
     /// Machine time at the end, ns.
@@ -62,6 +65,7 @@ mod tests {
                 halted: true,
             }],
             console: vec!["hello".to_owned()],
+            core: None,
             slow_down: 17,
             machine_time: 1_000_002_000,
             garbled: 3,

@@ -21,6 +21,8 @@ const CPUID_FREQUENCIES: u32 = 0x4000_0010;
 const APIC_BUS_KHZ: u32 = 1_000_000;
 /// Bytes shown at the instruction pointer.
 const CODE_BYTES: u64 = 16;
+/// Entries that end what an exit began: an access in several parts takes one each.
+const MAX_PARTS: usize = 64;
 /// Callers shown.
 const MAX_CALLERS: usize = 16;
 
@@ -140,7 +142,7 @@ pub fn enter_linux(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
 /// Runs a processor until the machine ends; its registers then.
 pub fn run(machine: &Arc<Machine>, vcpu: &mut VcpuFd, cpu: usize) -> CpuReport {
     while !machine.is_stopping() {
-        machine.wait_while_stalled(cpu);
+        machine.wait_while_stalled(cpu, vcpu);
         machine.hold.wait(machine, cpu, vcpu);
         if let Some(ending) = step(machine, vcpu, cpu) {
             machine.end(ending);
@@ -149,23 +151,65 @@ pub fn run(machine: &Arc<Machine>, vcpu: &mut VcpuFd, cpu: usize) -> CpuReport {
     report(machine, vcpu, cpu)
 }
 
+/// Serves the rest of what the last exit began: an instruction that reaches a device is over, and its registers are true, only when the processor
+/// is entered again. Nothing more is executed.
+pub fn complete(machine: &Machine, vcpu: &mut VcpuFd, cpu: usize) {
+    vcpu.set_kvm_immediate_exit(1);
+    for _ in 0..MAX_PARTS {
+        match serve(machine, vcpu, cpu) {
+            Served::Interrupted => break,
+            Served::Done => {}
+            Served::Ends(ending) => {
+                machine.end(ending);
+                break;
+            }
+        }
+    }
+    vcpu.set_kvm_immediate_exit(0);
+}
+
 /// One entry into the guest and what its exit asks for.
 pub fn step(machine: &Machine, vcpu: &mut VcpuFd, cpu: usize) -> Option<Ending> {
+    match serve(machine, vcpu, cpu) {
+        Served::Ends(ending) => Some(ending),
+        Served::Done | Served::Interrupted => None,
+    }
+}
+
+/// What came of an entry.
+enum Served {
+    /// Its exit was served.
+    Done,
+    /// A signal, or the wish for one, ended it.
+    Interrupted,
+    /// The machine ends.
+    Ends(Ending),
+}
+
+fn serve(machine: &Machine, vcpu: &mut VcpuFd, cpu: usize) -> Served {
     match vcpu.run() {
         Ok(VcpuExit::MmioRead(address, data)) => machine.memory_read(address, data),
         Ok(VcpuExit::MmioWrite(address, data)) => machine.memory_write(address, data),
         Ok(VcpuExit::IoIn(port, data)) => machine.port_read(port, data),
         Ok(VcpuExit::IoOut(port, data)) => machine.port_write(port, data),
         Ok(VcpuExit::Hlt | VcpuExit::Intr | VcpuExit::IrqWindowOpen) => {}
-        Ok(VcpuExit::Shutdown) => return Some(Ending::TripleFault { cpu }),
-        Ok(VcpuExit::FailEntry(reason, _)) => return Some(Ending::FailEntry { cpu, reason }),
-        Ok(VcpuExit::SystemEvent(kind, _)) => return Some(system_event(kind, cpu)),
-        Ok(VcpuExit::InternalError) => return Some(Ending::Internal { cpu, suberror: suberror(vcpu) }),
-        Ok(other) => return Some(Ending::Unknown { cpu, exit: format!("{other:?}") }),
-        Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {}
-        Err(error) => return Some(Ending::Unknown { cpu, exit: format!("KVM_RUN failed: {error}") }),
+        Ok(VcpuExit::Shutdown) => return Served::Ends(Ending::TripleFault { cpu }),
+        Ok(VcpuExit::FailEntry(reason, _)) => return Served::Ends(Ending::FailEntry { cpu, reason }),
+        Ok(VcpuExit::SystemEvent(kind, _)) => return Served::Ends(system_event(kind, cpu)),
+        Ok(VcpuExit::Debug(exit)) => machine.debug_exit(vcpu, cpu, &exit),
+        Ok(VcpuExit::InternalError) => {
+            if machine.gave_up_at_breakpoint(vcpu, cpu) {
+                return Served::Done;
+            }
+            return Served::Ends(Ending::Internal { cpu, suberror: suberror(vcpu) });
+        }
+        Ok(other) => return Served::Ends(Ending::Unknown { cpu, exit: format!("{other:?}") }),
+        Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return Served::Interrupted,
+        Err(error) => {
+            return Served::Ends(Ending::Unknown { cpu, exit: format!("KVM_RUN failed: {error}") });
+        }
     }
-    None
+    Served::Done
 }
 
 fn system_event(kind: u32, cpu: usize) -> Ending {

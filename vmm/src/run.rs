@@ -2,8 +2,10 @@
 
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::ending::Ending;
+use crate::debug::{self, CoreFile, Origin};
+use crate::ending::{CpuReport, Ending};
 use crate::events::EventLoop;
+use crate::gdb::{self, Gdb};
 use crate::guest::{Guest, Told};
 use crate::interrupts::Interrupts;
 use crate::machine::{Machine, Parts, SerialInterrupt};
@@ -17,9 +19,11 @@ use crate::watch::Watch;
 use crate::{VmmError, acpi, bus, processor, symbols, threads};
 use devices::fault::plan::Plan;
 use devices::platform::Platform;
+use inspect::core::Written;
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use trace::Event;
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vm_superio::Serial;
@@ -35,10 +39,10 @@ pub fn run(
     options: &Options,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, VmmError> {
-    run_steered(plan, image, options, None, sink)
+    run_steered(plan, image, options, None, None, sink)
 }
 
-/// [`run`], with somebody who holds and changes the machine from outside.
+/// [`run`], with somebody who holds and changes the machine from outside, and a debugger.
 ///
 /// # Errors
 /// See [`VmmError`].
@@ -47,11 +51,14 @@ pub fn run_steered(
     image: &[u8],
     options: &Options,
     steer: Option<&mut dyn Steer>,
+    gdb: Option<Gdb<'_>>,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, &Guest::Image(image), options, true)?;
     let watch = Watch::plan(plan.run_for, options.limits.stretched(machine.clock.slow_down()));
-    let (mut outcome, _) = drive_steered(&machine, cpus, watch, false, steer, sink)?;
+    let gdb = gdb.map(|gdb| (gdb, image));
+    let with = With { steer, core: options.core.as_ref(), terminal: false, gdb };
+    let (mut outcome, _) = drive_with(&machine, cpus, watch, with, sink)?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
@@ -61,10 +68,10 @@ pub fn run_steered(
 /// # Errors
 /// See [`VmmError`].
 pub fn boot(plan: &Plan, image: &[u8], options: &Options) -> Result<Outcome, VmmError> {
-    boot_steered(plan, image, options, None)
+    boot_steered(plan, image, options, None, None)
 }
 
-/// [`boot`], with somebody who holds and changes the machine from outside.
+/// [`boot`], with somebody who holds and changes the machine from outside, and a debugger.
 ///
 /// # Errors
 /// See [`VmmError`].
@@ -73,12 +80,15 @@ pub fn boot_steered(
     image: &[u8],
     options: &Options,
     steer: Option<&mut dyn Steer>,
+    gdb: Option<Gdb<'_>>,
 ) -> Result<Outcome, VmmError> {
     let (machine, cpus) = build(plan, &Guest::Image(image), options, false)?;
     // Without a bench nobody says `boot.ready`: plan time begins with the machine.
     machine.with_platform(|platform, _| platform.start_plan(0));
     let watch = Watch::none();
-    let (mut outcome, _) = drive_steered(&machine, cpus, watch, options.terminal, steer, &mut |_| {})?;
+    let gdb = gdb.map(|gdb| (gdb, image));
+    let with = With { steer, core: options.core.as_ref(), terminal: options.terminal, gdb };
+    let (mut outcome, _) = drive_with(&machine, cpus, watch, with, &mut |_| {})?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
@@ -152,7 +162,8 @@ pub fn build(
     let ring = memory.bench.map(|base| Ring::new(memory.mmap.clone(), base));
     let trace = TraceQueue::new(ring);
     let (wake, doorbell) = (event()?, event()?);
-    let parts = Parts { vm, memory, clock, platform, interrupts, trace, serial, wake, doorbell };
+    let origin = guest.image().map_or_else(Origin::default, |image| Origin::new(&plan.name, image));
+    let parts = Parts { vm, memory, clock, platform, interrupts, trace, serial, wake, doorbell, origin };
     Ok((Arc::new(Machine::new(parts)), cpus))
 }
 
@@ -192,32 +203,47 @@ pub fn drive(
     machine: &Arc<Machine>,
     cpus: Vec<VcpuFd>,
     watch: Watch,
-    terminal: bool,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<(Outcome, Vec<VcpuFd>), VmmError> {
-    drive_steered(machine, cpus, watch, terminal, None, sink)
+    drive_with(machine, cpus, watch, With::default(), sink)
 }
 
-/// [`drive`], with somebody who holds and changes the machine from outside.
-fn drive_steered(
+/// Who else has to do with a machine while it runs.
+#[derive(Default)]
+struct With<'s, 'o, 'g> {
+    /// The standard input goes to the serial port.
+    terminal: bool,
+    /// Who holds and changes it from outside.
+    steer: Option<&'s mut dyn Steer>,
+    /// Where a core goes at a bad end.
+    core: Option<&'o CoreFile>,
+    /// A debugger that may come, and the image that it looks at.
+    gdb: Option<(Gdb<'g>, &'g [u8])>,
+}
+
+/// [`drive`], with whoever else has to do with the machine.
+fn drive_with(
     machine: &Arc<Machine>,
     cpus: Vec<VcpuFd>,
     mut watch: Watch,
-    terminal: bool,
-    mut steer: Option<&mut dyn Steer>,
+    mut with: With<'_, '_, '_>,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<(Outcome, Vec<VcpuFd>), VmmError> {
-    let mut events = EventLoop::new(machine.clone(), terminal)?;
+    let gdb = with.gdb.map(|(gdb, image)| gdb::Server::new(gdb, machine, cpus.len(), image));
+    let mut gdb = gdb.transpose()?;
+    let ear = gdb.as_ref().map(gdb::Server::descriptor);
+    let mut events = EventLoop::new(machine.clone(), with.terminal, ear)?;
     // What firmware left behind (doorbells, deadlines) is in force before the first instruction.
     machine.with_platform(|_, _| ());
     let mut held = Held::new(machine, cpus.len());
-    if let Some(steer) = &mut steer {
+    if let Some(steer) = &mut with.steer {
         steer.begin(&mut held)?;
     }
     let mut threads = threads::Processors::start(machine, cpus)?;
     let mut turn = machine.clock.now();
     while !machine.is_stopping() {
-        events.wait(watch.patience())?;
+        let patience = watch.patience();
+        events.wait(gdb.as_ref().map_or(patience, |gdb| gdb.patience(patience)))?;
         // A turn takes its patience at the most. A plan that lets nothing happen at all is not the host's doing.
         machine.done_at(turn.max(machine.faults.asleep_until()));
         turn = machine.clock.now();
@@ -226,24 +252,50 @@ fn drive_steered(
         let batch = machine.trace.take();
         batch.iter().for_each(&mut *sink);
         held.follow(&mut watch, &batch);
-        if let Some(steer) = &mut steer {
+        if let Some(steer) = &mut with.steer {
             steer.look(&mut held);
         }
+        if let Some(gdb) = &mut gdb {
+            gdb.look();
+        }
     }
-    let (cpus, left) = threads.stop().into_iter().unzip();
+    if let Some(gdb) = gdb {
+        gdb.over();
+    }
+    let (cpus, left): (Vec<CpuReport>, Vec<VcpuFd>) = threads.stop().into_iter().unzip();
     machine.drain();
     machine.trace.take().iter().for_each(&mut *sink);
+    Ok((outcome(machine, cpus, core_at_end(machine, &left, with.core)), left))
+}
+
+fn outcome(machine: &Machine, cpus: Vec<CpuReport>, core: Option<Result<Written, String>>) -> Outcome {
     let mut garbled = 0;
     machine.trace.with_ring(|ring| garbled = ring.garbled);
-    let console = crate::machine::lock(&machine.serial).writer().lines();
-    let outcome = Outcome {
+    Outcome {
         ending: machine.ending().unwrap_or(Ending::Stopped),
         cpus,
-        console,
+        console: crate::machine::lock(&machine.serial).writer().lines(),
+        core,
         slow_down: machine.clock.slow_down(),
         machine_time: machine.clock.now(),
         garbled,
         sites: machine.with_platform(|platform, _| platform.site_counts()),
+    }
+}
+
+/// The core of a machine that has come to a bad end.
+fn core_at_end(
+    machine: &Machine,
+    cpus: &[VcpuFd],
+    wanted: Option<&CoreFile>,
+) -> Option<Result<Written, String>> {
+    let (ending, path) = (machine.ending()?, wanted?.path());
+    let panicked = machine.panicked.load(Ordering::Acquire).checked_sub(1);
+    let (first, reason) = match (panicked, ending.cpu()) {
+        (Some(cpu), _) => (cpu as usize, "the guest panicked".to_owned()),
+        (None, Some(cpu)) => (cpu, ending.to_string()),
+        (None, None) if matches!(ending, Ending::Hang { .. }) => (0, ending.to_string()),
+        (None, None) => return None,
     };
-    Ok((outcome, left))
+    Some(debug::at_end(machine, cpus.iter(), first, path, &reason).map_err(|error| error.to_string()))
 }

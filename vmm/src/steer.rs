@@ -1,10 +1,14 @@
 //! Somebody outside holds a machine, looks at it, and changes it.
 
 use crate::VmmError;
+use crate::debug;
 use crate::ending::Ending;
+use crate::hold::Holder;
 use crate::machine::{Machine, lock};
 use crate::watch::Watch;
 use devices::platform::{Host, Platform};
+use inspect::core::{CoreError, Written};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use trace::ring::Command;
@@ -27,15 +31,12 @@ pub trait Steer {
 pub struct Held<'a> {
     machine: &'a Arc<Machine>,
     cpus: usize,
-    held: bool,
-    /// The watch is to be told.
-    went_on: bool,
     finish: bool,
 }
 
 impl<'a> Held<'a> {
     pub(crate) fn new(machine: &'a Arc<Machine>, cpus: usize) -> Self {
-        Self { machine, cpus, held: false, went_on: false, finish: false }
+        Self { machine, cpus, finish: false }
     }
 
     /// The watchdog looks, unless the machine is held.
@@ -43,10 +44,10 @@ impl<'a> Held<'a> {
         if std::mem::take(&mut self.finish) {
             watch.finish();
         }
-        if self.held {
+        if self.machine.hold.is_held() {
             return;
         }
-        if std::mem::take(&mut self.went_on) {
+        if self.machine.hold.went_on() {
             watch.held();
         }
         watch.look(self.machine, events);
@@ -84,24 +85,23 @@ impl<'a> Held<'a> {
 
     /// Holds the machine: when this returns, no processor executes anything and machine time stands still.
     pub fn hold(&mut self) {
-        if !self.held {
-            self.machine.hold.settle(self.machine);
-            self.machine.clock.stop();
-            self.held = true;
-        }
+        self.machine.stand(Holder::Steer);
     }
 
-    /// Lets it go on. A guest without a bench reads its own counter, for which time has not stood still.
+    /// Lets it go on, unless a debugger holds it too. A guest without a bench reads its own counter, for which time has not stood still.
     pub fn go(&mut self) {
-        if !self.held {
-            return;
-        }
-        let gone_on = self.machine.clock.go();
-        self.machine.trace.with_ring(|ring| ring.move_zero(gone_on));
-        self.machine.hold.release();
-        (self.held, self.went_on) = (false, true);
-        // Its timer was taken away.
-        let _ = self.machine.wake.write(1);
+        self.machine.go_on(Holder::Steer);
+    }
+
+    /// Writes a core to `path`, whole or not at all. The machine stands still meanwhile.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn dump(&mut self, path: &Path) -> Result<Written, CoreError> {
+        self.machine.stand(Holder::Dump);
+        let written = debug::live(self.machine, self.cpus, path, "as asked over the control socket");
+        self.machine.go_on(Holder::Dump);
+        written
     }
 
     /// Ends the machine.

@@ -18,6 +18,9 @@ const CALL: Duration = Duration::from_millis(2);
 /// Interrupts KVM_RUN; there is nothing for it to do.
 extern "C" fn leave_guest(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
 
+/// How long to wait for a processor's thread to begin, at once.
+const BEGINNING: Duration = Duration::from_micros(50);
+
 /// What a processor leaves behind: its state at the end, and itself.
 pub type Left = (CpuReport, VcpuFd);
 
@@ -43,7 +46,18 @@ impl Processors {
                 .map_err(|error| VmmError::System { what: "cannot start a processor's thread", error })?;
             processors.threads.push(thread);
         }
+        // Who wants something of a processor's thread finds it.
+        while processors.waits_for_a_beginning() {
+            std::thread::sleep(BEGINNING);
+        }
         Ok(processors)
+    }
+
+    fn waits_for_a_beginning(&self) -> bool {
+        let begun = |(number, thread): (usize, &JoinHandle<Left>)| {
+            thread.is_finished() || self.machine.faults.is_running(number)
+        };
+        !self.threads.iter().enumerate().all(begun)
     }
 
     /// Ends the machine if it has not ended yet, and gets every processor out of the guest; their states then.

@@ -10,6 +10,8 @@
 //! - [`io`]: messages that the kernel's I/O ports understand.
 //! - [`space`]: where user memory is.
 //! - [`start`]: what tasks are told when they begin.
+//!
+//! And what the kernel tells those who look at its memory from outside: [`threads`].
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -20,6 +22,7 @@ pub mod notify;
 pub mod port;
 pub mod space;
 pub mod start;
+pub mod threads;
 
 mod kern_return;
 mod trap;

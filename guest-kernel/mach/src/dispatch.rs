@@ -126,6 +126,7 @@ impl Kernel {
         }
         t.state = RunState::Running;
         t.place = None;
+        thread.tell(&t);
         self.note_ready_time(cpu, thread.id(), &t.record);
         t.rank()
     }
@@ -153,6 +154,7 @@ impl Kernel {
         let mut sched = self.sched_lock();
         self.lock_raw(&thread.sched).state = RunState::Dead;
         sched.threads.remove(&thread.id());
+        self.unpublish(&mut sched, &thread);
         self.switch_away(sched, thread);
     }
 

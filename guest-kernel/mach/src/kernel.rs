@@ -10,6 +10,7 @@ use crate::lock_order::LockOrder;
 use crate::log::Log;
 use crate::policy::Policy;
 use crate::preemption::Rule;
+use crate::publish::Places;
 use crate::push::{ContendedLocks, LockId};
 use crate::run_queue::{Rank, RunQueues};
 use crate::seam::{Machine, OutOfMemory, Point, ThreadId};
@@ -18,6 +19,7 @@ use crate::stats::{Latencies, Record};
 use crate::task::{TaskTable, TaskTag};
 use crate::thread::{Body, Thread};
 use crate::wait::WaitEvent;
+use abi::threads::Directory;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -88,6 +90,7 @@ pub(crate) struct Scheduler {
     pub locks: ContendedLocks,
     pub sweep: Sweep,
     pub latencies: Latencies,
+    pub places: Places,
 }
 
 impl Scheduler {
@@ -102,6 +105,7 @@ impl Scheduler {
             locks: ContendedLocks::default(),
             sweep: Sweep::default(),
             latencies: Latencies::default(),
+            places: Places::default(),
         }
     }
 
@@ -173,6 +177,8 @@ pub struct Kernel {
     pub(crate) preemption: Rule,
     /// S7 is on.
     pub(crate) push: AtomicBool,
+    /// Leads whoever looks from outside to the threads; only on a machine where somebody could.
+    pub(crate) directory: Option<Box<Directory>>,
 }
 
 impl fmt::Debug for Kernel {
@@ -197,6 +203,7 @@ impl Kernel {
         let counts = Arc::new(Counts::default());
         Arc::new(Self {
             traced: machine.traced(),
+            directory: machine.publishes().then(Box::default),
             has_points: machine.has_points(),
             machine,
             sched: Mutex::new(Scheduler::new(count)),
@@ -361,6 +368,7 @@ impl Kernel {
         self.announce(&thread);
         let mut sched = self.sched_lock();
         sched.threads.insert(thread.id(), thread.clone());
+        self.publish(&mut sched, &thread);
         // All may be runnable at once: no wake-up has to make room.
         let threads = sched.threads.len();
         sched.queues.reserve(threads);

@@ -34,6 +34,7 @@ mod masking;
 mod mutex;
 pub mod policy;
 mod preemption;
+mod publish;
 mod push;
 mod recursive;
 pub mod run_queue;

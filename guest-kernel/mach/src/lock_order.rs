@@ -20,16 +20,18 @@
 //! the table is not watched; of more than eight locks the last eight are.
 
 use crate::kernel::Kernel;
+use crate::publish::address_of;
 use crate::seam::ThreadId;
+use abi::threads::{Directory, Name};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use spin::{Mutex, Once};
 use trace::{Event, Kind};
 
 /// Classes that are told apart. A later one is no class at all.
-pub const MAX_CLASSES: usize = 64;
+pub const MAX_CLASSES: usize = abi::threads::CLASSES;
 
 /// The rule that a circle breaks.
 const RULE: &str = "lock-order";
@@ -59,22 +61,19 @@ impl LockClass {
     const fn bit(self) -> u64 {
         1 << (self.0 - 1)
     }
-}
 
-/// What one thread holds.
-#[derive(Default)]
-struct Slot {
-    /// The thread's number; 0 = nobody's.
-    thread: AtomicU32,
-    /// Classes, a byte each, the last one taken in the lowest.
-    held: AtomicU64,
-}
-
-impl Slot {
-    #[inline]
-    fn push(&self, class: LockClass) {
-        self.held.store(self.held.load(Ordering::Relaxed) << 8 | u64::from(class.0), Ordering::Relaxed);
+    /// Its number, from 1; 0 = it is none.
+    pub(crate) const fn number(self) -> u8 {
+        self.0
     }
+}
+
+/// What one thread holds. Published as it is.
+type Slot = abi::threads::Held;
+
+#[inline]
+fn push(slot: &Slot, class: LockClass) {
+    slot.held.store(slot.held.load(Ordering::Relaxed) << 8 | u64::from(class.0), Ordering::Relaxed);
 }
 
 /// Classes, edges, and who holds what.
@@ -84,6 +83,8 @@ pub(crate) struct LockOrder {
     edges: [AtomicU64; MAX_CLASSES],
     /// Made with the first class: while there is none, nobody is watched.
     slots: Once<Box<[Slot]>>,
+    /// The names again, for whoever looks from outside; made with the first class, where anybody could.
+    published: Once<Box<[Name]>>,
 }
 
 impl LockOrder {
@@ -92,11 +93,22 @@ impl LockOrder {
             names: Mutex::new(Vec::new()),
             edges: [const { AtomicU64::new(0) }; MAX_CLASSES],
             slots: Once::new(),
+            published: Once::new(),
         }
     }
 
     fn make_slots(&self) -> &[Slot] {
         self.slots.call_once(|| (0..SLOTS).map(|_| Slot::default()).collect())
+    }
+
+    /// Tells those outside what class `at` is called, and where to find who holds what.
+    fn publish(&self, directory: &Directory, at: usize, name: &str) {
+        let names = self.published.call_once(|| (0..MAX_CLASSES).map(|_| Name::default()).collect());
+        let slots = self.make_slots();
+        names[at].set(name);
+        directory.classes.store(address_of(&names[0]), Ordering::Relaxed);
+        directory.held_count.store(SLOTS as u32, Ordering::Relaxed);
+        directory.held.store(address_of(&slots[0]), Ordering::Relaxed);
     }
 
     /// Where to look for the slot of `thread`. Outside of any thread (0, which marks free slots) nobody is watched.
@@ -128,7 +140,7 @@ impl LockOrder {
 
     fn push(&self, thread: ThreadId, class: LockClass) {
         if let Some(slot) = self.slot_of(thread).or_else(|| self.claim(thread)) {
-            slot.push(class);
+            push(slot, class);
         }
     }
 
@@ -227,6 +239,9 @@ impl Kernel {
         let at = at.or_else(|| {
             (names.len() < MAX_CLASSES).then(|| {
                 names.push(name.into());
+                if let Some(directory) = &self.directory {
+                    self.order.publish(directory, names.len() - 1, name);
+                }
                 names.len() - 1
             })
         });
@@ -281,7 +296,7 @@ impl Kernel {
                 if held != 0 {
                     self.check_order(held, class);
                 }
-                slot.push(class);
+                push(slot, class);
             }
             // It holds nothing yet.
             None => self.order.push(me, class),

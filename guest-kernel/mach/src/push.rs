@@ -6,6 +6,7 @@
 use crate::band;
 use crate::inversion::BestWaiter;
 use crate::kernel::{Kernel, Scheduler};
+use crate::lock_order::LockClass;
 use crate::masking::SchedGuard;
 use crate::seam::ThreadId;
 use crate::thread::{RunState, Thread};
@@ -41,6 +42,7 @@ pub(crate) struct Wanted {
     pub lock: LockId,
     /// Whether others may have it at the same time.
     pub shared: bool,
+    pub class: LockClass,
 }
 
 /// Owner (0 = readers) and waiters, in the order in which they came, of a lock that somebody waits for.
@@ -105,6 +107,7 @@ impl Kernel {
             t.lock = Some(wanted.lock);
             t.wants_shared = wanted.shared;
         }
+        thread.tell_lock(wanted.lock, wanted.class, owner.map_or(0, |owner| owner.id()));
         let new = || {
             if let Some(owner) = owner {
                 self.lock_raw(&owner.sched).contended.push(wanted.lock);
@@ -126,6 +129,7 @@ impl Kernel {
             false => self.take_best(&mut contended.waiters)?,
         };
         let before = core::mem::replace(&mut contended.owner, next.id());
+        contended.waiters.iter().for_each(|waiter| waiter.tell_owner(next.id()));
         let more = !contended.waiters.is_empty();
         self.lost(sched, lock, before, more);
         if more {
@@ -149,6 +153,7 @@ impl Kernel {
             if goes { readers.push_back(waiter) } else { rest.push_back(waiter) }
         }
         let (before, more) = (core::mem::take(&mut contended.owner), !rest.is_empty());
+        rest.iter().for_each(|waiter| waiter.tell_owner(0));
         contended.waiters = rest;
         self.lost(sched, lock, before, more);
         readers.iter().for_each(|reader| self.handed(sched, reader));
@@ -185,6 +190,7 @@ impl Kernel {
     /// The thread has the lock that it waited for, and runs.
     fn handed(&self, sched: &mut Scheduler, thread: &Arc<Thread>) {
         self.lock_raw(&thread.sched).lock = None;
+        thread.tell_handed();
         self.settle_priority(sched, thread);
         if self.traced() {
             self.trace(Event::new(Kind::Wake).object(thread.id()));

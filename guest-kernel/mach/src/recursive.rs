@@ -199,7 +199,9 @@ impl RecursiveLock {
         let mut sched = kernel.sched_lock();
         match self.attempt(&mut sched, me) {
             None => {}
-            Some(owner) => kernel.wait_for_lock(sched, Wanted { lock: self.id, shared: false }, owner),
+            Some(owner) => {
+                kernel.wait_for_lock(sched, Wanted { lock: self.id, shared: false, class: self.class }, owner)
+            }
         }
     }
 

@@ -142,7 +142,7 @@ impl RawRwLock {
         }
         let sched = kernel.sched_lock();
         if let Some(owner) = self.mark(me, shared) {
-            kernel.wait_for_lock(sched, Wanted { lock: self.id, shared }, owner);
+            kernel.wait_for_lock(sched, Wanted { lock: self.id, shared, class: self.class }, owner);
         }
     }
 

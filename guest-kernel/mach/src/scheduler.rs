@@ -48,6 +48,7 @@ impl Kernel {
             let mut t = self.lock_raw(&thread.sched);
             t.state = RunState::Runnable;
             t.quantum_left = 0;
+            thread.tell(&t);
             (t.rank(), t.last_cpu)
         };
         self.enqueue(sched, thread, End::Tail);
@@ -84,6 +85,7 @@ impl Kernel {
     pub(crate) fn offer_preempted(&self, sched: &mut Scheduler, left: &Thread) -> RunState {
         let (state, rank, last_cpu) = {
             let t = self.lock_raw(&left.sched);
+            left.tell(&t);
             (t.state, t.rank(), t.last_cpu)
         };
         if state == RunState::Runnable {
@@ -105,6 +107,7 @@ impl Kernel {
         let (state, cpu, place, rank) = {
             let mut t = self.lock_raw(&thread.sched);
             t.priority = priority;
+            thread.tell(&t);
             (t.state, t.last_cpu, t.place.take(), t.rank())
         };
         match state {
@@ -143,7 +146,11 @@ impl Thread {
     /// Sets the base priority, 0–127. What waiters for the thread's locks push still counts.
     pub fn set_priority(self: &Arc<Self>, kernel: &Kernel, priority: u8) {
         let mut sched = kernel.sched_lock();
-        kernel.lock_raw(&self.sched).base = priority.min(127);
+        {
+            let mut t = kernel.lock_raw(&self.sched);
+            t.base = priority.min(127);
+            self.tell_policy(&t);
+        }
         self.settle_own(kernel, &mut sched);
     }
 
@@ -156,6 +163,7 @@ impl Thread {
             t.demoted_until = None;
             t.computed = 0;
             t.usage = crate::policy::Usage::default();
+            self.tell_policy(&t);
             t.priority
         };
         // Its place in the queue may be another one at the same level.

@@ -219,6 +219,10 @@ pub trait Machine: Send + Sync {
     fn trace(&self, event: Event);
     /// True if somebody reads the trace (a guest without a bench skips the work). The answer never changes: the kernel asks once.
     fn traced(&self) -> bool;
+    /// True if somebody outside could look at the kernel's memory, and at the threads that it publishes there. The answer never changes.
+    fn publishes(&self) -> bool {
+        false
+    }
     /// Writes to the console, synchronously (S9).
     fn console(&self, text: &str);
     /// Return addresses of the calling thread's stack, innermost first, into `frames`; the number found. The simulator may answer 0.

@@ -9,6 +9,7 @@ use crate::seam::{ContextId, ThreadId};
 use crate::stats::Record;
 use crate::task::{TaskId, TaskTag};
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
+use abi::threads::Entry;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -90,6 +91,8 @@ pub(crate) struct Sched {
     /// Where it is in the run queues.
     pub place: Option<Place>,
     pub record: Record,
+    /// Its place in the directory (`crate::publish`).
+    pub listed: Option<usize>,
 }
 
 /// A kernel thread.
@@ -107,6 +110,8 @@ pub struct Thread {
     pub(crate) task: Option<TaskTag>,
     /// Whether it runs user code: a native program, or the processor's user mode (S2).
     pub(crate) mode: Mode,
+    /// What is known of it outside (`crate::publish`).
+    pub(crate) told: Entry,
 }
 
 impl Thread {
@@ -145,12 +150,14 @@ impl Thread {
                 last_cpu: 0,
                 place: None,
                 record: Record::default(),
+                listed: None,
             }),
             on_cpu: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             exit_event: exit,
             task: None,
             mode: Mode::new(),
+            told: Entry::default(),
         }
     }
 

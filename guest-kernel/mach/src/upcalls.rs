@@ -23,6 +23,7 @@ impl Kernel {
         self.announce(&idle);
         let mut sched = self.sched_lock();
         sched.threads.insert(idle.id(), idle.clone());
+        self.publish(&mut sched, &idle);
         sched.cpus[cpu].current = Some(idle.clone());
         sched.cpus[cpu].idle = Some(idle);
         drop(sched);

@@ -8,6 +8,7 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use abi::threads::FRAME_REGISTERS;
 use mach::seam::{ContextId, OutOfMemory, ThreadId};
 
 use super::guest;
@@ -28,7 +29,11 @@ struct Context {
 /// Bytes at the top of a stack that the record takes.
 pub const RECORD_BYTES: u64 = 64;
 /// Registers that a switch saves, and the return address.
-const FRAME_WORDS: usize = 7;
+const FRAME_WORDS: usize = FRAME_REGISTERS.len();
+/// Offset of the saved stack pointer in a record.
+pub const STACK_POINTER: usize = offset_of!(Context, rsp);
+/// Offset of the byte that is set while a CPU runs on the stack.
+pub const BUSY: usize = offset_of!(Context, busy);
 
 global_asm!(
     r#"
@@ -63,22 +68,28 @@ switch_context:
 
     .type context_start, @function
 context_start:
+    .cfi_startproc
+    .cfi_undefined rip              // nobody called it: a debugger's backtrace ends here
     call guest_thread_entry
     ud2
+    .cfi_endproc
     .size context_start, . - context_start
 
     // rdi = new stack pointer, rsi = function, rdx = its argument. Does not return.
     .type call_on_stack, @function
 call_on_stack:
+    .cfi_startproc
+    .cfi_undefined rip
     mov rsp, rdi
     xor ebp, ebp
     mov rdi, rdx
     call rsi
     ud2
+    .cfi_endproc
     .size call_on_stack, . - call_on_stack
 "#,
-    rsp = const offset_of!(Context, rsp),
-    busy = const offset_of!(Context, busy),
+    rsp = const STACK_POINTER,
+    busy = const BUSY,
     thread = const percpu::THREAD,
 );
 

@@ -290,6 +290,10 @@ impl Machine for &'static Guest {
         self.bench.is_some() || self.trace_console
     }
 
+    fn publishes(&self) -> bool {
+        true
+    }
+
     fn console(&self, text: &str) {
         serial::write(text);
     }

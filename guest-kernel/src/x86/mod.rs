@@ -19,6 +19,7 @@ pub mod panic;
 pub mod pci;
 pub mod percpu;
 pub mod power;
+pub mod published;
 pub mod ring3;
 pub mod rt;
 pub mod serial;

@@ -9,7 +9,7 @@ use guest_kernel::memory_map::FRAME;
 /// Where the region of stacks begins.
 pub const BASE: u64 = 0xffff_c000_0000_0000;
 /// Bytes of a slot: guard and stack.
-const SLOT: u64 = 64 << 10;
+pub const SLOT: u64 = 64 << 10;
 /// Bytes of the stack, the upper part of a slot.
 pub const BYTES: u64 = 32 << 10;
 /// Most stacks: what the region holds.

@@ -80,8 +80,16 @@ trap_stubs:
     .balign 16
     .size trap_stubs, . - trap_stubs
 
+    // For debuggers, by DWARF's numbers: 6 = RBP, 7 = RSP, 16 = RIP. RBP points at the RBP and the RIP that were interrupted; four words above is
+    // the RSP.
     .type interrupt_common, @function
 interrupt_common:
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa 6, 16
+    .cfi_offset 6, -16
+    .cfi_offset 16, -8
+    .cfi_offset 7, 16
     test byte ptr [rbp + 25], 2     // IF of the interrupted flags
     jz 4f
     test byte ptr [rbp + 16], 3     // the interrupted ring
@@ -134,6 +142,7 @@ interrupt_common:
 5:
     mov rbp, [rbp]                  // the user's; its copy lies where exceptions have a code
     jmp user_trap
+    .cfi_endproc
     .size interrupt_common, . - interrupt_common
 
     // From ring 3. On the stack: vector, code, RIP, CS, RFLAGS, RSP, SS.
@@ -206,6 +215,8 @@ user_enter:
 
     .type exception_common, @function
 exception_common:
+    .cfi_startproc simple
+    .cfi_signal_frame
     test byte ptr [rsp + 24], 3     // the interrupted ring
     jz 2f
     cmp byte ptr [rsp], 2
@@ -226,11 +237,28 @@ exception_common:
     push r13
     push r14
     push r15
+    // All that was interrupted is in the 22 words from here on: 3 = RBX, 12 to 15 = R12 to R15.
+    .cfi_def_cfa 7, 176
+    .cfi_offset 16, -40
+    .cfi_offset 7, -16
+    .cfi_offset 6, -112
+    .cfi_offset 3, -72
+    .cfi_offset 12, -152
+    .cfi_offset 13, -160
+    .cfi_offset 14, -168
+    .cfi_offset 15, -176
     mov rdi, rsp
     cld
     OWN_GS
-    // 22 words on a 16-byte boundary: aligned.
+    // The RIP and the RBP that were interrupted, next to each other like those of a call: backtraces walk through them. 24 words on a 16-byte
+    // boundary: aligned.
+    push [rdi + 136]
+    push rbp
+    .cfi_def_cfa_offset 192
+    mov rbp, rsp
     call guest_exception
+    add rsp, 16
+    .cfi_def_cfa_offset 176
     test ebx, ebx
     jz 3f
     swapgs
@@ -252,6 +280,7 @@ exception_common:
     pop rax
     add rsp, 16
     iretq
+    .cfi_endproc
     .size exception_common, . - exception_common
 "#,
     blocks = sym percpu::BLOCKS,

@@ -12,6 +12,8 @@ pub enum Type {
     Number,
     /// A list of strings.
     Words,
+    /// True or false.
+    Flag,
 }
 
 impl Type {
@@ -21,6 +23,7 @@ impl Type {
             Type::Text => "string",
             Type::Number => "integer",
             Type::Words => "array",
+            Type::Flag => "boolean",
         }
     }
 
@@ -28,6 +31,7 @@ impl Type {
         match self {
             Type::Text => value.is_string(),
             Type::Number => value.is_u64(),
+            Type::Flag => value.is_boolean(),
             Type::Words => value.as_array().is_some_and(|words| words.iter().all(Value::is_string)),
         }
     }
@@ -99,6 +103,16 @@ pub const COMMANDS: &[Spec] = &[
         "device_del",
         &[needed("id", Type::Text)],
         "the guest is asked to let a device go; DEVICE_DELETED tells when it has",
+    ),
+    spec(
+        "dump-guest-memory",
+        &[
+            needed("protocol", Type::Text),
+            optional("paging", Type::Flag),
+            optional("detach", Type::Flag),
+            optional("format", Type::Text),
+        ],
+        "an ELF core of the machine with every kernel thread, into a file",
     ),
     spec("inject-nmi", &[], "a non-maskable interrupt to every processor"),
     spec(
@@ -201,6 +215,15 @@ pub enum Command {
         /// The plan's name of the device.
         id: String,
     },
+    /// `dump-guest-memory`
+    Dump {
+        /// Where the core goes: `file:PATH`.
+        protocol: String,
+        /// Answer first, write then.
+        detach: bool,
+        /// The kind of file.
+        format: Option<String>,
+    },
     /// `inject-nmi`
     Nmi,
     /// `human-monitor-command`
@@ -234,6 +257,10 @@ impl Taken {
 
     fn needed(&mut self, name: &str) -> String {
         self.text(name).unwrap_or_default()
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.0.remove(name).as_ref().and_then(Value::as_bool).unwrap_or(false)
     }
 
     fn number(&mut self, name: &str) -> Option<u64> {
@@ -290,6 +317,11 @@ pub fn command(request: Request) -> Result<Option<Command>, Failure> {
         "query-pci" => Command::Pci,
         "device_add" => Command::Add { driver: taken.needed("driver"), id: taken.needed("id") },
         "device_del" => Command::Delete { id: taken.needed("id") },
+        "dump-guest-memory" => Command::Dump {
+            protocol: taken.needed("protocol"),
+            detach: taken.flag("detach"),
+            format: taken.text("format"),
+        },
         "inject-nmi" => Command::Nmi,
         "human-monitor-command" => Command::Monitor(taken.needed("command-line")),
         "x-workgate-fault" => Command::Fault(taken.needed("statement")),

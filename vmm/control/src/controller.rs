@@ -12,6 +12,7 @@ use devices::fault::plane::Site;
 use devices::platform::{Function, TooLate};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use trace::Kind;
 
 /// Where a machine is (QEMU's `RunState`).
@@ -165,6 +166,10 @@ impl Controller {
                 let action = devices_of::removal(&self.plan, id, present, leaving)?;
                 self.act(action, machine, story).map(|_| json!({}))
             }
+            Command::Dump { protocol, detach, format } => {
+                let path = dump_file(protocol, *detach, format.as_deref())?;
+                machine.dump(path).map(|()| json!({}))
+            }
             Command::Nmi => machine.nmi().map(|()| json!({})),
             Command::Monitor(line) => self.monitor(line, machine, story),
             Command::Fault(statement) => self.fault(statement, machine, story),
@@ -311,6 +316,19 @@ impl Controller {
 /// The answer when there is no machine any more.
 fn over() -> Failure {
     Failure::generic("the machine has ended")
+}
+
+/// The file that `dump-guest-memory` names.
+fn dump_file<'a>(protocol: &'a str, detach: bool, format: Option<&str>) -> Result<&'a Path, Failure> {
+    if detach {
+        return Err(Failure::generic("'detach': the core is written before the answer; expected false"));
+    }
+    if let Some(other) = format.filter(|format| *format != "elf") {
+        let other = crate::commands::shorten(other);
+        return Err(Failure::generic(format_args!("'format': '{other}' is not written; expected 'elf'")));
+    }
+    let path = protocol.strip_prefix("file:").filter(|path| !path.is_empty());
+    path.map(Path::new).ok_or_else(|| Failure::generic("'protocol': expected file:PATH"))
 }
 
 fn mistakes(errors: &[PlanError]) -> Failure {

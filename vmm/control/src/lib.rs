@@ -33,3 +33,4 @@ pub use desk::{Desk, Order};
 pub use machine::{Cpu, Machine, Story};
 pub use message::{Answer, Failure};
 pub use server::{Server, ServerError};
+pub use socket::{Socket, SocketError};

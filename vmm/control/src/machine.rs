@@ -5,6 +5,7 @@ use crate::message::Failure;
 use devices::fault::plan::Rule;
 use devices::platform::{Host, Platform};
 use serde_json::Value;
+use std::path::Path;
 use trace::Kind;
 
 /// A processor.
@@ -51,6 +52,11 @@ pub trait Machine {
     /// # Errors
     /// The machine has none.
     fn nmi(&mut self) -> Result<(), Failure>;
+    /// Writes a core to `path`, whole or not at all; the machine stands still meanwhile.
+    ///
+    /// # Errors
+    /// The machine has no memory that a core could hold, or the file cannot be written.
+    fn dump(&mut self, path: &Path) -> Result<(), Failure>;
     /// Asks the guest's kernel for every thread's stack, on its console.
     ///
     /// # Errors

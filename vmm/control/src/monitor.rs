@@ -19,6 +19,7 @@ pub const HELP: &str = "\
 cont|c  -- go on
 device_add MODEL,id=N -- the device N of the plan comes back
 device_del N -- the guest is asked to let N go
+dump-guest-memory PATH -- an ELF core of the machine
 fault STATEMENT -- an action or rule of the plan language
 help|?  -- this list
 info SUBJECT -- what `info` alone lists
@@ -70,6 +71,9 @@ pub fn read(line: &str) -> Result<Line, Failure> {
         ("system_reset", "") => Command::Reset,
         ("system_powerdown", "") => Command::PowerDown,
         ("nmi", "") => Command::Nmi,
+        ("dump-guest-memory", path) if !path.is_empty() => {
+            Command::Dump { protocol: format!("file:{path}"), detach: false, format: None }
+        }
         ("device_del", id) if !id.is_empty() => Command::Delete { id: id.to_owned() },
         ("device_add", words) => addition(words)?,
         ("fault", statement) if !statement.is_empty() => Command::Fault(statement.to_owned()),

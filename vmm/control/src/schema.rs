@@ -71,6 +71,7 @@ fn type_of(is: Type) -> &'static str {
         Type::Text => "str",
         Type::Number => "int",
         Type::Words => "[str]",
+        Type::Flag => "bool",
     }
 }
 

@@ -11,13 +11,13 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum SocketError {
     /// Somebody answers there.
-    #[error("the control socket {0} is in use: another machine listens there; name another path")]
+    #[error("the socket {0} is in use: another machine listens there; name another path")]
     InUse(PathBuf),
     /// A file, a folder or the like is there.
-    #[error("{0} is there already and is no socket; name another path for the control socket")]
+    #[error("{0} is there already and is no socket; name another path for the socket")]
     NoSocket(PathBuf),
     /// The system refuses.
-    #[error("cannot make the control socket {path}: {error}")]
+    #[error("cannot make the socket {path}: {error}")]
     System {
         /// Where.
         path: PathBuf,

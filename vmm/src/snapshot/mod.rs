@@ -78,7 +78,7 @@ impl Snapshot {
         let mut events = Vec::new();
         let limits = options.limits.stretched(machine.clock.slow_down());
         let watch = Watch::plan(plan.run_for, limits);
-        let (outcome, cpus) = drive(&machine, cpus, watch, false, &mut |event| events.push(*event))?;
+        let (outcome, cpus) = drive(&machine, cpus, watch, &mut |event| events.push(*event))?;
         let ready_at = machine.ready_at.load(Ordering::Acquire);
         if outcome.ending != Ending::Stopped || ready_at == u64::MAX {
             return wrong(format!("the guest is not ready: {}", outcome.ending));
@@ -119,7 +119,7 @@ impl Snapshot {
         let (machine, vcpu) = self.reset(plan, seed)?;
         let watch = Watch::plan(plan.run_for, self.options.limits.stretched(machine.clock.slow_down()));
         self.begin.events.iter().for_each(&mut *sink);
-        let (mut outcome, cpus) = drive(&machine, vec![vcpu], watch, false, sink)?;
+        let (mut outcome, cpus) = drive(&machine, vec![vcpu], watch, sink)?;
         symbols::name(&mut outcome.cpus, &self.image);
         if let Some(vcpu) = cpus.into_iter().next() {
             self.rest = Some((alone(machine)?.take_apart(), vcpu));

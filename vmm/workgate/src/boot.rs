@@ -1,7 +1,7 @@
 //! `workgate boot`: an image in the KVM machine, its serial console on this terminal.
 
 use crate::cli::BootArgs;
-use crate::control::{Control, Watched};
+use crate::control::{Control, Debugger, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine;
 use control::Over;
@@ -13,7 +13,9 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
     let image = crate::load::bytes("image", &args.image)?;
     let initrd =
         args.initrd.as_deref().map(|path| crate::load::bytes("initial RAM disk", path)).transpose()?;
+    let core = crate::stacks::core_file(&args.debug, &args.image.display().to_string())?;
     let options = vmm::Options {
+        core,
         command_line: args.cmdline.clone(),
         initrd,
         terminal: true,
@@ -23,14 +25,19 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
     };
     let mut control = Control::open(&args.control, &plan)?;
     // A guest that is not ours tells nothing of what it does.
-    let silent = Watched::new(None, false);
+    let silent = Watched::new(&plan, None, false);
+    let mut debugger = Debugger::open(&args.debug)?;
+    let gdb = debugger.as_mut().and_then(|debugger| debugger.gdb(&silent));
     let mut steering = control.as_mut().map(|control| control.steering(&silent));
     let steer = steering.as_mut().map(|steering| steering as &mut dyn vmm::Steer);
-    let outcome = vmm::boot_steered(&plan, &image, &options, steer).map_err(machine::kvm_failure)?;
+    let outcome = vmm::boot_steered(&plan, &image, &options, steer, gdb).map_err(machine::kvm_failure)?;
     let quit = control.as_ref().is_some_and(Control::ended);
     if let Some(mut control) = control {
         control.over(over(&outcome.ending));
         control.close(None);
+    }
+    if let Some(line) = crate::stacks::told(outcome.core.as_ref())? {
+        eprint!("workgate: {line}");
     }
     match outcome.ending {
         _ if quit => Ok(Exit::Held),
@@ -117,6 +124,7 @@ mod tests {
             cmdline: String::new(),
             plug: plug.iter().map(|p| (*p).to_owned()).collect(),
             control: Default::default(),
+            debug: Default::default(),
         }
     }
 

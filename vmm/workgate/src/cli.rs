@@ -1,10 +1,12 @@
 //! The words of the command line.
 
 mod control_args;
+mod debug_args;
 mod fuzz;
 mod trace_args;
 
 pub use control_args::{ClassCountArgs, ControlArgs, LookArgs};
+pub use debug_args::{DebugArgs, ImageArgs, StacksArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
 pub use trace_args::{TraceArgs, TraceFormat};
 
@@ -74,6 +76,14 @@ pub enum Command {
         after_help = "Examples:\n  workgate classcount /tmp/wg.sock\n  workgate classcount /tmp/wg.sock EduDriver IOPCIDevice"
     )]
     Classcount(ClassCountArgs),
+    /// Print every kernel thread of a core with its stack, and who has which gate
+    #[command(
+        after_help = "Examples:\n  workgate run my.plan --machine kvm --core /tmp\n  workgate stacks /tmp/my.core\n  workgate image guest.elf --debug && gdb guest.elf /tmp/my.core"
+    )]
+    Stacks(StacksArgs),
+    /// Write the built-in guest image into a file, for debuggers and other machines
+    #[command(after_help = "Example:\n  workgate image guest.elf --debug && gdb guest.elf my.core")]
+    Image(ImageArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  workgate completions bash > ~/.local/share/bash-completion/completions/workgate\n  workgate completions fish > ~/.config/fish/completions/workgate.fish"
@@ -137,6 +147,9 @@ pub struct RunArgs {
     /// The control socket
     #[command(flatten)]
     pub control: ControlArgs,
+    /// Cores and debuggers
+    #[command(flatten)]
+    pub debug: DebugArgs,
     /// For a script in place of a plan
     #[command(flatten)]
     pub script: ScriptArgs,
@@ -168,6 +181,9 @@ pub struct BootArgs {
     /// The control socket
     #[command(flatten)]
     pub control: ControlArgs,
+    /// Cores and debuggers
+    #[command(flatten)]
+    pub debug: DebugArgs,
 }
 
 /// Commands that only tell something.

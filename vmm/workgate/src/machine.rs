@@ -22,22 +22,30 @@ pub struct Chosen {
     pub why: String,
 }
 
-/// Chooses the machine. `image`: the user brought a guest image, which only KVM can run. `slow_down`: host seconds to a machine second
+/// Chooses the machine. `needs`: an option that only KVM can serve, and why. `slow_down`: host seconds to a machine second
 /// on KVM, in place of the measured ones.
-pub fn choose(choice: MachineChoice, image: bool, slow_down: Option<u64>) -> Result<Chosen, Failure> {
+pub fn choose(
+    choice: MachineChoice,
+    needs: Option<(&'static str, &'static str)>,
+    slow_down: Option<u64>,
+) -> Result<Chosen, Failure> {
     let probe = || {
         let mut host = vmm::probe::quick().map_err(kvm_failure)?;
         host.slow_down = slow_down.unwrap_or(host.slow_down);
         Ok(host)
     };
-    match choice {
-        MachineChoice::Sim if image => Err(Failure::request(
-            "--image needs --machine kvm: the simulator has its own build of the kernel",
-        )),
-        MachineChoice::Sim => Ok(Chosen { machine: Machine::Sim, why: "machine: sim, as asked".to_owned() }),
-        MachineChoice::Kvm => Ok(on_kvm(probe()?, "as asked")),
-        MachineChoice::Auto if image => Ok(on_kvm(probe()?, "because --image needs it")),
-        MachineChoice::Auto => Ok(auto(slow_down)),
+    match (choice, needs) {
+        (MachineChoice::Sim, Some((option, why))) => {
+            Err(Failure::request(format_args!("{option} needs --machine kvm: {why}")))
+        }
+        (MachineChoice::Sim, None) => {
+            Ok(Chosen { machine: Machine::Sim, why: "machine: sim, as asked".to_owned() })
+        }
+        (MachineChoice::Kvm, _) => Ok(on_kvm(probe()?, "as asked")),
+        (MachineChoice::Auto, Some((option, _))) => {
+            Ok(on_kvm(probe()?, &format!("because {option} needs it")))
+        }
+        (MachineChoice::Auto, None) => Ok(auto(slow_down)),
     }
 }
 

@@ -22,6 +22,7 @@ mod progress;
 mod report;
 mod run;
 mod script;
+mod stacks;
 mod timeline;
 mod view;
 
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
         cli::Command::Trace(args) => view::view(&args),
         cli::Command::Ioreg(args) => control::ioreg(&args),
         cli::Command::Classcount(args) => control::classcount(&args),
+        cli::Command::Stacks(args) => stacks::stacks(&args),
+        cli::Command::Image(args) => stacks::image(&args),
         cli::Command::Completions(args) => manual::completions(&args),
         cli::Command::Man(args) => manual::pages(&args),
         cli::Command::Plan(args) => load::plan(&args.script_file, &args.script)

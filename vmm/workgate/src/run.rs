@@ -4,7 +4,7 @@ mod many;
 
 use crate::books::{Books, Scheduling};
 use crate::cli::RunArgs;
-use crate::control::{Control, Steering, Watched};
+use crate::control::{Control, Debugger, Steering, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
 use crate::progress::Progress;
@@ -46,6 +46,8 @@ pub struct Report {
     pub exercised: Vec<Item>,
     /// The guest's last console lines.
     pub console: Vec<String>,
+    /// The core that was written (KVM).
+    pub core: Option<String>,
 }
 
 /// Runs the plan, or each of them, and prints what was found.
@@ -59,13 +61,17 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
 fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     let plan = crate::load::plan(path, &args.script)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
-    let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
+    let of_image = image.as_ref().map(|_| ("--image", "the simulator has its own build of the kernel"));
+    let chosen = machine::choose(args.machine, of_image.or(args.debug.needs_kvm()), args.slow_down)?;
+    let core = crate::stacks::core_file(&args.debug, &plan.name)?;
     if !args.json {
         crate::output::print(&preface(&plan, &chosen, args.seed))?;
     }
     let mut control = Control::open(&args.control, &plan)?;
     let mut recorder = Recorder::new(args.report.as_deref())?;
-    let report = on_machine(&plan, &chosen, image.as_deref(), args, &mut recorder, control.as_mut())?;
+    let debugger = Debugger::open(&args.debug)?;
+    let guest = OnKvm { image: image.as_deref().unwrap_or(guest_image::IMAGE), core, debugger };
+    let (report, core) = on_machine(&plan, &chosen, guest, args, &mut recorder, control.as_mut())?;
     if let Some(control) = control {
         control.close(Some(&report.verdict));
     }
@@ -77,6 +83,11 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
         crate::output::println(&to_json(&report)?)?;
     } else {
         crate::output::print(&summary(&report))?;
+    }
+    if let Some(line) = crate::stacks::told(core.as_ref())?
+        && !args.json
+    {
+        crate::output::print(&line)?;
     }
     Ok(exit(&report.verdict))
 }
@@ -108,16 +119,16 @@ fn preface(plan: &Plan, chosen: &Chosen, seed: u64) -> String {
 fn on_machine(
     plan: &Plan,
     chosen: &Chosen,
-    image: Option<&[u8]>,
+    mut guest: OnKvm<'_>,
     args: &RunArgs,
     recorder: &mut Recorder,
     mut control: Option<&mut Control>,
-) -> Result<Report, Failure> {
+) -> Result<(Report, Option<Core>), Failure> {
     let verifier = match chosen.machine {
         Machine::Sim => Verifier::new(plan),
         Machine::Kvm(_) => Verifier::new(plan).of_shared_time(),
     };
-    let watched = Watched::new(Some(verifier), control.is_some());
+    let watched = Watched::new(plan, Some(verifier), control.is_some() || guest.debugger.is_some());
     let mut progress = Progress::new(plan.run_for, args.json);
     let mut timeline = Timeline::new(plan);
     // Without a folder nobody would see it.
@@ -144,8 +155,9 @@ fn on_machine(
     let mut ran = match &chosen.machine {
         Machine::Sim => Ran::in_simulator(plan, args.seed, steering, &mut sink)?,
         Machine::Kvm(host) => {
-            let image = image.unwrap_or(guest_image::IMAGE);
-            Ran::on_kvm(plan, image, host, args.seed, steering, &mut sink)?
+            let gdb = guest.debugger.as_mut().and_then(|debugger| debugger.gdb(&watched));
+            let image = (guest.image, guest.core.take());
+            Ran::on_kvm(plan, image, host, args.seed, (steering, gdb), &mut sink)?
         }
     };
     if let Some(control) = control {
@@ -160,12 +172,27 @@ fn on_machine(
         None => {
             let (verifier, said) = watched.into_parts();
             let verifier = verifier.unwrap_or_else(|| Verifier::new(plan));
-            let report = ran.report(&with_rules(plan, said), events, verifier, (teardown, books));
+            let core = ran.core.take();
+            let report =
+                ran.report(&with_rules(plan, said), events, verifier, (teardown, books), core.as_ref());
             recorder.picture = Some(timeline.svg(&report.verdict));
             recorder.seen = collector.map(|collector| Seen::new(collector, &report.verdict));
-            Ok(report)
+            Ok((report, core))
         }
     }
+}
+
+/// The core that was written, or why it could not be.
+type Core = Result<vmm::Written, String>;
+
+/// What only the KVM machine is given.
+struct OnKvm<'a> {
+    /// The guest image.
+    image: &'a [u8],
+    /// Where a core goes.
+    core: Option<vmm::CoreFile>,
+    /// Where a debugger comes to.
+    debugger: Option<Debugger>,
 }
 
 /// The plan with what clients added to it: enough to run it again.
@@ -186,6 +213,7 @@ struct Ran {
     over: Over,
     sites: Vec<(u32, [u64; SITES])>,
     console: Vec<String>,
+    core: Option<Core>,
 }
 
 impl Ran {
@@ -215,20 +243,22 @@ impl Ran {
             over,
             sites: outcome.sites,
             console: outcome.console,
+            core: None,
         })
     }
 
     fn on_kvm(
         plan: &Plan,
-        image: &[u8],
+        (image, core): (&[u8], Option<vmm::CoreFile>),
         host: &vmm::probe::HostReport,
         seed: u64,
-        mut steering: Option<Steering<'_>>,
+        (mut steering, gdb): (Option<Steering<'_>>, Option<vmm::gdb::Gdb<'_>>),
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Self, Failure> {
-        let options = vmm::Options { seed, ..machine::kvm_options(host) };
+        let options = vmm::Options { seed, core, ..machine::kvm_options(host) };
         let steer = steering.as_mut().map(|steering| steering as &mut dyn vmm::Steer);
-        let outcome = vmm::run_steered(plan, image, &options, steer, sink).map_err(machine::kvm_failure)?;
+        let outcome =
+            vmm::run_steered(plan, image, &options, steer, gdb, sink).map_err(machine::kvm_failure)?;
         Ok(Self {
             machine: "kvm",
             seed: None,
@@ -239,6 +269,7 @@ impl Ran {
             over: crate::boot::over(&outcome.ending),
             sites: outcome.sites,
             console: outcome.console,
+            core: outcome.core,
         })
     }
 
@@ -248,6 +279,7 @@ impl Ran {
         events: u64,
         verifier: Verifier,
         (mut teardown, books): (Teardown, Books),
+        core: Option<&Core>,
     ) -> Report {
         let verdict = verifier.finish(self.ended);
         teardown.judged(&verdict);
@@ -265,6 +297,7 @@ impl Ran {
             scheduling: books.told(self.machine_time),
             exercised: teardown.items(plan),
             console: self.console,
+            core: core.and_then(|core| Some(core.as_ref().ok()?.path.display().to_string())),
         }
     }
 }

@@ -18,7 +18,8 @@ pub fn ioreg(args: &LookArgs) -> Result<Exit, Failure> {
     Ok(Exit::Held)
 }
 
-fn render(tree: &Value) -> String {
+/// The tree, a line an entry.
+pub fn render(tree: &Value) -> String {
     let mut out = String::new();
     nodes(tree, &mut String::new(), &mut out);
     out

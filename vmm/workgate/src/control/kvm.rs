@@ -3,6 +3,7 @@
 use super::Steering;
 use control::{Cpu, Failure, Machine};
 use devices::platform::{Host, Platform};
+use std::path::Path;
 use trace::Kind;
 use vmm::{Ending, Held, Steer, VmmError};
 
@@ -84,6 +85,10 @@ impl Machine for Virtual<'_, '_> {
     fn nmi(&mut self) -> Result<(), Failure> {
         self.0.interrupt();
         Ok(())
+    }
+
+    fn dump(&mut self, path: &Path) -> Result<(), Failure> {
+        self.0.dump(path).map(|_| ()).map_err(Failure::generic)
     }
 
     fn show_stacks(&mut self) -> Result<(), Failure> {

@@ -1,12 +1,14 @@
 //! `--control`: the control socket of a run, and what the two machines are to it.
 
 mod client;
+mod debugger;
 mod ioreg;
 mod kvm;
 mod registry;
 mod sim;
 mod story;
 
+pub use debugger::Debugger;
 pub use ioreg::{classcount, ioreg};
 pub use story::Watched;
 

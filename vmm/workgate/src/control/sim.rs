@@ -4,6 +4,7 @@ use super::Steering;
 use control::{Cpu, Failure, Machine};
 use devices::platform::{Host, Platform};
 use sim::{Held, Steer};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use trace::Kind;
@@ -87,6 +88,12 @@ impl Machine for Simulated<'_> {
     fn nmi(&mut self) -> Result<(), Failure> {
         Err(Failure::generic(
             "the simulated machine has no non-maskable interrupt; x-workgate-threads tells what runs",
+        ))
+    }
+
+    fn dump(&mut self, _: &Path) -> Result<(), Failure> {
+        Err(Failure::generic(
+            "dump-guest-memory: not on this machine: the simulated kernel runs in this very process and has no memory of its own; run the plan with --machine kvm",
         ))
     }
 

@@ -1,11 +1,13 @@
 //! What is known of a run while it goes on: the verifier's books, and the registry.
 
 use super::registry::Registry;
+use crate::report::{Latency, Told};
 use control::Story;
 use control::commands::View;
-use devices::fault::plan::Rule;
+use devices::fault::plan::{Plan, Rule};
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use trace::Event;
 use verdict::Verifier;
 
@@ -15,14 +17,24 @@ pub struct Watched {
     verifier: RefCell<Option<Verifier>>,
     /// `None`: nobody asks.
     registry: RefCell<Option<Registry>>,
+    /// `None`: nobody asks.
+    latency: RefCell<Option<Latency>>,
+    /// The devices' names by slot.
+    names: BTreeMap<u32, String>,
     said: RefCell<Vec<Rule>>,
 }
 
 impl Watched {
-    /// Followers of a run; `asked`: somebody may ask for more than the verdict.
-    pub fn new(verifier: Option<Verifier>, asked: bool) -> Self {
-        let registry = (asked && verifier.is_some()).then(Registry::default);
-        Self { verifier: RefCell::new(verifier), registry: RefCell::new(registry), said: RefCell::default() }
+    /// Followers of a run of `plan`; `asked`: somebody may ask for more than the verdict.
+    pub fn new(plan: &Plan, verifier: Option<Verifier>, asked: bool) -> Self {
+        let asked = asked && verifier.is_some();
+        Self {
+            verifier: RefCell::new(verifier),
+            registry: RefCell::new(asked.then(Registry::default)),
+            latency: RefCell::new(asked.then(Latency::default)),
+            names: plan.plugs.iter().map(|plug| (plug.slot, plug.name.clone())).collect(),
+            said: RefCell::default(),
+        }
     }
 
     /// Looks at the next event.
@@ -33,6 +45,23 @@ impl Watched {
         if let Some(registry) = &mut *self.registry.borrow_mut() {
             registry.event(event);
         }
+        if let Some(latency) = &mut *self.latency.borrow_mut() {
+            latency.event(event);
+        }
+    }
+
+    /// How long the woken wait and requests take, a line each.
+    pub fn latencies(&self) -> String {
+        let latency = self.latency.borrow();
+        let told = latency.as_ref().map(|latency| latency.told(&self.names)).unwrap_or_default();
+        if told.is_empty() {
+            return "nothing was measured yet\n".to_owned();
+        }
+        let line = |told: &Told| {
+            let Told { what, count, half_below, p99_below, .. } = told;
+            format!("{what}: {count} times, half below {half_below} ns, 99 of 100 below {p99_below} ns\n")
+        };
+        told.iter().map(line).collect()
     }
 
     /// The verifier, and the rules that clients added, for the end.

@@ -47,7 +47,7 @@ impl KvmImage {
             None => crate::load::parse("kvm-image.plan", PLAN)?,
         };
         setting.apply(&mut plan);
-        let chosen = machine::choose(MachineChoice::Kvm, false, None)?;
+        let chosen = machine::choose(MachineChoice::Kvm, None, None)?;
         let Machine::Kvm(host) = &chosen.machine else {
             return Err(Failure::host("there is no KVM machine here"));
         };

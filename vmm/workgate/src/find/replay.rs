@@ -91,7 +91,7 @@ fn compared(capsule: &Capsule, hash: u64, rule: Option<&str>) -> String {
 
 /// On KVM the schedule is the hardware's own; the plan is the same.
 fn on_kvm(plan: &Plan, capsule: Option<&Capsule>, args: &ReplayArgs) -> Result<Exit, Failure> {
-    let chosen = machine::choose(MachineChoice::Kvm, false, args.slow_down)?;
+    let chosen = machine::choose(MachineChoice::Kvm, None, args.slow_down)?;
     let machine::Machine::Kvm(host) = &chosen.machine else {
         return Err(Failure::host("there is no KVM machine here"));
     };

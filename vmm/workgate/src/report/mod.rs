@@ -10,7 +10,7 @@ mod page;
 mod picture;
 
 pub use collect::Collector;
-pub use latency::Told;
+pub use latency::{Latency, Told};
 
 use crate::exit::Failure;
 use crate::run::Report;
