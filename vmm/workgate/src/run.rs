@@ -61,8 +61,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
 fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     let plan = crate::load::plan(path, &args.script)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
-    let of_image = image.as_ref().map(|_| ("--image", "the simulator has its own build of the kernel"));
-    let chosen = machine::choose(args.machine, of_image.or(args.debug.needs_kvm()), args.slow_down)?;
+    let needs = image_needs_kvm(image.as_deref()).or(args.debug.needs_kvm());
+    let chosen = machine::choose(args.machine, needs, args.slow_down)?;
     let core = crate::stacks::core_file(&args.debug, &plan.name)?;
     if !args.json {
         crate::output::print(&preface(&plan, &chosen, args.seed))?;
@@ -90,6 +90,11 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
         crate::output::print(&line)?;
     }
     Ok(exit(&report.verdict))
+}
+
+/// An image of one's own runs on KVM only, and why.
+fn image_needs_kvm(image: Option<&[u8]>) -> Option<(&'static str, &'static str)> {
+    image.map(|_| ("--image", "the simulator has its own build of the kernel"))
 }
 
 /// A run that the host's defect or a client ended is neither held nor a bug found, unless one was found before.

@@ -1,6 +1,6 @@
 //! Several plans, one after the other: a line for each, and how many held.
 
-use super::{Recorder, Report, exit, on_machine, to_json};
+use super::{OnKvm, Recorder, Report, exit, image_needs_kvm, on_machine, to_json};
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::machine;
@@ -97,15 +97,18 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
         paths.iter().map(|path| crate::load::plan(path, &args.script)).collect::<Result<Vec<_>, _>>()?;
     let folders = folders(args.report.as_deref(), paths)?;
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
-    let chosen = machine::choose(args.machine, image.is_some(), args.slow_down)?;
+    let needs = image_needs_kvm(image.as_deref()).or(args.debug.needs_kvm());
+    let chosen = machine::choose(args.machine, needs, args.slow_down)?;
     let say = |text: &str| if args.json { Ok(()) } else { crate::output::println(text) };
     say(&chosen.why)?;
     let mut done = Vec::new();
     for (plan, folder) in plans.iter().zip(folders) {
         let mut recorder = Recorder::new(folder.as_deref())?;
-        let ran = on_machine(plan, &chosen, image.as_deref(), args, &mut recorder, None);
-        let (outcome, report) = match ran {
-            Ok(report) => (Outcome::of(plan, &report.verdict), Some(report)),
+        let core = crate::stacks::core_file(&args.debug, &plan.name)?;
+        let image = image.as_deref().unwrap_or(guest_image::IMAGE);
+        let guest = OnKvm { image, core, debugger: None };
+        let (outcome, report) = match on_machine(plan, &chosen, guest, args, &mut recorder, None) {
+            Ok((report, _)) => (Outcome::of(plan, &report.verdict), Some(report)),
             Err(failure) => (Outcome::NotRun(failure.message), None),
         };
         if let Some(report) = &report {
@@ -127,7 +130,13 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
 
 /// What belongs to one machine, and cannot be shared by several.
 fn for_one(args: &RunArgs) -> Result<(), Failure> {
-    let of_one = [("--control", args.control.control.is_some()), ("--lcov", args.lcov.is_some())];
+    let of_one = [
+        ("--control", args.control.control.is_some()),
+        ("--gdb", args.debug.gdb.is_some()),
+        ("--lcov", args.lcov.is_some()),
+        // A folder has room for several.
+        ("--core", args.debug.core.as_ref().is_some_and(|path| !path.is_dir())),
+    ];
     match of_one.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => {
             Err(Failure::request(format_args!("`{option}` goes with one plan, and {} were given", args.plans.len())))
