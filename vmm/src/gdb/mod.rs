@@ -4,10 +4,10 @@
 //! machine, and what it wants of the machine is done between two of the machine's steps. What goes to the debugger is kept up to a bound. So
 //! one that vanishes, sends nonsense or reads nothing costs the machine nothing: it is let go, its points are taken out, and the machine goes on.
 //!
-//! - [`listen`]: who may come, and from where;
-//! - [`points`]: break- and watchpoints, and what processors say when they hit one;
-//! - [`debuggee`]: the machine as the protocol sees it;
-//! - [`session`]: one debugger, from its first byte to its last.
+//! - `listen`: who may come, and from where;
+//! - `points`: break- and watchpoints, and what processors say when they hit one;
+//! - `debuggee`, `registers`: the machine as the protocol sees it; `resume`: how it goes on;
+//! - `session`: one debugger, from its first byte to its last.
 
 mod debuggee;
 mod listen;
