@@ -233,7 +233,7 @@ mod tests {
         damaged[7] = 0xff;
         feed.push(&damaged);
         damaged = packet(2);
-        damaged[0] = 0x80;
+        damaged[2] = 1;
         feed.push(&damaged);
         feed.push(&[0; 8]);
         feed.push(&packet(0));

@@ -58,7 +58,7 @@ fn rate(context: &Context) -> Result<(f64, Vec<Part>), String> {
 }
 
 /// Time that this thread has had a processor: what else the host does costs no cycles then. Wall-clock time where the host does not tell.
-fn core_time(origin: Instant) -> Duration {
+pub fn core_time(origin: Instant) -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = text.split_whitespace().next().and_then(|word| word.parse().ok());
     nanos.map_or_else(|| origin.elapsed(), Duration::from_nanos)

@@ -123,6 +123,24 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtLeast(20_000.0),
     },
     Figure {
+        id: "usb-byte",
+        what: "reads of 64 KiB from a USB stick by xHCI in the simulator, host time, to virtio-blk's",
+        unit: "×",
+        bound: Bound::AtMost(2.0),
+    },
+    Figure {
+        id: "usb-doorbells",
+        what: "doorbells that xHCI's driver rings for a bulk transfer",
+        unit: "doorbells",
+        bound: Bound::AtMost(1.0),
+    },
+    Figure {
+        id: "usb-interrupts",
+        what: "interrupts of xHCI for a bulk transfer",
+        unit: "interrupts",
+        bound: Bound::None,
+    },
+    Figure {
         id: "find-all",
         what: "bugs of the zoo that a method finds within 60 s",
         unit: "%",

@@ -4,6 +4,7 @@
 //! neither is ever part of `cargo test`. What must be reached is in [`figures`], and the same in SPECIFICATION.md.
 
 mod boot;
+mod bulk;
 mod child;
 mod context;
 mod cycles;
@@ -44,6 +45,7 @@ const STEPS: &[Step] = &[
     Step { what: "pick", figures: &["pick"], measure: pick::measure },
     Step { what: "termination", figures: &["terminate"], measure: terminate::measure },
     Step { what: "cycles", figures: &["cycles"], measure: cycles::measure },
+    Step { what: "bulk transfers", figures: bulk::FIGURES, measure: bulk::measure },
     Step {
         what: "interrupts in the simulator",
         figures: &["interrupt-sim"],
