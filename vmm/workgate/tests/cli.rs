@@ -105,7 +105,10 @@ fn one_bad_plan_among_several_stops_none_of_the_others() {
     let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("a JSON document");
     let outcomes: Vec<_> = json["plans"].as_array().expect("plans").iter().map(|p| &p["outcome"]).collect();
     assert_eq!(outcomes, ["failed", "failed", "held"]);
-    assert_eq!((&json["good"], &json["plans"][1]["why"]), (&1.into(), &"close-before-return was not found".into()));
+    assert_eq!(
+        (&json["good"], &json["plans"][1]["why"]),
+        (&1.into(), &"close-before-return was not found".into())
+    );
     assert_eq!(json["plans"][2]["report"]["verdict"]["passed"], true);
 }
 

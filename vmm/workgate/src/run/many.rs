@@ -138,9 +138,10 @@ fn for_one(args: &RunArgs) -> Result<(), Failure> {
         ("--core", args.debug.core.as_ref().is_some_and(|path| !path.is_dir())),
     ];
     match of_one.iter().find(|(_, is_given)| *is_given) {
-        Some((option, _)) => {
-            Err(Failure::request(format_args!("`{option}` goes with one plan, and {} were given", args.plans.len())))
-        }
+        Some((option, _)) => Err(Failure::request(format_args!(
+            "`{option}` goes with one plan, and {} were given",
+            args.plans.len()
+        ))),
         None => Ok(()),
     }
 }
@@ -181,11 +182,7 @@ fn status(done: &[Done]) -> Exit {
 fn line(name: &str, outcome: &Outcome, report: Option<&Report>) -> String {
     let mut line = format!("{:<8} {name}", outcome.word());
     if let Some(report) = report {
-        line.push_str(&format!(
-            "  ({} events in {:.1} ms)",
-            report.events,
-            report.machine_time as f64 / 1e6
-        ));
+        line.push_str(&format!("  ({} events in {:.1} ms)", report.events, report.machine_time as f64 / 1e6));
     }
     if !outcome.why().is_empty() {
         line.push_str(&format!("  {}", outcome.why()));
