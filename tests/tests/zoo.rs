@@ -137,6 +137,24 @@ zoo! {
     fire_old_number = "fire-old-number",
 }
 
+/// What a card reads is compared with what is lent to it as what it writes is.
+#[test]
+fn a_card_that_reads_memory_that_was_freed_is_named() {
+    let specimen = specimen("dma-after-free");
+    let read = |text: &str| {
+        assert!(text.contains("edu0.dma.write #11"));
+        parse("reads", &text.replace("edu0.dma.write #11", "edu0.dma.read #11"))
+    };
+    let schedules = || std::iter::once(Schedule::Plain).chain((1..=SEEDS_FOR_THE_BUG).map(Schedule::Seed));
+    let plan = read(&text(specimen));
+    assert!(schedules().any(|schedule| rules(&run(&plan, &schedule)).contains(specimen.rule)));
+    let plan = read(&plan_of_twin(specimen).to_string());
+    for schedule in schedules() {
+        let twin = run(&plan, &schedule);
+        assert_eq!(twin.cause, None, "{}", verdict::render(&twin.verdict));
+    }
+}
+
 #[test]
 fn every_plan_is_of_a_specimen_and_says_what_it_is_about() {
     let mut names = BTreeSet::new();

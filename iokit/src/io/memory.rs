@@ -106,7 +106,7 @@ impl MemoryDescriptor {
     /// A descriptor of all of `buffer`, which is nobody else's: its device may reach it from `prepare` to `complete`, and at no other time.
     ///
     /// # Errors
-    /// None: an empty buffer is a descriptor of nothing.
+    /// As [`MemoryDescriptor::new`].
     pub fn of_buffer(kit: &IoKit, direction: Direction, buffer: DmaBuffer) -> IOResult<Arc<Self>> {
         buffer.take_back();
         let ranges = [MemoryRange::from(Arc::new(buffer))].into_iter().filter(|range| range.length != 0);

@@ -251,7 +251,7 @@ pub struct FindArgs {
     /// Hunts at a time; all cores if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
-    /// The stress loop on KVM also where KVM interprets guest instructions
+    /// The stress loops on KVM also where KVM interprets guest instructions
     #[arg(long)]
     pub kvm: bool,
     /// Print one machine-readable document

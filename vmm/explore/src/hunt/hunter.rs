@@ -93,21 +93,29 @@ impl Guessing {
     }
 }
 
-struct Moments {
+/// Plans with one removal at a random moment, by surprise or in order, and no other.
+pub struct Moments {
     guessing: Guessing,
     next: u64,
 }
 
 impl Moments {
-    fn new(plan: &Plan, seed: u64) -> Result<Self, String> {
+    /// Such plans of `plan`, from those of `seed` on.
+    ///
+    /// # Errors
+    /// The plan plugs no device in, or cannot run.
+    pub fn new(plan: &Plan, seed: u64) -> Result<Self, String> {
         Ok(Self { guessing: Guessing::new(plan)?, next: seed })
     }
-}
 
-impl Hunter for Moments {
-    fn next(&mut self, executions: &mut u64) -> Result<Option<Task>, String> {
-        let Guessing { base, behind, runs } = &mut self.guessing;
-        *executions += std::mem::take(runs);
+    /// Runs in the simulator that it took to know where to look.
+    pub fn runs(&self) -> u64 {
+        self.guessing.runs
+    }
+
+    /// The next plan, and its seed.
+    pub fn next_plan(&mut self) -> (Plan, u64) {
+        let Guessing { base, behind, .. } = &self.guessing;
         let seed = self.next;
         self.next = seed.wrapping_add(1);
         let mut rng = Rng::new(seed);
@@ -121,6 +129,14 @@ impl Hunter for Moments {
             _ => Action::Unplug(device),
         };
         plan.rules.push(removal::rule(Trigger::At(at), action));
+        (plan, seed)
+    }
+}
+
+impl Hunter for Moments {
+    fn next(&mut self, executions: &mut u64) -> Result<Option<Task>, String> {
+        *executions += std::mem::take(&mut self.guessing.runs);
+        let (plan, seed) = self.next_plan();
         Ok(Some(Task { plan, schedule: Schedule::Seed(seed) }))
     }
 }

@@ -7,6 +7,8 @@
 mod fuzz;
 mod hunter;
 
+pub use hunter::Moments;
+
 use crate::campaign::Task;
 use crate::cause::Cause;
 use crate::coverage::Coverage;

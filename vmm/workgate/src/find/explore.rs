@@ -168,12 +168,18 @@ fn runs(work: &Work, args: &ExploreArgs, end: Option<Duration>) -> Result<Option
     })
 }
 
-/// How long so many of the runs take, more or less: as long as one of the middle, each.
+/// Runs by which the time of all is guessed: those behind a removal in midst of the work take many times as long as those before it.
+const SAMPLES: u64 = 5;
+
+/// How long so many of the runs take, more or less: as long as some from all over the work, on the average.
 fn seconds(work: &Work, args: &ExploreArgs, runs: u64) -> Result<f64, Failure> {
-    let task = work.tasks().task(work.tasks().count().map_or(0, |all| all / 2));
+    let all = work.tasks().count().unwrap_or(1);
     let begin = Instant::now();
-    explore::run(&task.plan, &task.schedule, &mut |_| {}).map_err(Failure::request)?;
-    Ok(begin.elapsed().as_secs_f64() * runs as f64 / args.jobs() as f64)
+    for sample in 0..SAMPLES {
+        let task = work.tasks().task((2 * sample + 1) * (all / (2 * SAMPLES)));
+        explore::run(&task.plan, &task.schedule, &mut |_| {}).map_err(Failure::request)?;
+    }
+    Ok(begin.elapsed().as_secs_f64() / SAMPLES as f64 * runs as f64 / args.jobs() as f64)
 }
 
 fn human(seconds: f64) -> String {

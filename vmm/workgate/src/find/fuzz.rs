@@ -55,7 +55,8 @@ struct Document {
 
 /// Fuzzes a target.
 pub fn fuzz(args: &FuzzArgs) -> Result<Exit, Failure> {
-    let target: Arc<dyn Target> = Arc::from(target(args)?);
+    let setting = setting(args)?;
+    let target: Arc<dyn Target> = Arc::from(target(args, &setting)?);
     if let Some(path) = &args.input {
         return one(&*target, path);
     }
@@ -92,7 +93,7 @@ pub fn fuzz(args: &FuzzArgs) -> Result<Exit, Failure> {
             };
             engine::fuzz(&target, more, &options, &mut keeper)
         }
-        Engine::Libfuzzer => libfuzzer::run(args, &target, end, &mut keeper)?,
+        Engine::Libfuzzer => libfuzzer::run(args, &target, &setting, end, &mut keeper)?,
     };
     keeper.live.finish();
     finish(keeper, args, &summary, stop.load(Ordering::Relaxed))
@@ -163,17 +164,23 @@ pub fn account(out: &Path, bugs: &[Bug], account: &Account) -> Result<(), Failur
     bug::write_whole(&out.join(SUMMARY), &(crate::run::to_json(account)? + "\n"))
 }
 
-/// The target with what the user says about it.
-fn target(args: &FuzzArgs) -> Result<Box<dyn Target>, Failure> {
+/// What the user says about the target.
+fn setting(args: &FuzzArgs) -> Result<Setting, Failure> {
     let plan = args.plan.as_deref().map(|path| crate::load::plan(path, &args.script)).transpose()?;
     for (device, driver) in &args.driver {
         check_driver(device, driver, plan.as_ref())?;
     }
-    let setting = Setting { plan, drivers: args.driver.clone() };
+    Ok(Setting { plan, drivers: args.driver.clone() })
+}
+
+/// The target, with that.
+fn target(args: &FuzzArgs, setting: &Setting) -> Result<Box<dyn Target>, Failure> {
     let known = || targets::names().chain([kvm_image::NAME]);
     match args.target.as_str() {
-        kvm_image::NAME => Ok(Box::new(kvm_image::KvmImage::new(&setting)?)),
-        name if known().any(|known| known == name) => targets::of(name, setting).map_err(Failure::request),
+        kvm_image::NAME => Ok(Box::new(kvm_image::KvmImage::new(setting)?)),
+        name if known().any(|known| known == name) => {
+            targets::of(name, setting.clone()).map_err(Failure::request)
+        }
         name => Err(Failure::request(format_args!(
             "there is no target `{name}`; expected one of {}",
             known().collect::<Vec<_>>().join(", ")
@@ -195,9 +202,14 @@ fn check_driver(device: &str, driver: &str, plan: Option<&Plan>) -> Result<(), F
             models.join(", ")
         )));
     };
-    let plug = format!("plug {device} {} slot=1 driver={driver}\n", model.word);
-    let name = if catalogue::model(device).is_some() { plug.replacen(device, "device", 1) } else { plug };
-    crate::load::parse("--driver", &name).map(drop)
+    let name = if catalogue::model(device).is_some() { "device" } else { device };
+    let (above, place) = match (model.is_usb(), model.is_firewire()) {
+        (true, _) => ("plug above xhci slot=1\n", "on=above port=1"),
+        (_, true) => ("plug above ohci slot=1\n", "on=above port=1"),
+        _ => ("", "slot=1"),
+    };
+    let plan = format!("{above}plug {name} {} {place} driver={driver}\n", model.word);
+    crate::load::parse("--driver", &plan).map(drop)
 }
 
 /// Runs one input.

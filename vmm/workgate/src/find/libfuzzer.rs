@@ -5,6 +5,8 @@ use crate::cli::FuzzArgs;
 use crate::exit::Failure;
 use fuzzing::Target;
 use fuzzing::engine::Summary;
+use fuzzing::libfuzzer::variables;
+use fuzzing::targets::Setting;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -17,11 +19,12 @@ const BROKE: [i32; 3] = [1, 70, 77];
 pub fn run(
     args: &FuzzArgs,
     target: &Arc<dyn Target>,
+    setting: &Setting,
     end: Option<Duration>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Summary, Failure> {
-    if args.plan.is_some() || !args.driver.is_empty() || args.shard != (0, 1) {
-        return Err(Failure::request("--plan, --driver and --shard go with `--engine own`"));
+    if args.shard != (0, 1) {
+        return Err(Failure::request("--shard goes with `--engine own`"));
     }
     if fuzzing::targets::names().all(|name| name != args.target) {
         return Err(Failure::request(format_args!("`{}` goes with `--engine own`", args.target)));
@@ -36,11 +39,16 @@ pub fn run(
     for (number, seed) in target.seeds().iter().enumerate() {
         std::fs::write(seeds.join(format!("seed-{number:03}")), seed).map_err(failed)?;
     }
-    let corpus = args.corpus.clone().unwrap_or_else(|| folder.join("corpus").join(&args.target));
+    // Inputs of a plan or a driver of the user's mean little to anybody else.
+    let variables = variables(setting);
+    let common =
+        if variables.is_empty() { folder.join("corpus").join(&args.target) } else { own.join("corpus") };
+    let corpus = args.corpus.clone().unwrap_or(common);
     let corpus = std::path::absolute(corpus).map_err(failed)?;
     std::fs::create_dir_all(&corpus).map_err(failed)?;
     let status = command(args, end, &nightly, &found)
         .current_dir(&folder)
+        .envs(variables)
         .args([&corpus, &seeds])
         .status()
         .map_err(|error| Failure::host(format_args!("cannot run cargo: {error}")))?;

@@ -37,7 +37,9 @@ pub fn find(args: &FindArgs) -> Result<Exit, Failure> {
     if let Ok(host) = host {
         let stop = || context.stop.requested();
         for (bug, line) in bugs.iter().zip(&mut lines) {
-            line.cells.push(stress::hunt(bug, host, allowed, &stop).map_err(Failure::host)?);
+            for way in stress::Way::ALL {
+                line.cells.push(stress::hunt(bug, way, host, allowed, &stop).map_err(Failure::host)?);
+            }
         }
     }
     let document = Document {
