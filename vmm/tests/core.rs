@@ -81,7 +81,7 @@ fn a_fault_on_one_of_two_processors_shows_both() {
     for function in ["exception", "crash::", "thread_entry"] {
         assert!(stack(0).iter().any(|name| name.contains(function)), "{function} in {:#?}", stack(0));
     }
-    assert!(threads[1].name.starts_with("idle"), "{:#?}", threads[1]);
+    // It may not have come to its idle thread yet.
     assert!(stack(1).iter().any(|name| name.contains("start_cpu")), "{:#?}", stack(1));
 }
 

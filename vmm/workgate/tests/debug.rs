@@ -57,8 +57,10 @@ fn the_simulator_writes_no_core() {
     let arguments = json!({"paging": false, "protocol": "file:/tmp/never"});
     let (class, what) = client.ask("dump-guest-memory", arguments).expect_err("no memory");
     assert!(class == "GenericError" && what.contains("not on this machine"), "{what}");
+    let socket = client.path().to_owned();
     client.ask("quit", json!({})).expect("it ends");
     run.finish();
+    assert!(!socket.exists());
 }
 
 /// A run on KVM with a client; `None`, with a line that says so, where this host has no KVM to use.
