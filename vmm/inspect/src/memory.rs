@@ -41,7 +41,7 @@ pub mod flat {
         }
 
         fn ranges(&self) -> Vec<Range<u64>> {
-            vec![self.0..self.0 + self.1.len() as u64]
+            Vec::from([Range { start: self.0, end: self.0 + self.1.len() as u64 }])
         }
     }
 }

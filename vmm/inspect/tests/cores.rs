@@ -19,7 +19,7 @@ impl Physical for Memory {
     }
 
     fn ranges(&self) -> Vec<Range<u64>> {
-        vec![0..self.0.len() as u64]
+        Vec::from([Range { start: 0, end: self.0.len() as u64 }])
     }
 }
 

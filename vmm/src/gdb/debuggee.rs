@@ -6,6 +6,7 @@ use super::registers::{take, tell};
 use super::resume::Resume;
 use crate::debug::{Seen, cpu};
 use crate::machine::{Machine, lock};
+use crate::probe::{self, HostKind};
 use gdbstub::common::Tid;
 use gdbstub::target::ext::base::BaseOps;
 use gdbstub::target::ext::base::multithread::{MultiThreadBase, MultiThreadResumeOps};
@@ -38,6 +39,8 @@ pub struct Debuggee<'a> {
     pub cpus: Vec<Cpu>,
     pub threads: Vec<Thread>,
     pub resume: Resume,
+    /// Watchpoints work here: a KVM that interprets the guest's kernel looks at points of execution only.
+    watches: bool,
     /// Single steps are without interrupts.
     pub blocks_interrupts: bool,
     image: &'a [u8],
@@ -57,6 +60,7 @@ impl<'a> Debuggee<'a> {
             cpus: Vec::new(),
             threads: Vec::new(),
             resume: Resume::default(),
+            watches: probe::quick().is_ok_and(|host| host.kind != HostKind::Emulating),
             blocks_interrupts: blocks_interrupts(&machine.vm),
             image,
             monitor,
@@ -272,7 +276,8 @@ impl HwBreakpoint for Debuggee<'_> {
 
 impl HwWatchpoint for Debuggee<'_> {
     fn add_hw_watchpoint(&mut self, address: u64, bytes: u64, kind: WatchKind) -> TargetResult<bool, Self> {
-        Ok(lock(&self.machine.debug.points).add(Point { address, bytes, watch: Some(kind) }))
+        let point = Point { address, bytes, watch: Some(kind) };
+        Ok(self.watches && lock(&self.machine.debug.points).add(point))
     }
 
     fn remove_hw_watchpoint(

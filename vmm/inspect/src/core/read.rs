@@ -212,7 +212,7 @@ fn about(notes: &[u8]) -> Result<About, ReadError> {
     let mut ours = None;
     let mut rest = notes;
     while rest.len() >= 12 {
-        let (name, descriptor, kind, next) = note(rest).ok_or_else(|| {
+        let (Note { name, descriptor, kind }, next) = note(rest).ok_or_else(|| {
             ReadError::Notes(format!("note at byte {} is cut off", notes.len() - rest.len()))
         })?;
         if name == CORE.as_bytes() && kind == PRSTATUS {
@@ -237,11 +237,19 @@ fn about(notes: &[u8]) -> Result<About, ReadError> {
     Ok(about)
 }
 
-/// Name, descriptor and type of the first note, and what is behind it.
-fn note(bytes: &[u8]) -> Option<(&[u8], &[u8], u32, &[u8])> {
+/// A note.
+struct Note<'a> {
+    name: &'a [u8],
+    descriptor: &'a [u8],
+    kind: u32,
+}
+
+/// The first note, and what is behind it.
+fn note(bytes: &[u8]) -> Option<(Note<'_>, &[u8])> {
     let (name, descriptor, kind) = (half(bytes, 0) as usize, half(bytes, 4) as usize, half(bytes, 8));
     let (text, rest) = bytes.get(12..)?.split_at_checked(name.checked_next_multiple_of(4)?)?;
     let (padded, rest) = rest.split_at_checked(descriptor.checked_next_multiple_of(4)?)?;
     let text = text.get(..name)?;
-    Some((text.strip_suffix(&[0]).unwrap_or(text), padded.get(..descriptor)?, kind, rest))
+    let name = text.strip_suffix(&[0]).unwrap_or(text);
+    Some((Note { name, descriptor: padded.get(..descriptor)?, kind }, rest))
 }
