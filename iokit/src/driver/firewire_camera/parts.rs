@@ -193,7 +193,10 @@ impl Parts {
         let Some(Running { share, stream }) = self.state.with(|s| s.running.take()) else { return };
         let device = self.wire.device();
         device.bus().link().close_stream(stream);
-        let _ = device.submit(share.generation, CONTROL, Ask::Write(&[0; 4]), Box::new(drop));
+        if device.generation() == Ok(share.generation) {
+            let _ = device.submit(share.generation, CONTROL, Ask::Write(&[0; 4]), Box::new(drop));
+        }
+        // The camera may be gone from a bus that has not been reset; of a generation that is over this does nothing.
         device.bus().give_back(share);
     }
 }
