@@ -89,7 +89,7 @@ fn core(gdb: &Path, workgate: &Path, image: &Path, folder: &Path) -> Result<(), 
     let wanted = ["\"first (running, priority 81)\"", "\"idle0 (", "crash::crash", "idle_loop"];
     hold("gdb on a core", &told, &wanted)?;
     let told = process::output(Command::new(workgate).arg("stacks").arg(&core).arg("--image").arg(image))?;
-    hold("workgate stacks", &told, &["first: running on cpu0", "crash::crash", "idle_loop"])
+    hold("workgate stacks", &told, &["first: running on cpu0", "crash::crash", "start_cpu"])
 }
 
 /// What gdb said: what a machine's `monitor` answers goes to its error stream.
