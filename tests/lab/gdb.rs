@@ -5,7 +5,7 @@ use crate::binary;
 use crate::error::LabError;
 use crate::process::{self, Running};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// The plan that runs: a card goes, so that its driver is told to terminate.
@@ -52,7 +52,7 @@ fn live(gdb: &Path, workgate: &Path, image: &Path, folder: &Path) -> Result<(), 
     let mut command = Command::new(gdb);
     command.current_dir(process::root()).args(["--batch", "-nx"]).arg(image);
     command.arg("-ex").arg(format!("target remote {}", socket.display())).args(["-x", SCRIPT]);
-    let told = process::output(&mut command)?;
+    let told = said(&mut command)?;
     std::fs::write(folder.join("live-gdb.log"), &told).map_err(LabError::io("live-gdb.log"))?;
     if !machine.wait_while_it_tells(&log, SILENCE)? {
         return Err(LabError::Failed("the machine does not come to an end after gdb let it go".to_owned()));
@@ -89,7 +89,18 @@ fn core(gdb: &Path, workgate: &Path, image: &Path, folder: &Path) -> Result<(), 
     let wanted = ["\"first (running, priority 81)\"", "\"idle0 (", "crash::crash", "idle_loop"];
     hold("gdb on a core", &told, &wanted)?;
     let told = process::output(Command::new(workgate).arg("stacks").arg(&core).arg("--image").arg(image))?;
-    hold("workgate stacks", &told, &["first: running on cpu0", "crash::crash", "idle_loop"])
+    hold("workgate stacks", &told, &["first: running on cpu0", "crash::crash", "start_cpu"])
+}
+
+/// What gdb said: what a machine's `monitor` answers goes to its error stream.
+fn said(command: &mut Command) -> Result<String, LabError> {
+    let output = command.stdin(Stdio::null()).output().map_err(LabError::io("gdb"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let told = text(&output.stdout) + &text(&output.stderr);
+    match output.status.success() {
+        true => Ok(told),
+        false => Err(LabError::Failed(format!("gdb: {}\n{told}", output.status))),
+    }
 }
 
 fn read(file: &PathBuf) -> Result<String, LabError> {
