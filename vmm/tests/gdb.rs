@@ -43,7 +43,8 @@ impl Client {
                 other => text.push(other),
             }
         }
-        (next(), next());
+        next();
+        next();
         // After its last word it may be gone.
         let _ = self.0.write_all(b"+");
         unpack(&text)

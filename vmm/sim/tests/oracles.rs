@@ -1,9 +1,12 @@
 //! Oracles that are asked by what a driver does, and not by a rule of IOKit's own: each speaks once it should, and not before.
 
-use iokit::io::Completion;
+use devices::fault::plan::Plan;
+use devices::spec::edu;
+use iokit::io::{Completion, Direction, MemoryDescriptor};
 use iokit::service::{Plain, ServiceBuilder, ServiceRef};
 use iokit::work_loop::{CommandGate, WorkLoop};
 use iokit::{BootArgs, IoKit};
+use mach::seam::{Bdf, Width};
 use mach::{Policy, WaitResult, band};
 use sim::{Ended, Sim, harness};
 use std::sync::Arc;
@@ -12,8 +15,17 @@ use trace::Kind;
 
 /// How a machine with IOKit ended that ran `body`, and which rules it says were violated.
 fn violations(args: &str, body: impl FnOnce(&IoKit, &ServiceRef) + Send + 'static) -> (Ended, Vec<String>) {
+    violations_on(Sim::builder(), args, body)
+}
+
+/// The same on a machine with devices.
+fn violations_on(
+    sim: Sim<'_>,
+    args: &str,
+    body: impl FnOnce(&IoKit, &ServiceRef) + Send + 'static,
+) -> (Ended, Vec<String>) {
     let args = BootArgs::parse(args);
-    let (outcome, events) = harness::traced(Sim::builder().seed(1), move |kernel| {
+    let (outcome, events) = harness::traced(sim.seed(1), move |kernel| {
         let kit = iokit::start(kernel, &args);
         let owner = ServiceBuilder::new(&kit, Box::new(Plain(&iokit::class::IO_SERVICE))).build();
         body(&kit, &owner);
@@ -99,4 +111,51 @@ fn a_gate_that_is_re_entered_too_deep_is_named_once() {
         assert_eq!(ended, Ended::Done);
         assert_eq!(found, vec!["gate-recursion".to_owned(); expected], "{levels} levels");
     }
+}
+
+/// The edu card of a machine whose only card it is.
+const CARD: Bdf = Bdf { bus: 1, device: 0, function: 0 };
+
+/// Has the card write 64 bytes of memory at `address` (or read them), and waits for it.
+fn transfer(kit: &IoKit, address: u64, to_memory: bool) {
+    let machine = kit.kernel().machine();
+    machine.config_write(CARD, 4, Width::B2, 6);
+    let bar = u64::from(machine.config_read(CARD, 0x10, Width::B4) & !0xf);
+    let (source, destination) =
+        if to_memory { (edu::BUFFER_ADDRESS, address) } else { (address, edu::BUFFER_ADDRESS) };
+    let command = edu::DMA_RUN | if to_memory { edu::DMA_TO_RAM } else { 0 };
+    for (register, value) in [
+        (edu::DMA_SOURCE, source),
+        (edu::DMA_DESTINATION, destination),
+        (edu::DMA_COUNT, 64),
+        (edu::DMA_COMMAND, command),
+    ] {
+        machine.reg_write(bar + register, Width::B8, value);
+    }
+    kit.kernel().delay(100_000);
+}
+
+/// A transfer is two accesses. Neither direction is another device's business than the one's that was told.
+#[test]
+fn memory_of_a_descriptor_is_a_devices_from_prepare_to_complete() {
+    let plan = Plan::parse("test.plan", "plug edu0 edu slot=1\nrun for=10ms\n").unwrap();
+    let (ended, found) = violations_on(Sim::builder().plan(&plan), "", |kit, _| {
+        let memory = MemoryDescriptor::with_capacity(kit, Direction::IN, 4096, 4096).unwrap();
+        let part = memory.part(64, 64).unwrap();
+        part.prepare().unwrap();
+        let (address, _) = part.physical_segment(0).unwrap();
+        transfer(kit, address, true);
+        transfer(kit, address, false);
+        memory.prepare().unwrap();
+        part.complete().unwrap();
+        transfer(kit, address, true);
+        memory.complete().unwrap();
+        // From here on it is nobody's.
+        transfer(kit, address, true);
+        transfer(kit, address, false);
+        memory.prepare().unwrap();
+        transfer(kit, address, false);
+        memory.complete().unwrap();
+    });
+    assert_eq!((ended, found), (Ended::Done, vec!["dma-outside-buffer".to_owned(); 4]));
 }

@@ -1,6 +1,5 @@
 //! Cores and debuggers from the command line.
 
-#[expect(dead_code, reason = "the tests of the control socket use the rest of it")]
 mod client;
 
 use client::{Run, scenario};
