@@ -29,7 +29,7 @@ impl Outcome {
         match (exit(verdict), plan.finds()) {
             (Exit::Held, None) => Self::Held,
             (Exit::Held, Some(rule)) => Self::Failed(format!("{rule} was not found")),
-            (Exit::Found, Some(rule)) if is_only(verdict, rule) => Self::FoundAsSaid(rule.to_owned()),
+            (Exit::Found, Some(rule)) if broke(verdict, rule) => Self::FoundAsSaid(rule.to_owned()),
             (Exit::Found, _) => Self::Failed(reason(verdict)),
             (Exit::Request | Exit::Host, _) => Self::NotRun(reason(verdict)),
         }
@@ -52,9 +52,9 @@ impl Outcome {
     }
 }
 
-/// The run broke this rule and nothing else.
-fn is_only(verdict: &Verdict, rule: &str) -> bool {
-    !verdict.findings.is_empty() && verdict.findings.iter().all(|finding| finding.rule == rule)
+/// The run broke this rule; others that it broke may follow from that.
+fn broke(verdict: &Verdict, rule: &str) -> bool {
+    verdict.findings.iter().any(|finding| finding.rule == rule)
 }
 
 /// The first thing that is wrong.
