@@ -84,7 +84,7 @@ fn up4_a_disk_that_tasks_use_goes_and_comes_back(lab: &Lab<'_>) {
 fn up4_what_a_tester_finds_wrong_is_booked(lab: &Lab<'_>) {
     let text = format!(
         "plug disk0 virtio-blk slot=1 size=1M\nload disk0 clients=1 depth=2 as=tasks\n\
-         on disk0.dma.write p=0.2 corrupt disk0\nexpect no-leaks\nrun for={}\n",
+         on disk0.dma.write p=0.05 corrupt disk0\nexpect no-leaks\nrun for={}\n",
         us(lab, (1_000, 12_000))
     );
     let runs = lab.plan_passes(&PlanJob { text: &text, kinds: &[Kind::IoCorrupt], ..PLAN });
