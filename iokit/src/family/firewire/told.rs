@@ -17,18 +17,29 @@ pub(super) struct Told {
 impl Told {
     /// `thread` has been told that `generation` is over.
     pub fn over(&mut self, thread: ThreadId, generation: Generation) {
-        let known = self.over.iter().position(|(other, _)| *other == thread);
-        let before = known.and_then(|at| self.over.remove(at)).map(|(_, last)| last);
+        let before = self.forget(thread);
         let last = before.filter(|&last| !is_before(last, generation.0)).unwrap_or(generation.0);
+        self.keep(thread, last);
+    }
+
+    /// `thread` has been told that the bus is in `generation`: all before it are over, and it is not, whatever was said before. (The controller flushes packets
+    /// at a bus reset; the bus hears of the reset itself a moment later, and until then this generation is the current one.)
+    pub fn current(&mut self, thread: ThreadId, generation: Generation) {
+        self.forget(thread);
+        self.keep(thread, generation.0.wrapping_sub(1));
+    }
+
+    /// What was known of `thread`.
+    fn forget(&mut self, thread: ThreadId) -> Option<u32> {
+        let known = self.over.iter().position(|(other, _)| *other == thread)?;
+        self.over.remove(known).map(|(_, last)| last)
+    }
+
+    fn keep(&mut self, thread: ThreadId, last: u32) {
         if self.over.len() == THREADS {
             self.over.pop_front();
         }
         self.over.push_back((thread, last));
-    }
-
-    /// `thread` has been told that the bus is in `generation`: all before it are over.
-    pub fn current(&mut self, thread: ThreadId, generation: Generation) {
-        self.over(thread, Generation(generation.0.wrapping_sub(1)));
     }
 
     /// Whether `thread` has been told that `generation` is over.
@@ -57,6 +68,9 @@ mod tests {
         assert!(told.is_over(1, Generation(6)) && !told.is_over(1, Generation(7)));
         told.over(1, Generation(2));
         assert!(told.is_over(1, Generation(6)), "what is known stays known");
+        told.over(1, Generation(7));
+        told.current(1, Generation(7));
+        assert!(!told.is_over(1, Generation(7)) && told.is_over(1, Generation(6)), "the bus knew better");
     }
 
     #[test]
