@@ -3,6 +3,7 @@
 
 use devices::fault::plan::Plan;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use verdict::{Ended, Verdict, Verifier};
 
 /// Seeds for each scenario.
@@ -56,12 +57,24 @@ fn correct_drivers_pass_every_scenario_under_every_seed() {
     let mut plans: Vec<Plan> = scenarios().iter().map(|path| load(path)).collect();
     plans.retain(|plan| plan.finds().is_none());
     assert!(plans.len() > 15);
-    for plan in plans {
+    on_all_cores(&plans, |plan| {
         for seed in 1..=SEEDS {
-            let (verdict, _) = run(&plan, seed);
+            let (verdict, _) = run(plan, seed);
             assert!(verdict.passed, "{} seed {seed}\n{}", plan.name, verdict::render(&verdict));
         }
-    }
+    });
+}
+
+/// Calls `each` for every plan, on as many threads as there are cores; a machine stays on its thread.
+fn on_all_cores(plans: &[Plan], each: impl Fn(&Plan) + Sync) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+            each(plan);
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
 }
 
 #[test]
