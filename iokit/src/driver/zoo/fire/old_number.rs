@@ -24,18 +24,8 @@ impl FireHabits for Broken {
     }
 }
 
-/// Looks for the disk first.
+/// Looks for the disk first, as drivers do.
 #[derive(Default)]
 pub struct Fixed;
 
-impl FireHabits for Fixed {
-    fn generation(
-        &self,
-        device: &Device,
-        _login: Generation,
-        _aborted: u32,
-        deadline: u64,
-    ) -> IOResult<Generation> {
-        device.join(deadline)
-    }
-}
+impl FireHabits for Fixed {}
