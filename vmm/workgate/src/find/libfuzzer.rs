@@ -12,9 +12,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Exit statuses of libFuzzer that say that an input broke something: a crash, a leak, a timeout.
-const BROKE: [i32; 3] = [1, 70, 77];
-
 /// Runs cargo-fuzz and files what it found.
 pub fn run(
     args: &FuzzArgs,
@@ -60,8 +57,8 @@ pub fn run(
     }
     // What is worth keeping is in the folder of findings by now.
     let _ = std::fs::remove_dir_all(&own);
-    let broke = status.code().is_some_and(|code| BROKE.contains(&code));
-    if !status.success() && !broke && summary.findings.is_empty() {
+    // What an input broke, libFuzzer leaves as a file; without one, a failure is not an input's.
+    if !status.success() && summary.runs == 0 {
         return Err(Failure::host(format_args!("cargo fuzz ended with {status}; its own message is above")));
     }
     Ok(summary)
@@ -120,7 +117,13 @@ fn command(args: &FuzzArgs, end: Option<Duration>, nightly: &str, found: &Path) 
     command.arg(format!("+{nightly}")).args(["fuzz", "run", "--sanitizer", "none", &args.target]);
     command.arg("--").arg(format!("-artifact_prefix={}/", found.display()));
     command.arg(format!("-timeout={}", args.patience.as_secs()));
-    command.arg(format!("-fork={}", args.jobs())).arg("-ignore_crashes=1");
+    // Processes of its own run all seeds before they look at the time, and keep none that breaks something; one process ends at that seed.
+    match (args.first, args.jobs()) {
+        (true, 1) => {}
+        (true, jobs) => drop(command.arg(format!("-fork={jobs}"))),
+        (false, jobs) => drop(command.arg(format!("-fork={jobs}")).arg("-ignore_crashes=1")),
+    }
+    command.arg(format!("-seed={}", args.seed as u32));
     if let Some(runs) = args.runs {
         command.arg(format!("-runs={runs}"));
     }
