@@ -20,6 +20,8 @@ const UNKNOWN_MAX: usize = 64;
 
 /// How long an action may take, machine ns, unless the command line says otherwise.
 const OVERSTAY: u64 = 1_000_000;
+/// What USB 2.0 demands (TATTDB, 7.1.7.3), in machine ns.
+const DEBOUNCE: u64 = 100_000_000;
 
 /// `io=` bit: changes to collections that the registry shares are logged, not fatal (kOSRegistryModsMode).
 const REGISTRY_MODS_MODE: u64 = 0x4_0000;
@@ -151,6 +153,8 @@ pub struct BootArgs {
     pub io: u64,
     /// `overstay=NS`: how long an action or a filter may take, machine ns (OV1); 0 = as long as it likes.
     pub overstay: u64,
+    /// `debounce=NS`: how long a new USB connection must be stable, machine ns (TATTDB; USB 2.0, 7.1.7.3).
+    pub debounce: u64,
     /// `finish=NS`: end the run at this machine time.
     pub finish: Option<u64>,
     /// Words that were not understood (the first few), for a log line.
@@ -173,6 +177,7 @@ impl Default for BootArgs {
             seed: 0,
             io: 0,
             overstay: OVERSTAY,
+            debounce: DEBOUNCE,
             finish: None,
             unknown: Vec::new(),
         }
@@ -224,6 +229,7 @@ impl BootArgs {
             "preemption" => self.preemption = preemption(value)?,
             "io" => self.io = number(value)?,
             "overstay" => self.overstay = number(value)?,
+            "debounce" => self.debounce = number(value)?,
             "push" if value == "off" => self.push_is_off = true,
             "failsafe" => self.fail_safe = Some(number(value).filter(|&n| n > 0)?),
             "seed" => self.seed = number(value)?,
@@ -380,9 +386,9 @@ mod tests {
     #[test]
     fn a_whole_line() {
         let a = BootArgs::parse(
-            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8 era=10.4 seed=7 overstay=5 finish=100 quiet x=1",
+            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8 era=10.4 seed=7 overstay=5 debounce=6 finish=100 quiet x=1",
         );
-        assert_eq!(a.overstay, 5);
+        assert_eq!((a.overstay, a.debounce), (5, 6));
         assert_eq!(a.bench, Some((0x3ff_0000, 0x5b0)));
         assert_eq!(a.tsc_hz, Some(3_700_000));
         let slot = a.slot(1).unwrap();

@@ -64,6 +64,8 @@ pub struct Plan {
     pub fail_safe: Option<Nanos>,
     /// How long an action may take before it is named (OV1); 0 = as long as it likes. Default: 1 ms.
     pub overstay: Option<Nanos>,
+    /// How long a new USB connection must be stable before it is looked at (TATTDB; USB 2.0, 7.1.7.3). Default: 100 ms.
+    pub debounce: Option<Nanos>,
     /// Devices plugged in before boot, in order of statements.
     pub plugs: Vec<Plug>,
     /// Workloads.
@@ -91,6 +93,7 @@ impl Default for Plan {
             push: true,
             fail_safe: None,
             overstay: None,
+            debounce: None,
             plugs: Vec::new(),
             loads: Vec::new(),
             threads: Vec::new(),

@@ -7,7 +7,7 @@ const DRIVER_OPTIONS: [&str; 2] = ["driver", "irq"];
 
 impl Plan {
     /// The words for the guest's kernel command line, separated by spaces: `slot.N=name:…` for each device (absent ones
-    /// too), with `,at:3.1.2` for what is behind a controller (the controller's slot, its port, then the port of each hub on the way), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS`, `overstay=NS`, `era=…` and
+    /// too), with `,at:3.1.2` for what is behind a controller (the controller's slot, its port, then the port of each hub on the way), `load.N=clients:…,depth:…[,as:tasks]` for each workload, `thread.N=…` for each thread, `push=off`, `failsafe=NS`, `overstay=NS`, `debounce=NS`, `era=…` and
     /// `preemption=…` where the plan has one that is not the default.
     pub fn guest_command_line(&self) -> String {
         let mut words = Vec::new();
@@ -43,6 +43,9 @@ impl Plan {
         }
         if let Some(time) = self.overstay {
             words.push(format!("overstay={time}"));
+        }
+        if let Some(time) = self.debounce {
+            words.push(format!("debounce={time}"));
         }
         if self.era != Era::default() {
             words.push(format!("era={}", self.era.word()));

@@ -14,7 +14,7 @@ impl Plan {
         let standard = Plan::default();
         let of = |plan: &Plan| {
             let scheduling = (plan.preemption, plan.push, plan.fail_safe);
-            (plan.cpus, plan.memory, plan.era, scheduling, plan.overstay)
+            (plan.cpus, plan.memory, plan.era, scheduling, plan.overstay, plan.debounce)
         };
         let machine = of(self) != of(&standard);
         if machine && !has(Item::Machine) {
@@ -62,6 +62,9 @@ impl Plan {
         }
         if let Some(time) = self.overstay {
             write!(f, " overstay={}", TIME.show(time))?;
+        }
+        if let Some(time) = self.debounce {
+            write!(f, " debounce={}", TIME.show(time))?;
         }
         Ok(())
     }

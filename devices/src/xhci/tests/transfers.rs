@@ -161,6 +161,24 @@ fn a_serial_port_sends_back_what_it_gets() {
 }
 
 #[test]
+fn a_periodic_endpoint_is_asked_once_in_an_interval() {
+    let mut driver = Driver::with(&[("usb-mouse", &[("period", "1ms")], None, 1)]);
+    driver.reset_port(1);
+    let mouse = driver.address(1, 0, spec::SPEED_LOW);
+    driver.set_configuration(mouse);
+    // An exponent of 6 is 8 ms; there is news every millisecond.
+    assert_eq!(driver.configure(mouse, &[(3, spec::TYPE_INTERRUPT_IN, 8, 6)]), spec::SUCCESS);
+    (0..3).for_each(|n| _ = driver.submit(mouse, 3, BUFFER + 8 * n, 3, spec::TRB_IOC));
+    let done: Vec<usize> = (0..3)
+        .map(|_| {
+            driver.wait(7_900_000);
+            driver.events().len()
+        })
+        .collect();
+    assert_eq!(done, [1, 1, 1]);
+}
+
+#[test]
 fn a_mouse_moves_and_a_line_has_its_rate() {
     let mut driver = Driver::with(&[
         ("usb-mouse", &[("period", "1ms")], None, 1),

@@ -32,6 +32,8 @@ pub struct Bus {
     host: Arc<dyn HostController>,
     /// The root hub first.
     hubs: Gated<Vec<Arc<Hub>>>,
+    /// How long a new connection must be stable, machine ns.
+    pub(super) debounce: u64,
     trunk: Trunk,
 }
 
@@ -42,7 +44,7 @@ impl Bus {
         let root = Hub::new(controller, None, host.work_loop(), ports);
         let hubs = Gated::new(host.work_loop(), vec![root]);
         let trunk = Trunk::new("usb", controller);
-        Arc::new(Self { host, hubs, trunk })
+        Arc::new(Self { host, hubs, debounce: controller.kit().args().debounce, trunk })
     }
 
     /// The controller.

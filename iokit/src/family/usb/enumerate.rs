@@ -12,9 +12,8 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// How long a new connection must be stable (TATTDB, 7.1.7.3), and how often it is looked at, machine ns.
-const DEBOUNCE_NS: u64 = 100_000_000;
-const DEBOUNCE_STEP_NS: u64 = 25_000_000;
+/// How often a new connection is looked at before it counts as stable (TATTDB, 7.1.7.3).
+const DEBOUNCE_LOOKS: u64 = 4;
 /// How long a reset may take, and how often it is looked at.
 const RESET_NS: u64 = 500_000_000;
 const RESET_STEP_NS: u64 = 2_000_000;
@@ -51,12 +50,12 @@ impl Bus {
     /// Whether the connection stays. A change on the way begins it anew.
     fn is_stable(&self, hub: &Arc<Hub>, port: u8) -> bool {
         let mut stable = 0;
-        while stable < DEBOUNCE_NS && !self.is_stopping() {
-            self.kernel().delay(DEBOUNCE_STEP_NS);
+        while stable < DEBOUNCE_LOOKS && !self.is_stopping() {
+            self.kernel().delay(self.debounce / DEBOUNCE_LOOKS);
             match self.gated(|| self.look_again(hub, port)) {
                 Ok(status) if !status.connected => return false,
                 Ok(status) if status.changed => stable = 0,
-                Ok(_) => stable += DEBOUNCE_STEP_NS,
+                Ok(_) => stable += 1,
                 Err(_) => return false,
             }
         }

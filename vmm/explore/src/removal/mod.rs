@@ -23,6 +23,8 @@ use sim::chooser::{Decision, Kind};
 
 /// Period in which the card is put back, in nanoseconds of machine time.
 const RETURN: u64 = 400_000;
+/// How long USB connections must be stable where a plan says nothing, ns. In the 100 ms of the standard everybody else would do the same work over and over.
+const DEBOUNCE: u64 = 1_000_000;
 /// What every run must show, in nanoseconds: far above what correct drivers need, whatever the schedule.
 const WITHIN: u64 = 1_000_000_000;
 /// Of a device's own site, occurrences that are all taken; from there on every so many.
@@ -235,6 +237,9 @@ pub(crate) fn without_removals(plan: &Plan, horizon: u64) -> Result<Plan, String
     let mut base = Plan { run_for: horizon, lines: Vec::new(), ..plan.clone() };
     base.rules.retain(|rule| !moves_a_card(&rule.action) && !too_late(&rule.trigger, horizon));
     base.plugs.iter_mut().for_each(|plug| _ = plug.options.remove("absent"));
+    if base.plugs.iter().any(|plug| plug.model == "xhci") {
+        base.debounce.get_or_insert(DEBOUNCE);
+    }
     base.expects = vec![
         Expect::Offline(WITHIN, Span::default()),
         Expect::Quiet(WITHIN, Span::default()),

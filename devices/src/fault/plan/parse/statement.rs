@@ -64,6 +64,7 @@ impl Parser {
         };
         let fail_safe = arguments.optional("fail-safe", TIME, &limits::FAIL_SAFE)?;
         let overstay = arguments.optional("overstay", TIME, &limits::TIME)?;
+        let debounce = arguments.optional("debounce", TIME, &limits::TIME)?;
         if memory.is_some_and(|m| !m.is_multiple_of(limits::MEMORY_UNIT)) {
             let at = arguments.marks.0.get("memory").copied().unwrap_or_default();
             let error = PlanError::new(at, "the memory is not a whole number of megabytes");
@@ -77,6 +78,7 @@ impl Parser {
         self.plan.push = push?;
         self.plan.fail_safe = fail_safe;
         self.plan.overstay = overstay;
+        self.plan.debounce = debounce;
         Some(Item::Machine)
     }
 

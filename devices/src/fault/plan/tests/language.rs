@@ -101,6 +101,7 @@ fn the_guest_is_told_of_preemption_and_limits_that_are_not_the_usual() {
         ("machine preemption=tasks", ""),
         ("machine overstay=50us", "overstay=50000"),
         ("machine overstay=0ns", "overstay=0"),
+        ("machine debounce=1ms", "debounce=1000000"),
     ] {
         assert_eq!(parse(text).guest_command_line(), words);
         assert_eq!(parse(&parse(text).to_string()), parse(text));

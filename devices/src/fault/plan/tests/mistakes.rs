@@ -23,7 +23,7 @@ fn messages_say_what_where_and_what_was_expected() {
         ("machine cpus=9\n", "p.plan:1:9: `9` is out of range; expected from 1 to 8"),
         (
             "machine cpu=2\n",
-            "p.plan:1:9: unknown option `cpu`; expected `cpus`, `memory`, `era`, `preemption`, `push`, `fail-safe` or `overstay`; did you mean `cpus`?",
+            "p.plan:1:9: unknown option `cpu`; expected `cpus`, `memory`, `era`, `preemption`, `push`, `fail-safe`, `overstay` or `debounce`; did you mean `cpus`?",
         ),
         ("machine cpus=2 cpus=2", "p.plan:1:16: `cpus=` is given twice"),
         ("machine memory=64Q", "p.plan:1:9: unknown unit `Q`; expected a number with K, M or G"),

@@ -151,7 +151,8 @@ fn turns(threads: &[ThreadSpec]) -> impl Iterator<Item = Expect> {
 
 /// Any plan that could have been read from a text; comments and empty lines are strewn in.
 fn plan() -> impl Strategy<Value = Plan> {
-    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE), option::of(limits::TIME), preemption());
+    let times = (option::of(limits::TIME), option::of(limits::TIME));
+    let switches = (any::<bool>(), option::of(limits::FAIL_SAFE), times, preemption());
     let machine = (limits::CPUS, 16u64..=16384, era(), limits::DURATION, switches);
     let comments = vec(option::of(option::of("[ -~é]{0,20}[!-~]")), 60);
     plugs().prop_flat_map(move |plugs| {
@@ -167,7 +168,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                 let (cpus, memory) = (cpus as usize, megabytes << 20);
                 let name = "any.plan".into();
                 expects.extend(turns(&threads));
-                let (push, fail_safe, overstay, preemption) = switches;
+                let (push, fail_safe, (overstay, debounce), preemption) = switches;
                 let mut plan = Plan {
                     name,
                     cpus,
@@ -177,6 +178,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                     push,
                     fail_safe,
                     overstay,
+                    debounce,
                     plugs,
                     loads,
                     threads,
