@@ -76,7 +76,7 @@ impl Xhci {
             if endpoint.context.state() != spec::EP_RUNNING {
                 return Ok(());
             }
-            // One packet, or none, in each interval (4.14.2), whatever waits in the ring.
+            // One packet, or none, in each interval (6.2.3, Interval), whatever waits in the ring.
             let early = endpoint.served.saturating_add(endpoint.context.interval());
             if endpoint.is_periodic() && endpoint.served > 0 && now < early {
                 self.agenda.plan(Job::Endpoint(slot, index), early);
