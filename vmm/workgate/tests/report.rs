@@ -169,6 +169,40 @@ fn the_document_for_perfetto_is_one() {
 }
 
 #[test]
+fn folded_stacks_have_all_time_that_was_not_idle() {
+    let folder = Folder::report("folded", "smallest.plan", 0);
+    let stacks = |more: &[&str]| {
+        let output = workgate(&[&["trace", folder.path(""), "--format", "folded"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let lines = text(&output.stdout);
+        let parse = |line: &str| {
+            let (stack, time) = line.rsplit_once(' ').expect("stack and time");
+            (stack.to_owned(), time.parse::<u64>().expect("a time"))
+        };
+        lines.lines().map(parse).collect::<Vec<_>>()
+    };
+    let all = stacks(&[]);
+    assert!(
+        all.iter().any(|(stack, _)| stack == "IOWorkLoop;holds the gate of EduDriver;action of EduDriver"),
+        "{all:?}"
+    );
+    let sum = |of: &[(String, u64)]| of.iter().map(|(_, time)| time).sum::<u64>();
+    // The kernel's own books say the same, but for interrupts while it idles.
+    let json: Value = serde_json::from_str(&folder.read("report.json")).expect("JSON");
+    let threads = json["run"]["scheduling"]["threads"].as_array().expect("threads");
+    // (The thread that ends the run is still at it behind the last event.)
+    let counts = |name: &str| !name.starts_with("idle") && !name.starts_with("finish");
+    let busy = threads.iter().filter(|thread| counts(thread["name"].as_str().expect("a name")));
+    let books: u64 = busy.map(|thread| thread["running"].as_u64().expect("a time")).sum();
+    let busy: Vec<_> = all.iter().filter(|(stack, _)| counts(stack)).cloned().collect();
+    assert_eq!((books > 0, sum(&busy)), (true, books));
+    let parts = [stacks(&["--cpu", "0"]), stacks(&["--cpu", "1"])];
+    assert_eq!(parts.iter().map(|part| sum(part)).sum::<u64>(), sum(&all));
+    let loops = stacks(&["--thread", "IOWorkLoop"]);
+    assert!(!loops.is_empty() && sum(&loops) < sum(&all));
+}
+
+#[test]
 fn wrong_requests_exit_2_and_say_what_was_expected() {
     let folder = Folder::report("wrong", "smallest.plan", 0);
     let trace = folder.path("trace.bin");
@@ -176,10 +210,11 @@ fn wrong_requests_exit_2_and_say_what_was_expected() {
     let mut cut = std::fs::read(trace).expect("the trace");
     cut.truncate(100);
     std::fs::write(folder.path("short.bin"), cut).expect("writable");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&[trace, "--kind", "gate.cloze"], "gate.close"),
         (&[trace, "--device", "nosuch"], "edu0"),
         (&[trace, "--from", "soon"], "500us"),
+        (&[trace, "--format", "folded", "--kind", "gate"], "expected --thread, --cpu, --from or --to"),
         (&[trace, "--cpu", "many"], "many"),
         (&[folder.path("cut.bin")], "record 1"),
         (&[folder.path("short.bin")], "record 2"),

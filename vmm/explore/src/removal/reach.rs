@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_is_behind_a_controller_is_waited_for() {
-        let stick = "plug usb0 xhci slot=3\nplug stick0 usb-storage on=usb0 port=1\nload stick0 clients=1 depth=1\n";
+        let stick =
+            "plug usb0 xhci slot=3\nplug stick0 usb-storage on=usb0 port=1\nload stick0 clients=1 depth=1\n";
         let rest = "at 1ms unplug stick0\nrun for=1s\n";
         let quick = reach(&format!("{stick}{rest}"));
         assert!(quick.settled > 10_000_000 && quick.settled < 100_000_000, "{quick:?}");

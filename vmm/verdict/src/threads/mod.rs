@@ -160,6 +160,14 @@ impl Threads {
         self.threads.iter().take(most).map(|thread| self.one(thread, names)).collect()
     }
 
+    /// The thread that runs on `cpu`.
+    pub fn on(&self, cpu: u8, names: &Names) -> Option<ThreadState> {
+        self.threads
+            .iter()
+            .find(|thread| thread.place == Place::On(cpu))
+            .map(|thread| self.one(thread, names))
+    }
+
     fn one(&self, thread: &Thread, names: &Names) -> ThreadState {
         let state = match thread.place {
             Place::On(cpu) => format!("runs on cpu{cpu}"),

@@ -13,6 +13,8 @@ pub enum TraceFormat {
     Json,
     /// One document in the trace-event format, for Perfetto and Chrome.
     Chrome,
+    /// Processor time in folded stacks, a line for each, in ns of machine time: what flame graphs are made of.
+    Folded,
 }
 
 /// `workgate trace`

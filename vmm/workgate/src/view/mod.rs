@@ -1,13 +1,15 @@
-//! `workgate trace`: a run's trace as lines, as JSON lines, or as a document for Perfetto and Chrome.
+//! `workgate trace`: a run's trace as lines, as JSON lines, as a document for Perfetto and Chrome, or as processor time for flame graphs.
 
 mod chrome;
 mod filter;
+mod folded;
 mod source;
 
 use crate::cli::{TraceArgs, TraceFormat};
 use crate::exit::{Exit, Failure};
 use chrome::Chrome;
 use filter::Filter;
+use folded::Folded;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -27,6 +29,7 @@ pub fn view(args: &TraceArgs) -> Result<Exit, Failure> {
         TraceFormat::Chrome => Format::Chrome(Box::new(Chrome::new(source.devices().clone()))),
         TraceFormat::Text => Format::Text,
         TraceFormat::Json => Format::Json,
+        TraceFormat::Folded => Format::Folded(Box::new(folded(args)?)),
     };
     let mut viewer = Viewer {
         filter,
@@ -59,6 +62,20 @@ enum Format {
     Text,
     Json,
     Chrome(Box<Chrome>),
+    Folded(Box<Folded>),
+}
+
+/// Processor time, of which threads, CPUs and moments may be asked for.
+fn folded(args: &TraceArgs) -> Result<Folded, Failure> {
+    let word = match args {
+        TraceArgs { device, .. } if !device.is_empty() => "--device",
+        TraceArgs { kind, .. } if !kind.is_empty() => "--kind",
+        TraceArgs { limit: Some(_), .. } => "--limit",
+        _ => return Ok(Folded::default()),
+    };
+    Err(Failure::request(format_args!(
+        "{word} picks events, and --format folded tells times; expected --thread, --cpu, --from or --to"
+    )))
 }
 
 struct Viewer {
@@ -79,7 +96,10 @@ impl Viewer {
         if let Format::Chrome(chrome) = &mut self.format {
             chrome.learn(event);
         }
-        if self.filter.wants(event, &self.names) {
+        let wanted = self.filter.wants(event, &self.names);
+        if let Format::Folded(folded) = &mut self.format {
+            folded.event(event, &self.names, wanted);
+        } else if wanted {
             self.left -= 1;
             self.failed = self.show(event).err();
         }
@@ -99,6 +119,8 @@ impl Viewer {
                 writeln!(self.out, "{line}")
             }
             Format::Chrome(chrome) => chrome.event(event, &self.names, &mut self.out),
+            // It is told at the end.
+            Format::Folded(_) => Ok(()),
         }
     }
 
@@ -106,8 +128,10 @@ impl Viewer {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if let Format::Chrome(chrome) = &mut self.format {
-            chrome.finish(&mut self.out)?;
+        match &mut self.format {
+            Format::Chrome(chrome) => chrome.finish(&mut self.out)?,
+            Format::Folded(folded) => folded.finish(&mut self.out)?,
+            Format::Text | Format::Json => {}
         }
         self.out.flush()
     }
