@@ -28,6 +28,8 @@ pub struct Scenario {
     pub long: bool,
     /// It wants a machine that is quick in its own time.
     pub delicate: bool,
+    /// How long it runs, in ms of machine time.
+    pub machine_time: u64,
 }
 
 /// All of them, by name.
@@ -46,10 +48,11 @@ pub fn all() -> Result<Vec<Scenario>, LabError> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).map_err(LabError::io(file.display().to_string()))?;
         let status = status(&text);
-        let short = machine_time(&text) <= LONG && !CHANCE.contains(&name.as_str());
+        let machine_time = machine_time(&text);
+        let short = machine_time <= LONG && !CHANCE.contains(&name.as_str());
         let long = !short && !ALWAYS.contains(&name.as_str());
         let delicate = DELICATE.contains(&name.as_str());
-        found.push(Scenario { name, text, status, long, delicate });
+        found.push(Scenario { name, text, status, long, delicate, machine_time });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)

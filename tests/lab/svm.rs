@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How long one command may take. Far above what is needed: it ends hangs.
 const COMMAND_LIMIT_SECONDS: u32 = 500;
+/// The same for each second of a plan's machine time, several times what it takes on a host that does nothing else.
+const LIMIT_PER_MACHINE_SECOND: u32 = 500;
 /// The same for each round of the tour in which everything is torn out; it gets [`COMMAND_LIMIT_SECONDS`] besides.
 const ROUND_LIMIT_SECONDS: u32 = 150;
 /// How much longer than any command, whose end it would tell, the machine may stay silent.
@@ -140,6 +142,10 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         return Ok(Vec::new());
     }
     let limit = COMMAND_LIMIT_SECONDS;
+    let of_plan = |scenario: &Scenario| {
+        let machine_time = u32::try_from(scenario.machine_time).unwrap_or(u32::MAX);
+        limit.saturating_add(machine_time.saturating_mul(LIMIT_PER_MACHINE_SECOND) / 1_000)
+    };
     let doctor =
         Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None, limit };
     let linux = |name: &str, arguments, limit| Case {
@@ -167,7 +173,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             .into(),
             status: scenario.status,
             says: None,
-            limit,
+            limit: of_plan(scenario),
         });
     let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(), limit));
     let surprise = wanted(SURPRISE) && (request.long || request.only.is_some());

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod acpi;
+mod armed;
 pub mod bench;
 mod bus;
 mod clock;

@@ -1,5 +1,6 @@
 //! The watchdog of a plan's run: every wait has an end.
 
+use crate::armed::Armed;
 use crate::ending::Ending;
 use crate::machine::Machine;
 use crate::options::Limits;
@@ -7,6 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use trace::ring::Command;
 use trace::{Event, Kind};
+
+/// How long the end of a run may wait for timers, in machine time, ns: as long as the guest itself waits for requests that have not come back.
+const TIMERS_NS: u64 = 20_000_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -26,6 +30,9 @@ pub struct Watch {
     since: Instant,
     life: Instant,
     exits: u64,
+    armed: Armed,
+    /// Machine time of the finish command.
+    finish_at: u64,
 }
 
 impl Watch {
@@ -41,7 +48,16 @@ impl Watch {
 
     fn new(run_for: Option<u64>, limits: Limits) -> Self {
         let now = Instant::now();
-        Self { run_for, limits, stage: Stage::Booting, since: now, life: now, exits: 0 }
+        Self {
+            run_for,
+            limits,
+            stage: Stage::Booting,
+            since: now,
+            life: now,
+            exits: 0,
+            armed: Armed::default(),
+            finish_at: 0,
+        }
     }
 
     /// How long the event loop may wait before it looks again.
@@ -60,6 +76,7 @@ impl Watch {
             self.life = Instant::now();
             self.exits = exits;
         }
+        events.iter().for_each(|event| self.armed.event(event));
         match self.stage {
             Stage::Booting => {
                 if machine.ready_at.load(Ordering::Acquire) != u64::MAX {
@@ -70,12 +87,20 @@ impl Watch {
                 let ready = machine.ready_at.load(Ordering::Acquire);
                 if machine.clock.now() >= ready.saturating_add(run_for) {
                     self.enter(Stage::Finishing);
+                    self.finish_at = machine.clock.now();
                     machine.command(Command::Finish);
                 }
             }
-            Stage::Finishing => {}
+            Stage::Finishing => self.wait_for_timers(machine.clock.now()),
         }
         self.bite(machine, events);
+    }
+
+    /// A driver that waits for the time after which it gives a device up neither hangs nor is late.
+    fn wait_for_timers(&mut self, now: u64) {
+        if self.armed.any_after(now) && now < self.finish_at.saturating_add(TIMERS_NS) {
+            self.held();
+        }
     }
 
     /// The machine was held: what it did not do meanwhile is not its fault.
