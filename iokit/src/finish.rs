@@ -9,6 +9,7 @@ use crate::{
     IoKit,
     class::{ClassCount, IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
     driver::bundles::KERNEL,
+    orders::Orders,
     service::{Options, ServiceRef},
 };
 
@@ -34,10 +35,10 @@ impl IoKit {
         if self.kernel().spawn("finish", band::KERNEL, Policy::Fixed, finish).is_err() {
             panic!("no memory for the thread that ends the run");
         }
-        let kit = self.clone();
+        let (kit, orders) = (self.clone(), Arc::new(Orders::default()));
+        let own = orders.clone();
         let call = ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |kernel: &KernelRef| {
-            kit.ask_to_finish();
-            kernel.wakeup(asked);
+            own.carry_out(&kit, kernel, asked);
         });
         if call.prepare().is_err() {
             panic!("no memory for the thread-call threads");
@@ -47,12 +48,13 @@ impl IoKit {
         }
         let killer = self.clone();
         self.kernel().set_command_handler(Arc::new(move |kernel: &KernelRef, command| match command {
-            Command::Finish => {
-                call.enter();
-            }
             Command::ShowAllStacks => kernel.kprintf(format_args!("{}", kernel.show_all_threads())),
             Command::Kill(slots) => killer.doom(slots),
-            Command::None => {}
+            order => {
+                if orders.note(order) {
+                    call.enter();
+                }
+            }
         }));
     }
 

@@ -9,6 +9,7 @@ mod account;
 mod camera;
 mod client;
 mod coverage;
+mod cycle;
 mod daq;
 mod disk;
 mod exercise;
@@ -46,13 +47,31 @@ use task::TaskClient;
 /// How long the end of the run waits for requests in flight, in machine ns.
 const FINISH_LIMIT_NS: u64 = 20_000_000_000;
 
+/// What can be exercised, and how.
+static EXERCISES: [(&str, Exercise); 7] = [
+    (EDU_DRIVER.name, Exercise::Edu),
+    (IO_MEDIA.name, Exercise::Disk),
+    (DAQ_DRIVER.name, Exercise::Daq),
+    (USB_HID_DRIVER.name, Exercise::Hid),
+    (USB_SERIAL_DRIVER.name, Exercise::Serial),
+    (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
+    (FIREWIRE_CAMERA_DRIVER.name, Exercise::Camera),
+];
+
+/// Slots that a plan's devices may have, and 0.
+const SLOTS: usize = 32;
+
 /// The workloads of a run.
-struct Load {
+pub(crate) struct Load {
     kernel: KernelRef,
     /// Nothing is issued any more.
     stopping: AtomicBool,
     /// Sessions that have not ended.
     running: AtomicU32,
+    /// The same by slot.
+    running_in: [AtomicU32; SLOTS],
+    /// Slots whose clients stay away, bit n = slot n.
+    closed: AtomicU32,
     idle: WaitEvent,
     /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
     numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
@@ -81,6 +100,8 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         kernel: kit.kernel().clone(),
         stopping: AtomicBool::new(false),
         running: AtomicU32::new(0),
+        running_in: Default::default(),
+        closed: AtomicU32::new(0),
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
         clients: SpinLock::new(Vec::new()),
@@ -93,16 +114,7 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         kit.open_to_tasks();
     }
     load.start_reaper(kit);
-    let exercises = [
-        (EDU_DRIVER.name, Exercise::Edu),
-        (IO_MEDIA.name, Exercise::Disk),
-        (DAQ_DRIVER.name, Exercise::Daq),
-        (USB_HID_DRIVER.name, Exercise::Hid),
-        (USB_SERIAL_DRIVER.name, Exercise::Serial),
-        (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
-        (FIREWIRE_CAMERA_DRIVER.name, Exercise::Camera),
-    ];
-    for (class, exercise) in exercises {
+    for (class, exercise) in EXERCISES {
         let load = load.clone();
         let wanted = (class, Properties::new());
         kit.notifications().add(kit, NotificationKind::FirstPublish, wanted, 0, move |service| {
@@ -111,6 +123,7 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
     }
     let own = load.clone();
     kit.on_finish(move |_| own.finish());
+    kit.cycles().exercise(kit, load.clone());
     load
 }
 
@@ -119,10 +132,13 @@ impl Load {
     fn published(self: &Arc<Self>, service: &ServiceRef, exercise: Exercise) {
         let Some(args) = service.kit().args().load(service.slot()) else { return };
         // A disk of a mirror is the mirror's: who wrote to it behind its back would find other data than his.
-        if exercise == Exercise::Disk && raid::is_member(service) {
+        if exercise == Exercise::Disk && raid::is_member(service) || self.is_closed(service.slot()) {
             return;
         }
         self.running.fetch_add(1, Ordering::AcqRel);
+        if let Some(running) = self.running_in(service.slot()) {
+            running.fetch_add(1, Ordering::AcqRel);
+        }
         let numbers = self.numbers(service.slot(), args.clients);
         Session::begin(self, service, exercise, args, numbers);
     }

@@ -1,11 +1,13 @@
 //! The words of the command line.
 
 mod control_args;
+mod cycle_args;
 mod debug_args;
 mod fuzz;
 mod trace_args;
 
 pub use control_args::{ClassCountArgs, ControlArgs, LookArgs};
+pub use cycle_args::{CycleArgs, What};
 pub use debug_args::{DebugArgs, ImageArgs, StacksArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
 pub use trace_args::{TraceArgs, TraceFormat};
@@ -50,6 +52,11 @@ pub enum Command {
         after_help = "Examples:\n  workgate fuzz teardown --time 60s\n  workgate fuzz teardown --driver edu=zoo-close-early --runs 5000\n  workgate fuzz schedules --plan my.plan --jobs 4\n  workgate fuzz pci --engine libfuzzer --time 10m"
     )]
     Fuzz(FuzzArgs),
+    /// Let a device, its driver or its clients come and go, pass after pass, and watch what grows
+    #[command(
+        after_help = "Examples:\n  workgate cycle my.plan\n  workgate cycle my.plan --what open --device disk0 --passes 1000 --out passes.csv\n  workgate cycle my.plan --what load --driver edu=zoo-instance-leak-fixed --period 2ms"
+    )]
+    Cycle(CycleArgs),
     /// Join the result folders of explore and fuzz runs that were cut into shards
     #[command(after_help = "Example:\n  workgate merge shard-0 shard-1 shard-2 --out findings")]
     Merge(MergeArgs),

@@ -10,6 +10,7 @@ mod boot;
 mod bundles;
 mod cli;
 mod control;
+mod cycle;
 mod devices_list;
 mod doctor;
 mod exit;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         cli::Command::Boot(args) => boot::boot(&args),
         cli::Command::Explore(args) => find::explore(&args),
         cli::Command::Fuzz(args) => find::fuzz(&args),
+        cli::Command::Cycle(args) => cycle::cycle(&args),
         cli::Command::Merge(args) => find::merge(&args),
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),

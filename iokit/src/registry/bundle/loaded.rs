@@ -6,7 +6,7 @@ use mach::{Kernel, Mutex};
 
 use super::{Bundle, BundleError, BundleGate, check_bundle};
 use crate::{
-    IoKit,
+    Class, IoKit,
     matching::Personality,
     registry::SERVICE_PLANE,
     service::{Options, ServiceRef, State},
@@ -49,6 +49,14 @@ impl Bundles {
     /// Identifiers of what is loaded, in the order of loading.
     pub fn loaded(&self, kit: &IoKit) -> Vec<&'static str> {
         self.0.lock(kit.kernel()).loaded.iter().map(|l| l.bundle.identifier).collect()
+    }
+
+    /// The loaded bundle that brings drivers and defines `class`.
+    pub fn driver(&self, kit: &IoKit, class: &Class) -> Option<&'static str> {
+        let lists = self.0.lock(kit.kernel());
+        let defines = |b: &Bundle| b.classes.iter().any(|c| c.name == class.name);
+        let mut drivers = lists.loaded.iter().map(|l| &*l.bundle).filter(|b| !b.personalities.is_empty());
+        drivers.find(|b| defines(b)).map(|b| b.identifier)
     }
 
     /// Loads a bundle, its libraries first, puts their personalities into the catalogue, and lets the nubs that they fit

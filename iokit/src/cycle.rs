@@ -1,0 +1,96 @@
+//! Steps of a cycle: clients that close and come back, a driver's bundle that is unloaded and loaded again. The host asks for them one by one.
+
+use alloc::{collections::BTreeMap, sync::Arc};
+
+use mach::{KernelRef, Policy, SpinLock, band};
+use trace::{Event, Kind, ring::Step};
+
+use crate::{
+    IOReturn, IoKit,
+    load::Load,
+    registry::{SERVICE_PLANE, bundle::BundleError},
+};
+
+/// What steps need to know.
+pub(crate) struct Cycles {
+    /// Whose clients close and come back.
+    load: SpinLock<Option<Arc<Load>>>,
+    /// By slot: the bundle that a step has unloaded.
+    unloaded: SpinLock<BTreeMap<u32, &'static str>>,
+}
+
+/// A step that could not be done: the reason, and what it is about.
+type Failed = (IOReturn, &'static str);
+
+impl Cycles {
+    pub(crate) fn new() -> Self {
+        Self { load: SpinLock::new(None), unloaded: SpinLock::new(BTreeMap::new()) }
+    }
+
+    /// The workload of the run.
+    pub(crate) fn exercise(&self, kit: &IoKit, load: Arc<Load>) {
+        *self.load.lock(kit.kernel()) = Some(load);
+    }
+
+    pub(crate) fn clear(&self, kit: &IoKit) {
+        let load = self.load.lock(kit.kernel()).take();
+        drop(load);
+    }
+}
+
+impl IoKit {
+    /// Begins a step, on a thread of its own: it may wait long. `cycle.step` tells when it is done, or why it could not be.
+    pub(crate) fn begin_step(&self, step: Step, slot: u32) {
+        let kit = self.clone();
+        let body = move |_: &KernelRef| kit.tell_step(step, slot, kit.step(step, slot));
+        if self.kernel().spawn("cycle", band::KERNEL, Policy::Fixed, body).is_err() {
+            self.tell_step(step, slot, Err((IOReturn::NoMemory, "cycle")));
+        }
+    }
+
+    fn tell_step(&self, step: Step, slot: u32, done: Result<(), Failed>) {
+        let (code, what) = done.map_or_else(|(why, what)| (why.code(), what), |()| (0, ""));
+        let event = Event::new(Kind::Stepped).slot(slot).other(step as u32).arg(code.into());
+        self.kernel().trace(event.text(what));
+    }
+
+    fn step(&self, step: Step, slot: u32) -> Result<(), Failed> {
+        let load = || self.cycles().load.lock(self.kernel()).clone().ok_or((IOReturn::NotFound, "load"));
+        match step {
+            Step::Close => load()?.close(slot).map_err(|why| (why, "clients")),
+            Step::Open => {
+                load()?.open(self, slot);
+                Ok(())
+            }
+            Step::Unload => self.unload_driver_of(slot),
+            Step::Load => {
+                let bundle = self.cycles().unloaded.lock(self.kernel()).remove(&slot);
+                let bundle = bundle.ok_or((IOReturn::NotFound, "bundle"))?;
+                self.bundles().load(self, bundle).map_err(|error| self.refused(bundle, &error))
+            }
+        }
+    }
+
+    /// Unloads the bundle of what drives the device in `slot`: terminates all instances of its classes first, those that drive other devices included.
+    fn unload_driver_of(&self, slot: u32) -> Result<(), Failed> {
+        let entries = self.root().map(|root| root.below_in(&SERVICE_PLANE)).unwrap_or_default();
+        let mine = entries.iter().filter(|entry| entry.slot() == slot && !entry.is_inactive());
+        let bundle = mine.into_iter().find_map(|entry| self.bundles().driver(self, entry.class()));
+        // Nobody may have an instance in hand: the bundle would be in use.
+        drop(entries);
+        let bundle = bundle.ok_or((IOReturn::NotFound, "driver"))?;
+        self.bundles().remove(self, bundle).map_err(|error| self.refused(bundle, &error))?;
+        self.cycles().unloaded.lock(self.kernel()).insert(slot, bundle);
+        Ok(())
+    }
+
+    /// Says on the console why a bundle cannot be loaded or unloaded.
+    fn refused(&self, bundle: &'static str, error: &BundleError) -> Failed {
+        self.kernel().log(format_args!("cycle: {error}"));
+        let why = match error {
+            BundleError::InUse(_) | BundleError::NeededBy(_) => IOReturn::Busy,
+            _ => IOReturn::NotFound,
+        };
+        (why, bundle)
+    }
+}
