@@ -12,7 +12,8 @@ impl IoKit {
     /// Tells instances of every class that ever had one, threads, what tasks are made of where there may be some, and wired memory.
     pub(crate) fn census(&self) {
         let classes = self.class_counts();
-        let instances = classes.iter().map(|c| (Counted::Instances, c.class().name, u64::from(c.instances())));
+        let instances =
+            classes.iter().map(|c| (Counted::Instances, c.class().name, u64::from(c.instances())));
         let Wired { dma, heap, threads } = self.kernel().wired();
         let resources = self.ports().are_open().then(|| self.kernel().resources());
         let resources = resources.into_iter().flatten();

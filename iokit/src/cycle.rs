@@ -1,6 +1,6 @@
 //! Steps of a cycle: clients that close and come back, a driver's bundle that is unloaded and loaded again. The host asks for them one by one.
 
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use mach::{KernelRef, Policy, SpinLock, band};
 use trace::{Event, Kind, ring::Step};
@@ -15,8 +15,8 @@ use crate::{
 pub(crate) struct Cycles {
     /// Whose clients close and come back.
     load: SpinLock<Option<Arc<Load>>>,
-    /// By slot: the bundle that a step has unloaded.
-    unloaded: SpinLock<BTreeMap<u32, &'static str>>,
+    /// By slot: the bundles that a step has unloaded, in the order in which they are to be loaded.
+    unloaded: SpinLock<BTreeMap<u32, Vec<&'static str>>>,
 }
 
 /// A step that could not be done: the reason, and what it is about.
@@ -63,25 +63,44 @@ impl IoKit {
                 Ok(())
             }
             Step::Unload => self.unload_driver_of(slot),
-            Step::Load => {
-                let bundle = self.cycles().unloaded.lock(self.kernel()).remove(&slot);
-                let bundle = bundle.ok_or((IOReturn::NotFound, "bundle"))?;
-                self.bundles().load(self, bundle).map_err(|error| self.refused(bundle, &error))
-            }
+            Step::Load => self.load_driver_of(slot),
         }
     }
 
-    /// Unloads the bundle of what drives the device in `slot`: terminates all instances of its classes first, those that drive other devices included.
+    fn load_driver_of(&self, slot: u32) -> Result<(), Failed> {
+        let bundles = self.cycles().unloaded.lock(self.kernel()).remove(&slot);
+        for bundle in bundles.ok_or((IOReturn::NotFound, "bundle"))? {
+            self.bundles().load(self, bundle).map_err(|error| self.refused(bundle, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Unloads the bundle of what drives the device in `slot`: terminates all instances of its classes first, those that drive other devices included. Bundles
+    /// that need it, and have no instances, go before it.
     fn unload_driver_of(&self, slot: u32) -> Result<(), Failed> {
         let entries = self.root().map(|root| root.below_in(&SERVICE_PLANE)).unwrap_or_default();
-        let mine = entries.iter().filter(|entry| entry.slot() == slot && !entry.is_inactive());
-        let bundle = mine.into_iter().find_map(|entry| self.bundles().driver(self, entry.class()));
+        let mut mine = entries.iter().filter(|entry| entry.slot() == slot && !entry.is_inactive());
+        let bundle = mine.find_map(|entry| self.bundles().driver(self, entry.class()));
         // Nobody may have an instance in hand: the bundle would be in use.
         drop(entries);
         let bundle = bundle.ok_or((IOReturn::NotFound, "driver"))?;
-        self.bundles().remove(self, bundle).map_err(|error| self.refused(bundle, &error))?;
-        self.cycles().unloaded.lock(self.kernel()).insert(slot, bundle);
-        Ok(())
+        let users = self.bundles().users(self, bundle);
+        let mut gone: Vec<&'static str> = Vec::new();
+        let mut done = Ok(());
+        for user in users.into_iter().rev() {
+            done = self.bundles().unload(self, user).map_err(|error| self.refused(user, &error));
+            if done.is_err() {
+                break;
+            }
+            gone.push(user);
+        }
+        if done.is_ok() {
+            done = self.bundles().remove(self, bundle).map_err(|error| self.refused(bundle, &error));
+            gone.extend(done.is_ok().then_some(bundle));
+        }
+        gone.reverse();
+        self.cycles().unloaded.lock(self.kernel()).insert(slot, gone);
+        done
     }
 
     /// Says on the console why a bundle cannot be loaded or unloaded.

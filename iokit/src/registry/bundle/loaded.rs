@@ -59,6 +59,19 @@ impl Bundles {
         drivers.find(|b| defines(b)).map(|b| b.identifier)
     }
 
+    /// Loaded bundles that need this one, directly or not, in the order of loading.
+    pub fn users(&self, kit: &IoKit, identifier: &'static str) -> Vec<&'static str> {
+        let lists = self.0.lock(kit.kernel());
+        let mut users: Vec<&'static str> = Vec::new();
+        // Libraries are loaded before those that need them: one look suffices.
+        for bundle in lists.loaded.iter().map(|l| &l.bundle) {
+            if bundle.needs_library(identifier) || users.iter().any(|user| bundle.needs_library(user)) {
+                users.push(bundle.identifier);
+            }
+        }
+        users
+    }
+
     /// Loads a bundle, its libraries first, puts their personalities into the catalogue, and lets the nubs that they fit
     /// be matched again. All or nothing. A bundle that is loaded already is left as it is.
     ///

@@ -16,8 +16,8 @@ pub trait Bench {
     fn act(&mut self, plan: &Plan, action: &Action);
     /// Asks the guest for something.
     fn command(&mut self, command: Command);
-    /// Looks again at plan time `time`, ns.
-    fn at_time(&mut self, time: u64);
+    /// Looks again at machine time `time`, which is plan time `plan_time`, ns.
+    fn at_time(&mut self, time: u64, plan_time: u64);
     /// Looks again behind the `count`-th event of this kind and slot from now on.
     fn at_event(&mut self, kind: Kind, slot: Option<u32>, count: u64);
     /// Asks the guest to end in order. False: the plan's time has not begun.
@@ -39,8 +39,8 @@ impl Bench for sim::Held {
         sim::Held::command(self, command);
     }
 
-    fn at_time(&mut self, time: u64) {
-        self.stop_at_time(time);
+    fn at_time(&mut self, time: u64, _: u64) {
+        self.alarm(time);
     }
 
     fn at_event(&mut self, kind: Kind, slot: Option<u32>, count: u64) {
@@ -70,8 +70,8 @@ impl Bench for vmm::Held<'_> {
         let _ = vmm::Held::command(self, command);
     }
 
-    fn at_time(&mut self, time: u64) {
-        self.stop_at_time(time);
+    fn at_time(&mut self, _: u64, plan_time: u64) {
+        self.stop_at_time(plan_time);
     }
 
     fn at_event(&mut self, kind: Kind, slot: Option<u32>, count: u64) {

@@ -131,7 +131,9 @@ impl<'a> Conductor<'a> {
             Stage::Boot => return "before the first pass".to_owned(),
             Stage::Coming | Stage::Working { .. } => self.request.come.word(),
             Stage::Going { .. } => self.request.go.word(),
-            Stage::Counting { .. } | Stage::Breathing { .. } | Stage::Resting { .. } => "what is left is counted",
+            Stage::Counting { .. } | Stage::Breathing { .. } | Stage::Resting { .. } => {
+                "what is left is counted"
+            }
             Stage::Ending => return format!("behind pass {}", self.pass),
         };
         format!("in pass {} ({what})", self.pass)
@@ -226,10 +228,13 @@ impl<'a> Conductor<'a> {
         if now >= limit {
             let (device, wanted) = (self.name(slot), self.request.requests);
             let done = wanted - missing.min(wanted);
-            return self.fail(bench, format!(
-                "{device} did not work within {} of its coming: {done} of {wanted} requests came back",
-                verdict::time(PATIENCE)
-            ));
+            return self.fail(
+                bench,
+                format!(
+                    "{device} did not work within {} of its coming: {done} of {wanted} requests came back",
+                    verdict::time(PATIENCE)
+                ),
+            );
         }
         bench.at_event(Kind::IoDone, Some(slot), missing);
         self.wait(bench, limit)
@@ -306,10 +311,12 @@ impl<'a> Conductor<'a> {
     fn refused(&self, asked: &Move) -> Option<String> {
         let Move::Ask(step, _) = asked else { return None };
         let follow = self.follow.borrow();
-        let (_, code, what) = follow.stepped.as_ref().filter(|(n, code, _)| *n == *step as u32 && *code != 0)?;
+        let (_, code, what) =
+            follow.stepped.as_ref().filter(|(n, code, _)| *n == *step as u32 && *code != 0)?;
         let why = u32::try_from(*code).ok().and_then(iokit::IOReturn::from_code);
         let why = why.map_or_else(|| format!("{code:#x}"), |why| why.to_string());
-        Some(format!("{} of {} is refused: {what}: {why}", step.word(), self.request.device))
+        let (left, device) = (follow.alive().join(", "), &self.request.device);
+        Some(format!("{} of {device} is refused: {what}: {why} (attached: {left})", step.word()))
     }
 
     /// Asks for a census.
@@ -340,8 +347,7 @@ impl<'a> Conductor<'a> {
     /// Whether everything is as it was behind the pass before, or does not change any more.
     fn has_settled(&mut self) -> bool {
         let follow = self.follow.borrow();
-        let as_before =
-            |last: &Sample| (&last.figures, last.open) == (&follow.figures, follow.open());
+        let as_before = |last: &Sample| (&last.figures, last.open) == (&follow.figures, follow.open());
         if self.last.as_ref().is_some_and(as_before) {
             return true;
         }
@@ -387,7 +393,7 @@ impl<'a> Conductor<'a> {
     /// Looks again at machine time `until`, if nothing happens before.
     fn wait(&self, bench: &mut dyn Bench, until: u64) -> Next {
         let zero = self.follow.borrow().zero.unwrap_or(0);
-        bench.at_time(until.saturating_sub(zero));
+        bench.at_time(until, until.saturating_sub(zero));
         Next::Wait
     }
 

@@ -116,7 +116,8 @@ fn problems(series: &Series, conductor: &Conductor<'_>, verdict: &Verdict) -> Ve
         Some(text::growth(&figure.told(), &trend, figure.sort))
     });
     let mut problems: Vec<String> = grown.chain(conductor.trouble.clone()).collect();
-    let on = |device: &Option<String>| device.as_ref().map_or_else(String::new, |device| format!(" on {device}"));
+    let on =
+        |device: &Option<String>| device.as_ref().map_or_else(String::new, |device| format!(" on {device}"));
     let broken = verdict.findings.iter().take(FINDINGS);
     problems.extend(broken.map(|found| format!("{}{}: {}", found.rule, on(&found.device), found.message)));
     let more = verdict.findings_total.saturating_sub(FINDINGS as u64);

@@ -88,9 +88,8 @@ fn run(
         Machine::Kvm(host) => {
             let options = vmm::Options { seed: args.seed, ..machine::kvm_options(host) };
             let steer: &mut dyn vmm::Steer = &mut *conductor;
-            let outcome =
-                vmm::run_steered(plan, guest_image::IMAGE, &options, Some(steer), None, &mut sink)
-                    .map_err(machine::kvm_failure)?;
+            let outcome = vmm::run_steered(plan, guest_image::IMAGE, &options, Some(steer), None, &mut sink)
+                .map_err(machine::kvm_failure)?;
             let machine = document::Machine { word: "kvm", seed: None, trace_hash: None };
             (machine::kvm_ended(&outcome), machine)
         }

@@ -64,10 +64,10 @@ pub struct Request {
 
 impl Request {
     /// What `args` ask of `plan`.
-    pub fn new(args: &CycleArgs, plan: Plan) -> Result<Self, Failure> {
-        let left_out = plan.rules.len() + plan.expects.len();
-        let mut plan = Plan { run_for: LONGEST, rules: vec![], expects: vec![], lines: vec![], ..plan };
+    pub fn new(args: &CycleArgs, mut plan: Plan) -> Result<Self, Failure> {
         give_drivers(&mut plan, &args.driver)?;
+        let left_out = plan.rules.len() + plan.expects.len();
+        let plan = Plan { run_for: LONGEST, rules: vec![], expects: vec![], lines: vec![], ..plan };
         let plug = device(&plan, args.device.as_deref())?.clone();
         let group = group(&plan, &plug);
         let loaded = group.iter().copied().filter(|slot| has_load(&plan, *slot)).collect();

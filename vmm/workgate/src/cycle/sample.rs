@@ -71,7 +71,7 @@ impl Sample {
             (Sort::Objects, "open handles", self.open),
             (Sort::Time, "time to come up", self.up),
             (Sort::Time, "time to go", self.down),
-            (Sort::Time, "request latency, median", self.requests.half),
+            (Sort::Time, "request latency p50", self.requests.half),
             (Sort::Time, "request latency p99", self.requests.p99),
         ];
         let own = own.into_iter().map(|(sort, name, value)| (Figure::new(sort, name), value));

@@ -79,7 +79,10 @@ fn rate(per_pass: f64, sort: Sort) -> String {
     match sort {
         Sort::Instances | Sort::Objects => format!("{per_pass:+.2}"),
         Sort::Bytes => format!("{per_pass:+.1} B"),
-        Sort::Time => format!("{per_pass:+.1} ns"),
+        Sort::Time => {
+            let sign = if per_pass < 0.0 { '-' } else { '+' };
+            format!("{sign}{}", short(per_pass.abs().round() as u64))
+        }
     }
 }
 
@@ -110,6 +113,9 @@ pub fn growth(told: &str, trend: &Trend, sort: Sort) -> String {
 
 /// The trends: what grows, what is watched always, and what changed.
 pub fn trends(series: &Series) -> String {
+    if series.passes() == 0 {
+        return String::new();
+    }
     let mut out = format!(
         "{:<28}{:>12}{:>12}{:>14}  {}\n",
         "trend", "first", "last", "per pass", "from its least to its most"
