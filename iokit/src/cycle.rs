@@ -13,8 +13,6 @@ use crate::{
 
 /// What steps need to know.
 pub(crate) struct Cycles {
-    /// Whose clients close and come back.
-    load: SpinLock<Option<Arc<Load>>>,
     /// By slot: the bundles that a step has unloaded, in the order in which they are to be loaded.
     unloaded: SpinLock<BTreeMap<u32, Vec<&'static str>>>,
 }
@@ -24,25 +22,15 @@ type Failed = (IOReturn, &'static str);
 
 impl Cycles {
     pub(crate) fn new() -> Self {
-        Self { load: SpinLock::new(None), unloaded: SpinLock::new(BTreeMap::new()) }
-    }
-
-    /// The workload of the run.
-    pub(crate) fn exercise(&self, kit: &IoKit, load: Arc<Load>) {
-        *self.load.lock(kit.kernel()) = Some(load);
-    }
-
-    pub(crate) fn clear(&self, kit: &IoKit) {
-        let load = self.load.lock(kit.kernel()).take();
-        drop(load);
+        Self { unloaded: SpinLock::new(BTreeMap::new()) }
     }
 }
 
 impl IoKit {
     /// Begins a step, on a thread of its own: it may wait long. `cycle.step` tells when it is done, or why it could not be.
-    pub(crate) fn begin_step(&self, step: Step, slot: u32) {
+    pub(crate) fn begin_step(&self, step: Step, slot: u32, load: Option<Arc<Load>>) {
         let kit = self.clone();
-        let body = move |_: &KernelRef| kit.tell_step(step, slot, kit.step(step, slot));
+        let body = move |_: &KernelRef| kit.tell_step(step, slot, kit.step(step, slot, load));
         if self.kernel().spawn("cycle", band::KERNEL, Policy::Fixed, body).is_err() {
             self.tell_step(step, slot, Err((IOReturn::NoMemory, "cycle")));
         }
@@ -54,8 +42,8 @@ impl IoKit {
         self.kernel().trace(event.text(what));
     }
 
-    fn step(&self, step: Step, slot: u32) -> Result<(), Failed> {
-        let load = || self.cycles().load.lock(self.kernel()).clone().ok_or((IOReturn::NotFound, "load"));
+    fn step(&self, step: Step, slot: u32, load: Option<Arc<Load>>) -> Result<(), Failed> {
+        let load = || load.ok_or((IOReturn::NotFound, "load"));
         match step {
             Step::Close => load()?.close(slot).map_err(|why| (why, "clients")),
             Step::Open => {

@@ -9,6 +9,7 @@ use crate::{
     IoKit,
     class::{ClassCount, IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
     driver::bundles::KERNEL,
+    load::Load,
     orders::Orders,
     service::{Options, ServiceRef},
 };
@@ -21,11 +22,11 @@ const SETTLE_LIMIT: u64 = 100_000_000;
 const SETTLE_STEP: u64 = 50_000;
 
 impl IoKit {
-    /// Installs the command handler, and arms the timer of `finish=`.
+    /// Installs the command handler, and arms the timer of `finish=`. `load`: whose clients may be asked to close.
     ///
     /// The run ends on a thread of its own, because that blocks for long, which a thread call should not. It is made here:
     /// at the end, the workload may have taken all memory for threads.
-    pub(crate) fn watch_for_finish(&self) {
+    pub(crate) fn watch_for_finish(&self, load: Option<Arc<Load>>) {
         let asked = self.kernel().new_event();
         let kit = self.clone();
         let finish = move |_: &KernelRef| {
@@ -35,7 +36,7 @@ impl IoKit {
         if self.kernel().spawn("finish", band::KERNEL, Policy::Fixed, finish).is_err() {
             panic!("no memory for the thread that ends the run");
         }
-        let (kit, orders) = (self.clone(), Arc::new(Orders::default()));
+        let (kit, orders) = (self.clone(), Arc::new(Orders::new(load)));
         let own = orders.clone();
         let call = ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |kernel: &KernelRef| {
             own.carry_out(&kit, kernel, asked);

@@ -238,6 +238,5 @@ impl IoKit {
         self.0.notifications.clear(self);
         self.0.matcher.clear(self);
         self.0.terminator.clear(self);
-        self.0.cycles.clear(self);
     }
 }

@@ -1,15 +1,17 @@
 //! What the host asks for: taken down at interrupt level, carried out on a thread.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mach::{KernelRef, WaitEvent};
 use trace::ring::Command;
 
-use crate::IoKit;
+use crate::{IoKit, load::Load};
 
 /// What was asked for and is not carried out yet. One of each kind at a time.
-#[derive(Default)]
 pub(crate) struct Orders {
+    /// The workload of the run.
+    load: Option<Arc<Load>>,
     finish: AtomicBool,
     census: AtomicBool,
     /// The word of a [`Command::Step`]; 0 = none.
@@ -17,6 +19,11 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
+    /// Nothing was asked for.
+    pub(crate) fn new(load: Option<Arc<Load>>) -> Self {
+        Self { load, finish: AtomicBool::new(false), census: AtomicBool::new(false), step: AtomicU32::new(0) }
+    }
+
     /// Takes an order down, if it is one for a thread. Legal at interrupt level.
     pub(crate) fn note(&self, command: Command) -> bool {
         match command {
@@ -35,7 +42,7 @@ impl Orders {
             kit.census();
         }
         if let Command::Step(step, slot) = Command::from_word(self.step.swap(0, Ordering::AcqRel)) {
-            kit.begin_step(step, slot.into());
+            kit.begin_step(step, slot.into(), self.load.clone());
         }
         let is_time = kit.args().finish.is_some_and(|at| kernel.now() >= at);
         if self.finish.swap(false, Ordering::AcqRel) || is_time {

@@ -84,15 +84,10 @@ pub(crate) struct Load {
     tasks: SpinLock<Vec<Arc<TaskClient>>>,
 }
 
-/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. What is returned
-/// starts the plan's own threads, when its time begins.
-pub fn start(kit: &IoKit) -> impl FnOnce(&IoKit) + use<> {
-    let load = (!kit.args().loads.is_empty() || !kit.args().threads.is_empty()).then(|| prepare(kit));
-    move |kit| {
-        if let Some(load) = load {
-            load.start_threads(kit);
-        }
-    }
+/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. `None`: the plan has no workload.
+/// [`Load::begin`] starts the plan's own threads, when its time begins.
+pub(crate) fn start(kit: &IoKit) -> Option<Arc<Load>> {
+    (!kit.args().loads.is_empty() || !kit.args().threads.is_empty()).then(|| prepare(kit))
 }
 
 fn prepare(kit: &IoKit) -> Arc<Load> {
@@ -123,11 +118,15 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
     }
     let own = load.clone();
     kit.on_finish(move |_| own.finish());
-    kit.cycles().exercise(kit, load.clone());
     load
 }
 
 impl Load {
+    /// Plan time begins.
+    pub(crate) fn begin(self: Arc<Self>, kit: &IoKit) {
+        self.start_threads(kit);
+    }
+
     /// A service that can be exercised was published: begins a session if its slot has a workload.
     fn published(self: &Arc<Self>, service: &ServiceRef, exercise: Exercise) {
         let Some(args) = service.kit().args().load(service.slot()) else { return };
