@@ -227,7 +227,8 @@ fn ctrl_c_tells_what_was_seen_so_far_and_leaves_a_whole_file() {
         line.clear();
         assert_ne!(log.read_line(&mut line).expect("a line"), 0, "it ended by itself");
     }
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    let killed =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
     assert!(killed.success());
     let mut rest = String::new();
     log.read_to_string(&mut rest).expect("the rest");
