@@ -6,7 +6,7 @@ mod debug_args;
 mod fuzz;
 mod trace_args;
 
-pub use control_args::{ClassCountArgs, ControlArgs, LookArgs};
+pub use control_args::{ClassCountArgs, ControlArgs, LookArgs, TopArgs};
 pub use cycle_args::{CycleArgs, What};
 pub use debug_args::{DebugArgs, ImageArgs, StacksArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
@@ -83,6 +83,11 @@ pub enum Command {
         after_help = "Examples:\n  workgate classcount /tmp/wg.sock\n  workgate classcount /tmp/wg.sock EduDriver IOPCIDevice"
     )]
     Classcount(ClassCountArgs),
+    /// Watch a machine that runs with --control: threads, bands, gates, interrupts, wake-up latencies
+    #[command(
+        after_help = "Examples:\n  workgate top /tmp/wg.sock\n  workgate top /tmp/wg.sock --once --columns 80"
+    )]
+    Top(TopArgs),
     /// Print every kernel thread of a core with its stack, and who has which gate
     #[command(
         after_help = "Examples:\n  workgate run my.plan --machine kvm --core /tmp\n  workgate stacks /tmp/my.core\n  workgate image guest.elf --debug && gdb guest.elf /tmp/my.core"

@@ -25,6 +25,7 @@ mod run;
 mod script;
 mod stacks;
 mod timeline;
+mod top;
 mod view;
 
 use clap::Parser;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         cli::Command::Trace(args) => view::view(&args),
         cli::Command::Ioreg(args) => control::ioreg(&args),
         cli::Command::Classcount(args) => control::classcount(&args),
+        cli::Command::Top(args) => top::top(&args),
         cli::Command::Stacks(args) => stacks::stacks(&args),
         cli::Command::Image(args) => stacks::image(&args),
         cli::Command::Completions(args) => manual::completions(&args),
