@@ -31,14 +31,16 @@ pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKi
     }
     driver::load_bundles(&kit);
     drivers(&kit);
-    let threads = load::start(&kit);
+    let load = load::start(&kit);
     let platform = publish_platform(&kit);
-    kit.watch_for_finish();
+    kit.watch_for_finish(load.clone());
     if args.push_is_off {
         kernel.set_priority_push(false);
     }
     kernel.trace(Event::new(Kind::Ready));
-    threads(&kit);
+    if let Some(load) = load {
+        load.begin(&kit);
+    }
     family::start(&kit, &platform);
     kit
 }

@@ -9,6 +9,8 @@ use crate::{
     IoKit,
     class::{ClassCount, IO_PLATFORM_EXPERT, IO_REGISTRY_ROOT},
     driver::bundles::KERNEL,
+    load::Load,
+    orders::Orders,
     service::{Options, ServiceRef},
 };
 
@@ -20,11 +22,11 @@ const SETTLE_LIMIT: u64 = 100_000_000;
 const SETTLE_STEP: u64 = 50_000;
 
 impl IoKit {
-    /// Installs the command handler, and arms the timer of `finish=`.
+    /// Installs the command handler, and arms the timer of `finish=`. `load`: whose clients may be asked to close.
     ///
     /// The run ends on a thread of its own, because that blocks for long, which a thread call should not. It is made here:
     /// at the end, the workload may have taken all memory for threads.
-    pub(crate) fn watch_for_finish(&self) {
+    pub(crate) fn watch_for_finish(&self, load: Option<Arc<Load>>) {
         let asked = self.kernel().new_event();
         let kit = self.clone();
         let finish = move |_: &KernelRef| {
@@ -34,10 +36,10 @@ impl IoKit {
         if self.kernel().spawn("finish", band::KERNEL, Policy::Fixed, finish).is_err() {
             panic!("no memory for the thread that ends the run");
         }
-        let kit = self.clone();
+        let (kit, orders) = (self.clone(), Arc::new(Orders::new(load)));
+        let own = orders.clone();
         let call = ThreadCall::new(self.kernel(), band::THREAD_CALL_HIGH, move |kernel: &KernelRef| {
-            kit.ask_to_finish();
-            kernel.wakeup(asked);
+            own.carry_out(&kit, kernel, asked);
         });
         if call.prepare().is_err() {
             panic!("no memory for the thread-call threads");
@@ -47,12 +49,13 @@ impl IoKit {
         }
         let killer = self.clone();
         self.kernel().set_command_handler(Arc::new(move |kernel: &KernelRef, command| match command {
-            Command::Finish => {
-                call.enter();
-            }
             Command::ShowAllStacks => kernel.kprintf(format_args!("{}", kernel.show_all_threads())),
             Command::Kill(slots) => killer.doom(slots),
-            Command::None => {}
+            order => {
+                if orders.note(order) {
+                    call.enter();
+                }
+            }
         }));
     }
 

@@ -8,6 +8,7 @@ use mach::{KernelRef, RecursiveLock, SpinGuard, SpinLock, WaitEvent};
 use crate::{
     bootargs::{BootArgs, Era},
     class::{Class, ClassCount, ClassTable, IO_REGISTRY_ROOT},
+    cycle::Cycles,
     matching::{Catalogue, Matcher, Notifications},
     ports::Ports,
     registry::{bundle::Bundles, property_lock},
@@ -50,6 +51,7 @@ struct Kit {
     /// Held while links of planes other than the service plane change.
     planes: SpinLock<()>,
     ports: Ports,
+    cycles: Cycles,
 }
 
 impl IoKit {
@@ -82,6 +84,7 @@ impl IoKit {
             property_lock: property_lock(kernel),
             planes: SpinLock::new(()),
             ports: Ports::default(),
+            cycles: Cycles::new(),
         }));
         let root = ServiceBuilder::new(&kit, Box::new(Plain(&IO_REGISTRY_ROOT))).named("Root").build();
         *kit.0.root.lock(kernel) = Some(root);
@@ -139,6 +142,11 @@ impl IoKit {
     /// The ports by which user tasks reach services.
     pub(crate) fn ports(&self) -> &Ports {
         &self.0.ports
+    }
+
+    /// What steps of cycles need to know.
+    pub(crate) fn cycles(&self) -> &Cycles {
+        &self.0.cycles
     }
 
     /// What changes links of planes other than the service plane holds.

@@ -32,11 +32,14 @@ pub mod user_client;
 pub mod work_loop;
 
 mod boot;
+mod census;
+mod cycle;
 mod finish;
 mod in_flight;
 mod ioreturn;
 mod kit;
 mod message;
+mod orders;
 mod value;
 
 pub use boot::{boot, boot_with, start};

@@ -118,9 +118,14 @@ impl<'a> Held<'a> {
 
     /// Asks the guest's kernel for every thread's stack on its console. False if it has no bench.
     pub fn show_stacks(&mut self) -> bool {
+        self.command(Command::ShowAllStacks)
+    }
+
+    /// Asks the guest's kernel for something; one thing at a time. False if it has no bench.
+    pub fn command(&mut self, command: Command) -> bool {
         let bench = self.has_bench();
         if bench {
-            self.machine.command(Command::ShowAllStacks);
+            self.machine.command(command);
         }
         bench
     }

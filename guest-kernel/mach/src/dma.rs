@@ -10,6 +10,8 @@ const GRAIN: u64 = 64;
 /// Free pieces by address; neighbours are always joined.
 pub(crate) struct DmaMemory {
     free: BTreeMap<u64, u64>,
+    /// Bytes handed out, in whole grains.
+    used: u64,
 }
 
 impl DmaMemory {
@@ -20,7 +22,7 @@ impl DmaMemory {
         if end > start {
             free.insert(start, end - start);
         }
-        Self { free }
+        Self { free, used: 0 }
     }
 
     fn allocate(&mut self, bytes: u64, align: u64) -> Option<u64> {
@@ -39,12 +41,20 @@ impl DmaMemory {
         if end < start + size {
             self.free.insert(end, start + size - end);
         }
+        self.used += bytes;
         Some(at)
     }
 
+    /// Bytes handed out.
+    pub(crate) fn used(&self) -> u64 {
+        self.used
+    }
+
     fn release(&mut self, address: u64, bytes: u64) {
+        let bytes = bytes.max(1).next_multiple_of(GRAIN);
+        self.used -= bytes;
         let mut start = address;
-        let mut end = address + bytes.max(1).next_multiple_of(GRAIN);
+        let mut end = address + bytes;
         if let Some((&before, &size)) = self.free.range(..start).next_back()
             && before + size == start
         {
@@ -196,9 +206,11 @@ mod tests {
         assert_eq!(b % 0x400, 0);
         assert!(c != a && c != b);
         assert_eq!(memory.allocate(0x1000, 1), None);
+        assert_eq!(memory.used(), 128 + 64 + 64, "whole grains");
         for (address, bytes) in [(b, 64), (a, 100), (c, 1)] {
             memory.release(address, bytes);
         }
+        assert_eq!(memory.used(), 0);
         assert_eq!(memory.allocate(0x1000, 1), Some(0x1000));
     }
 

@@ -50,6 +50,7 @@ mod upcalls;
 pub mod vm;
 mod wait;
 mod waiting;
+mod wired;
 
 pub use account::{FAIL_SAFE_800_QUANTA, FAIL_SAFE_MODERN};
 pub use call::ThreadCall;
@@ -70,3 +71,4 @@ pub use spin_lock::{SpinGuard, SpinLock};
 pub use stats::{BUCKETS, CpuStatistics, Histogram, Statistics, ThreadStatistics, Times};
 pub use thread::{RunState, Thread};
 pub use wait::{WaitEvent, WaitMode, WaitResult};
+pub use wired::Wired;

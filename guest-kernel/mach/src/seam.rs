@@ -204,6 +204,11 @@ pub trait Machine: Send + Sync {
         true
     }
 
+    /// Bytes that the kernel's heap has handed out. `None`: the kernel has its host's heap, in which nobody can tell whose is what.
+    fn heap_in_use(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether [`Machine::point`] does anything. The answer never changes: the kernel asks once, and passes no points where they are nothing.
     fn has_points(&self) -> bool {
         true

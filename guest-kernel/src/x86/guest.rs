@@ -17,7 +17,7 @@ use super::dma::DmaMemory;
 use super::leap::{Found, Leap};
 use super::pci::{self, ConfigSpace};
 use super::time::Timer;
-use super::{apic, backtrace, context, cpu, ioapic, panic, percpu, power, serial, space, user};
+use super::{apic, backtrace, context, cpu, ioapic, memory, panic, percpu, power, serial, space, user};
 
 /// What the machine consists of, once it is up.
 #[derive(Debug)]
@@ -269,6 +269,10 @@ impl Machine for &'static Guest {
 
     fn has_memory(&self) -> bool {
         self.bench.as_ref().is_none_or(Bench::has_memory)
+    }
+
+    fn heap_in_use(&self) -> Option<u64> {
+        Some(memory::heap_in_use())
     }
 
     fn has_points(&self) -> bool {

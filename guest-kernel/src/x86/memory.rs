@@ -61,24 +61,38 @@ unsafe impl Source for Frames {
 /// The allocator.
 struct Heap(Masked<HeapCore>);
 
-struct HeapCore(Talc<Frames, DefaultBinning>);
+struct HeapCore {
+    talc: Talc<Frames, DefaultBinning>,
+    /// Bytes handed out, as they were asked for.
+    used: u64,
+}
 
 // SAFETY: the pointers in it lead into the heap, which every CPU maps alike; access is behind a lock.
 unsafe impl Send for HeapCore {}
 
 #[global_allocator]
-static HEAP: Heap = Heap(Masked::new(HeapCore(Talc::new(Frames))));
+static HEAP: Heap = Heap(Masked::new(HeapCore { talc: Talc::new(Frames), used: 0 }));
+
+/// Bytes of the heap that are in use.
+pub fn heap_in_use() -> u64 {
+    HEAP.0.lock().used
+}
 
 // SAFETY: Talc is an allocator; the lock makes it one for all CPUs, interrupt level included (it masks).
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let mut heap = self.0.lock();
         // SAFETY: the caller gives a layout of non-zero size, as `GlobalAlloc` demands.
-        unsafe { self.0.lock().0.allocate(layout) }.map_or(null_mut(), |p| p.as_ptr())
+        let Some(block) = (unsafe { heap.talc.allocate(layout) }) else { return null_mut() };
+        heap.used += layout.size() as u64;
+        block.as_ptr()
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        let mut heap = self.0.lock();
         // SAFETY: the caller gives a block of this allocator with its layout.
-        unsafe { self.0.lock().0.deallocate(pointer, layout) }
+        unsafe { heap.talc.deallocate(pointer, layout) }
+        heap.used = heap.used.saturating_sub(layout.size() as u64);
     }
 }
 

@@ -56,6 +56,13 @@ kinds! {
     ClassCount = 8, "class.count";
     /// Run `other` of the conformance test at place `object` in their table begins (`arg` = 1) or ends (0); 2 = the test itself begins.
     TestRun = 10, "test.run";
+    /// A step of a cycle that the host asked for ([`crate::ring::Step`], number `other`) on the device in `slot` is done; `arg` = IOReturn, `text` = why it
+    /// could not be done.
+    Stepped = 11, "cycle.step";
+    /// A figure of a census that the host asked for: there are `arg` of `text`; `other` says what is counted ([`crate::Counted`]).
+    Census = 12, "census";
+    /// The census is complete; `arg` = how many figures it has.
+    CensusEnd = 13, "census.end";
     /// Host side: the host did `arg` ns of machine time later what was due, or turned to the machine so much later. What takes long until now may be its doing.
     HostLate = 14, "host.late";
     /// The processor did what no processor does, so nothing that the guest did since can be judged: `text` says what

@@ -10,6 +10,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod census;
 mod clock;
 mod event;
 mod kind;
@@ -17,6 +18,7 @@ mod lending;
 pub mod ring;
 mod scarcity;
 
+pub use census::Counted;
 pub use clock::TscClock;
 pub use event::{EVENT_BYTES, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{Kind, UnknownKind};

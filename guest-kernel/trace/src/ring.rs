@@ -49,6 +49,35 @@ pub const COMMAND_VECTOR: u8 = 0xec;
 /// The interrupt vector that takes the rest of its quantum from the thread that runs.
 pub const PREEMPT_VECTOR: u8 = 0xed;
 
+/// A step of a cycle, done to what drives the device in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Step {
+    /// The workload's clients close their connections, once their requests are back, and stay away.
+    Close = 1,
+    /// They come back.
+    Open = 2,
+    /// The driver's bundle is unloaded, which terminates its instances.
+    Unload = 3,
+    /// It is loaded again, and matched.
+    Load = 4,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Close, Self::Open, Self::Unload, Self::Load];
+
+    /// What reports call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Open => "open",
+            Self::Unload => "unload",
+            Self::Load => "load",
+        }
+    }
+}
+
 /// What the host asks of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -60,7 +89,18 @@ pub enum Command {
     ShowAllStacks,
     /// A client of each of these slots' devices dies: bit n = slot n ([`KILL`]).
     Kill(u32),
+    /// Count instances, objects and wired memory: `census` events, then `census.end`.
+    Census,
+    /// A step of a cycle of the device in this slot (1–31): `cycle.step` when it is done.
+    Step(Step, u8),
 }
+
+/// Where the slot of a [`Command::Step`] begins in its word; the step's number is one byte above it.
+const STEP_SLOT: u32 = 8;
+/// Where the step's number begins.
+const STEP_NUMBER: u32 = 16;
+/// What the lowest byte of a step's word is.
+const STEP: u32 = 4;
 
 impl Command {
     /// The number in the [`COMMAND`] word. [`Command::Kill`] has a word of its own.
@@ -69,6 +109,8 @@ impl Command {
             Self::None | Self::Kill(_) => 0,
             Self::Finish => 1,
             Self::ShowAllStacks => 2,
+            Self::Census => 3,
+            Self::Step(step, slot) => (step as u32) << STEP_NUMBER | (slot as u32) << STEP_SLOT | STEP,
         }
     }
 
@@ -77,7 +119,29 @@ impl Command {
         match word {
             1 => Self::Finish,
             2 => Self::ShowAllStacks,
+            3 => Self::Census,
+            word if word & 0xff == STEP => {
+                let step = Step::ALL.into_iter().find(|step| *step as u32 == word >> STEP_NUMBER);
+                step.map_or(Self::None, |step| Self::Step(step, (word >> STEP_SLOT) as u8))
+            }
             _ => Self::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_round_trip_and_nonsense_is_none() {
+        let plain = [Command::None, Command::Finish, Command::ShowAllStacks, Command::Census];
+        let steps = Step::ALL.into_iter().flat_map(|step| [Command::Step(step, 1), Command::Step(step, 31)]);
+        for command in plain.into_iter().chain(steps) {
+            assert_eq!(Command::from_word(command.word()), command);
+        }
+        for word in [5, 0x0004, 0x0005_0104, 0x0100_0004, u32::MAX] {
+            assert_eq!(Command::from_word(word), Command::None, "{word:#x}");
         }
     }
 }

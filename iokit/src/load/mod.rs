@@ -9,6 +9,7 @@ mod account;
 mod camera;
 mod client;
 mod coverage;
+mod cycle;
 mod daq;
 mod disk;
 mod exercise;
@@ -46,13 +47,31 @@ use task::TaskClient;
 /// How long the end of the run waits for requests in flight, in machine ns.
 const FINISH_LIMIT_NS: u64 = 20_000_000_000;
 
+/// What can be exercised, and how.
+static EXERCISES: [(&str, Exercise); 7] = [
+    (EDU_DRIVER.name, Exercise::Edu),
+    (IO_MEDIA.name, Exercise::Disk),
+    (DAQ_DRIVER.name, Exercise::Daq),
+    (USB_HID_DRIVER.name, Exercise::Hid),
+    (USB_SERIAL_DRIVER.name, Exercise::Serial),
+    (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
+    (FIREWIRE_CAMERA_DRIVER.name, Exercise::Camera),
+];
+
+/// Slots that a plan's devices may have, and 0.
+const SLOTS: usize = 32;
+
 /// The workloads of a run.
-struct Load {
+pub(crate) struct Load {
     kernel: KernelRef,
     /// Nothing is issued any more.
     stopping: AtomicBool,
     /// Sessions that have not ended.
     running: AtomicU32,
+    /// The same by slot.
+    running_in: [AtomicU32; SLOTS],
+    /// Slots whose clients stay away, bit n = slot n.
+    closed: AtomicU32,
     idle: WaitEvent,
     /// By slot: the next request number of each client, kept across sessions so that request ids are unique in the run.
     numbers: SpinLock<BTreeMap<u32, Arc<Vec<AtomicU64>>>>,
@@ -65,15 +84,10 @@ struct Load {
     tasks: SpinLock<Vec<Arc<TaskClient>>>,
 }
 
-/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. What is returned
-/// starts the plan's own threads, when its time begins.
-pub fn start(kit: &IoKit) -> impl FnOnce(&IoKit) + use<> {
-    let load = (!kit.args().loads.is_empty() || !kit.args().threads.is_empty()).then(|| prepare(kit));
-    move |kit| {
-        if let Some(load) = load {
-            load.start_threads(kit);
-        }
-    }
+/// Waits for the nubs that have a workload, and starts its clients when they publish; stops them at the end of the run. `None`: the plan has no workload.
+/// [`Load::begin`] starts the plan's own threads, when its time begins.
+pub(crate) fn start(kit: &IoKit) -> Option<Arc<Load>> {
+    (!kit.args().loads.is_empty() || !kit.args().threads.is_empty()).then(|| prepare(kit))
 }
 
 fn prepare(kit: &IoKit) -> Arc<Load> {
@@ -81,6 +95,8 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         kernel: kit.kernel().clone(),
         stopping: AtomicBool::new(false),
         running: AtomicU32::new(0),
+        running_in: Default::default(),
+        closed: AtomicU32::new(0),
         idle: kit.kernel().new_event(),
         numbers: SpinLock::new(BTreeMap::new()),
         clients: SpinLock::new(Vec::new()),
@@ -93,16 +109,7 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
         kit.open_to_tasks();
     }
     load.start_reaper(kit);
-    let exercises = [
-        (EDU_DRIVER.name, Exercise::Edu),
-        (IO_MEDIA.name, Exercise::Disk),
-        (DAQ_DRIVER.name, Exercise::Daq),
-        (USB_HID_DRIVER.name, Exercise::Hid),
-        (USB_SERIAL_DRIVER.name, Exercise::Serial),
-        (FIREWIRE_NODE_DRIVER.name, Exercise::Node),
-        (FIREWIRE_CAMERA_DRIVER.name, Exercise::Camera),
-    ];
-    for (class, exercise) in exercises {
+    for (class, exercise) in EXERCISES {
         let load = load.clone();
         let wanted = (class, Properties::new());
         kit.notifications().add(kit, NotificationKind::FirstPublish, wanted, 0, move |service| {
@@ -115,14 +122,22 @@ fn prepare(kit: &IoKit) -> Arc<Load> {
 }
 
 impl Load {
+    /// Plan time begins.
+    pub(crate) fn begin(self: Arc<Self>, kit: &IoKit) {
+        self.start_threads(kit);
+    }
+
     /// A service that can be exercised was published: begins a session if its slot has a workload.
     fn published(self: &Arc<Self>, service: &ServiceRef, exercise: Exercise) {
         let Some(args) = service.kit().args().load(service.slot()) else { return };
         // A disk of a mirror is the mirror's: who wrote to it behind its back would find other data than his.
-        if exercise == Exercise::Disk && raid::is_member(service) {
+        if exercise == Exercise::Disk && raid::is_member(service) || self.is_closed(service.slot()) {
             return;
         }
         self.running.fetch_add(1, Ordering::AcqRel);
+        if let Some(running) = self.running_in(service.slot()) {
+            running.fetch_add(1, Ordering::AcqRel);
+        }
         let numbers = self.numbers(service.slot(), args.clients);
         Session::begin(self, service, exercise, args, numbers);
     }

@@ -109,7 +109,7 @@ impl Session {
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.load.is_stopping()
+        self.load.is_stopping() || self.load.is_closed(self.slot)
     }
 
     /// Issues the next request of `client` on the user client `object`: its id, unique in the run.
@@ -167,6 +167,9 @@ impl Session {
         let (overruns, lost) = (count(&counts.overruns), count(&counts.lost));
         if overruns != 0 {
             session.kernel().log(format_args!("load {}: overruns={overruns} samples={lost}", session.device));
+        }
+        if let Some(running) = session.load.running_in(session.slot) {
+            running.fetch_sub(1, Ordering::AcqRel);
         }
         session.load.session_ended();
     }

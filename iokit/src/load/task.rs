@@ -177,6 +177,11 @@ impl Load {
         }
     }
 
+    /// The tasks of `slot` are terminated.
+    pub(super) fn end_tasks_of(&self, slot: u32) {
+        self.task_clients().iter().filter(|client| client.slot == slot).for_each(|client| _ = client.kill());
+    }
+
     /// The first task of `slot` that is inside a call dies; if none is, the first that lives.
     pub(super) fn kill_task(&self, slot: u32) {
         let clients = self.task_clients();

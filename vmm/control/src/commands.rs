@@ -138,6 +138,11 @@ pub const COMMANDS: &[Spec] = &[
     spec("x-workgate-threads", &[], "every thread: where it is, since when, and what it has entered"),
     spec("x-workgate-registry", &[], "the IOKit registry as a tree"),
     spec("x-workgate-classcount", &[], "classes, and how many instances each has"),
+    spec(
+        "x-workgate-top",
+        &[],
+        "threads, gates, interrupts and wake-up latencies, as counters that only grow",
+    ),
     spec("x-workgate-sites", &[], "how often each site of each device was passed"),
     spec("x-workgate-ledger", &[], "what became of the requests to each device"),
     spec("x-workgate-findings", &[], "the rules that were found broken so far"),
@@ -164,6 +169,8 @@ pub enum View {
     Ledger,
     /// Findings.
     Findings,
+    /// Counters of threads, gates, interrupts and latencies.
+    Top,
 }
 
 /// Where to stop.
@@ -331,6 +338,7 @@ pub fn command(request: Request) -> Result<Option<Command>, Failure> {
         "x-workgate-classcount" => Command::View(View::Classes),
         "x-workgate-ledger" => Command::View(View::Ledger),
         "x-workgate-findings" => Command::View(View::Findings),
+        "x-workgate-top" => Command::View(View::Top),
         "x-workgate-sites" => Command::Sites,
         "x-workgate-devices" => Command::Devices,
         "x-workgate-console" => Command::Console,

@@ -67,6 +67,8 @@ fn counts(kind: Kind) -> bool {
             | Kind::Name
             | Kind::Class
             | Kind::ClassCount
+            | Kind::Census
+            | Kind::CensusEnd
             | Kind::ThreadStart
             | Kind::ThreadEnd
             | Kind::Interrupt

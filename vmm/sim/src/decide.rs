@@ -227,6 +227,10 @@ impl Cold {
         {
             return Step::End(ended);
         }
+        // Before time passes by what is due next.
+        if self.wanted(h) {
+            return Step::Look;
+        }
         if let Some(step) = self.step_stalled(h) {
             return step;
         }
@@ -335,6 +339,10 @@ impl Cold {
         if now >= self.bus.next_deadline() {
             self.advance_platform(h);
         }
+        if now >= self.look_at {
+            self.look_at = u64::MAX;
+            self.notice_alarm();
+        }
         if self.plan.finish_due(now) {
             self.command = Command::Finish;
             self.raise(h, 0, COMMAND_VECTOR);
@@ -352,6 +360,7 @@ impl Cold {
             self.interrupts.next_timer(),
             self.bus.next_deadline(),
             self.plan.finish_at,
+            self.look_at,
             self.faults.next_end(),
             self.limits.time,
         ];

@@ -147,6 +147,7 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock, attention: Option<At
         due: 0,
         snapshot: None,
         attention,
+        look_at: u64::MAX,
     });
     state.refresh_due();
     state

@@ -239,6 +239,8 @@ pub(crate) struct Cold {
     pub snapshot: Option<Snapshot>,
     /// What whoever steers the machine waits for; `None`: nobody does.
     pub attention: Option<Attention>,
+    /// Machine time at which whoever steers the machine looks, whatever happens; `u64::MAX` = none.
+    pub look_at: u64,
 }
 
 thread_local! {

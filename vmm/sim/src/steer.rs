@@ -104,6 +104,13 @@ impl Cold {
         std::mem::take(&mut attention.noticed) || attention.flag.load(Ordering::Acquire)
     }
 
+    /// The time has come for which somebody asked.
+    pub fn notice_alarm(&mut self) {
+        if let Some(attention) = &mut self.attention {
+            (attention.reached, attention.noticed) = (true, true);
+        }
+    }
+
     /// After a call of the platform: a device that has come or gone is looked at.
     pub fn notice_devices(&mut self, h: &Hot) {
         let Some(attention) = &mut self.attention else { return };
@@ -205,6 +212,18 @@ impl Held {
                     attention.start_plan(zero);
                     h.hurry(attention.stop_at);
                 }
+            });
+        });
+    }
+
+    /// The machine is to stop at machine time `time`, also if nothing of its own happens then: one that idles does not sleep through it. It has another
+    /// course than without, therefore.
+    pub fn alarm(&mut self, time: u64) {
+        hot(|h| {
+            cold(|c| {
+                c.look_at = time.max(h.now.get());
+                c.refresh_due();
+                h.hurry(c.look_at);
             });
         });
     }

@@ -37,6 +37,17 @@ pub struct Account {
     now: Now,
 }
 
+/// A thread's account, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Living {
+    #[serde(flatten)]
+    account: Account,
+    /// `running`, `ready` or `blocked`.
+    state: String,
+    /// The CPU that it ran on last.
+    cpu: Option<u8>,
+}
+
 /// What a thread does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Now {
@@ -105,6 +116,27 @@ impl Books {
             left_out: self.left_out,
             threads: self.threads.into_values().collect(),
         }
+    }
+
+    /// Thread `thread` has ended: it has no account any more.
+    pub fn forget(&mut self, thread: u32) {
+        self.threads.remove(&thread);
+    }
+
+    /// The accounts at machine time `now`, with what each thread does.
+    pub fn living(&self, now: u64) -> Vec<Living> {
+        let living = |account: &Account| {
+            let mut account = account.clone();
+            account.enter(account.now.state, now);
+            let state = match account.now.state {
+                State::Running => "running",
+                State::Ready => "ready",
+                State::Blocked => "blocked",
+                State::Ended => "ended",
+            };
+            Living { state: state.to_owned(), cpu: account.now.last_cpu, account }
+        };
+        self.threads.values().map(living).collect()
     }
 
     fn start(&mut self, event: &Event) {

@@ -1,11 +1,13 @@
 //! The words of the command line.
 
 mod control_args;
+mod cycle_args;
 mod debug_args;
 mod fuzz;
 mod trace_args;
 
-pub use control_args::{ClassCountArgs, ControlArgs, LookArgs};
+pub use control_args::{ClassCountArgs, ControlArgs, LookArgs, TopArgs};
+pub use cycle_args::{CycleArgs, What};
 pub use debug_args::{DebugArgs, ImageArgs, StacksArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
 pub use trace_args::{TraceArgs, TraceFormat};
@@ -50,6 +52,11 @@ pub enum Command {
         after_help = "Examples:\n  workgate fuzz teardown --time 60s\n  workgate fuzz teardown --driver edu=zoo-close-early --runs 5000\n  workgate fuzz schedules --plan my.plan --jobs 4\n  workgate fuzz pci --engine libfuzzer --time 10m"
     )]
     Fuzz(FuzzArgs),
+    /// Let a device, its driver or its clients come and go, pass after pass, and watch what grows
+    #[command(
+        after_help = "Examples:\n  workgate cycle my.plan\n  workgate cycle my.plan --what open --device disk0 --passes 1000 --out passes.csv\n  workgate cycle my.plan --what load --driver edu=zoo-instance-leak-fixed --period 2ms"
+    )]
+    Cycle(CycleArgs),
     /// Join the result folders of explore and fuzz runs that were cut into shards
     #[command(after_help = "Example:\n  workgate merge shard-0 shard-1 shard-2 --out findings")]
     Merge(MergeArgs),
@@ -76,6 +83,11 @@ pub enum Command {
         after_help = "Examples:\n  workgate classcount /tmp/wg.sock\n  workgate classcount /tmp/wg.sock EduDriver IOPCIDevice"
     )]
     Classcount(ClassCountArgs),
+    /// Watch a machine that runs with --control: threads, bands, gates, interrupts, wake-up latencies
+    #[command(
+        after_help = "Examples:\n  workgate top /tmp/wg.sock\n  workgate top /tmp/wg.sock --once --columns 80"
+    )]
+    Top(TopArgs),
     /// Print every kernel thread of a core with its stack, and who has which gate
     #[command(
         after_help = "Examples:\n  workgate run my.plan --machine kvm --core /tmp\n  workgate stacks /tmp/my.core\n  workgate image guest.elf --debug && gdb guest.elf /tmp/my.core"

@@ -10,6 +10,7 @@ mod boot;
 mod bundles;
 mod cli;
 mod control;
+mod cycle;
 mod devices_list;
 mod doctor;
 mod exit;
@@ -24,6 +25,7 @@ mod run;
 mod script;
 mod stacks;
 mod timeline;
+mod top;
 mod view;
 
 use clap::Parser;
@@ -36,12 +38,14 @@ fn main() -> ExitCode {
         cli::Command::Boot(args) => boot::boot(&args),
         cli::Command::Explore(args) => find::explore(&args),
         cli::Command::Fuzz(args) => find::fuzz(&args),
+        cli::Command::Cycle(args) => cycle::cycle(&args),
         cli::Command::Merge(args) => find::merge(&args),
         cli::Command::Shrink(args) => find::shrink(&args),
         cli::Command::Replay(args) => find::replay(&args),
         cli::Command::Trace(args) => view::view(&args),
         cli::Command::Ioreg(args) => control::ioreg(&args),
         cli::Command::Classcount(args) => control::classcount(&args),
+        cli::Command::Top(args) => top::top(&args),
         cli::Command::Stacks(args) => stacks::stacks(&args),
         cli::Command::Image(args) => stacks::image(&args),
         cli::Command::Completions(args) => manual::completions(&args),

@@ -256,3 +256,26 @@ fn the_kvm_machine_stands_still_and_goes_on() {
     let (status, document) = let_go(run);
     assert_eq!((status, &document["machine"]), (Some(0), &json!("kvm")), "{document:#}");
 }
+
+#[test]
+fn top_prints_one_sample_where_there_is_no_terminal() {
+    let mut run = Run::start("top", &["run", &scenario(REMOVAL), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    let path = client.path().to_str().expect("UTF-8").to_owned();
+    client.ask("x-workgate-until", json!({"time": "500us"})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let (status, wide, err) = workgate(&["top", &path]);
+    assert_eq!(status, Some(0), "{err}");
+    for part in [" of 200%", "interrupts/s", "real time", "IOWorkLoop#", "wake/s"] {
+        assert!(wide.contains(part), "no `{part}` in\n{wide}");
+    }
+    assert_eq!(workgate(&["top", &path]).1, wide, "a machine that stands still does nothing more");
+    let (status, narrow, _) = workgate(&["top", &path, "--once", "--columns", "20"]);
+    assert_eq!(status, Some(0));
+    assert!(narrow.lines().all(|line| line.chars().count() <= 20) && narrow.contains('%'), "{narrow}");
+    client.ask("cont", json!({})).expect("it goes on");
+    assert_eq!(let_go(run).0, Some(0));
+    let (status, _, err) = workgate(&["top", &path]);
+    assert!(status == Some(2) && err.contains("no machine listens"), "{err}");
+}

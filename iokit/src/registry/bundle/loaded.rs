@@ -6,7 +6,7 @@ use mach::{Kernel, Mutex};
 
 use super::{Bundle, BundleError, BundleGate, check_bundle};
 use crate::{
-    IoKit,
+    Class, IoKit,
     matching::Personality,
     registry::SERVICE_PLANE,
     service::{Options, ServiceRef, State},
@@ -49,6 +49,27 @@ impl Bundles {
     /// Identifiers of what is loaded, in the order of loading.
     pub fn loaded(&self, kit: &IoKit) -> Vec<&'static str> {
         self.0.lock(kit.kernel()).loaded.iter().map(|l| l.bundle.identifier).collect()
+    }
+
+    /// The loaded bundle that brings drivers and defines `class`.
+    pub fn driver(&self, kit: &IoKit, class: &Class) -> Option<&'static str> {
+        let lists = self.0.lock(kit.kernel());
+        let defines = |b: &Bundle| b.classes.iter().any(|c| c.name == class.name);
+        let mut drivers = lists.loaded.iter().map(|l| &*l.bundle).filter(|b| !b.personalities.is_empty());
+        drivers.find(|b| defines(b)).map(|b| b.identifier)
+    }
+
+    /// Loaded bundles that need this one, directly or not, in the order of loading.
+    pub fn users(&self, kit: &IoKit, identifier: &'static str) -> Vec<&'static str> {
+        let lists = self.0.lock(kit.kernel());
+        let mut users: Vec<&'static str> = Vec::new();
+        // Libraries are loaded before those that need them: one look suffices.
+        for bundle in lists.loaded.iter().map(|l| &l.bundle) {
+            if bundle.needs_library(identifier) || users.iter().any(|user| bundle.needs_library(user)) {
+                users.push(bundle.identifier);
+            }
+        }
+        users
     }
 
     /// Loads a bundle, its libraries first, puts their personalities into the catalogue, and lets the nubs that they fit

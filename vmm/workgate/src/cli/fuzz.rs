@@ -77,7 +77,8 @@ impl FuzzArgs {
     }
 }
 
-fn driver(text: &str) -> Result<(String, String), String> {
+/// A device and its driver.
+pub fn driver(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(device, driver)| !device.is_empty() && !driver.is_empty());
     let (device, driver) =
         parts.ok_or_else(|| "expected DEVICE=DRIVER, such as edu=zoo-close-early".to_owned())?;

@@ -4,10 +4,12 @@ mod client;
 mod debugger;
 mod ioreg;
 mod kvm;
+mod pulse;
 mod registry;
 mod sim;
 mod story;
 
+pub use client::Client;
 pub use debugger::Debugger;
 pub use ioreg::{classcount, ioreg};
 pub use story::Watched;

@@ -1,5 +1,6 @@
 //! What is known of a run while it goes on: the verifier's books, and the registry.
 
+use super::pulse::Pulse;
 use super::registry::Registry;
 use crate::report::{Latency, Told};
 use control::Story;
@@ -19,6 +20,8 @@ pub struct Watched {
     registry: RefCell<Option<Registry>>,
     /// `None`: nobody asks.
     latency: RefCell<Option<Latency>>,
+    /// `None`: nobody asks.
+    pulse: RefCell<Option<Pulse>>,
     /// The devices' names by slot.
     names: BTreeMap<u32, String>,
     said: RefCell<Vec<Rule>>,
@@ -32,6 +35,7 @@ impl Watched {
             verifier: RefCell::new(verifier),
             registry: RefCell::new(asked.then(Registry::default)),
             latency: RefCell::new(asked.then(Latency::default)),
+            pulse: RefCell::new(asked.then(Pulse::default)),
             names: plan.plugs.iter().map(|plug| (plug.slot, plug.name.clone())).collect(),
             said: RefCell::default(),
         }
@@ -47,6 +51,9 @@ impl Watched {
         }
         if let Some(latency) = &mut *self.latency.borrow_mut() {
             latency.event(event);
+        }
+        if let Some(pulse) = &mut *self.pulse.borrow_mut() {
+            pulse.event(event);
         }
     }
 
@@ -83,6 +90,10 @@ impl Story for &Watched {
                 let (kept, total) = verifier.findings();
                 json!({"total": total, "findings": kept})
             }),
+            View::Top => {
+                let told = self.latency.borrow().as_ref().map(|latency| latency.told(&self.names));
+                self.pulse.borrow().as_ref().map(|pulse| pulse.view(&json!(told)))
+            }
             View::Registry => self.registry.borrow().as_ref().map(Registry::tree),
             View::Classes => self.registry.borrow().as_ref().map(Registry::classes),
         }

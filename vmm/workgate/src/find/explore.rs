@@ -343,6 +343,11 @@ fn text(
 
 /// True once the user has pressed Ctrl-C; what was found until then is kept.
 pub fn stopper() -> Result<Arc<AtomicBool>, Failure> {
+    stopper_with(|| {})
+}
+
+/// The same, with somebody who is told.
+pub fn stopper_with(tell: impl Fn() + Send + 'static) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let own = stop.clone();
     ctrlc::set_handler(move || {
@@ -350,6 +355,7 @@ pub fn stopper() -> Result<Arc<AtomicBool>, Failure> {
         if own.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
+        tell();
     })
     .map_err(|error| Failure::host(format_args!("cannot listen for Ctrl-C: {error}")))?;
     Ok(stop)

@@ -189,7 +189,7 @@ fn target(args: &FuzzArgs, setting: &Setting) -> Result<Box<dyn Target>, Failure
 }
 
 /// A driver that no device could have would quietly test the right one.
-fn check_driver(device: &str, driver: &str, plan: Option<&Plan>) -> Result<(), Failure> {
+pub fn check_driver(device: &str, driver: &str, plan: Option<&Plan>) -> Result<(), Failure> {
     let named = plan.and_then(|plan| plan.plug_named(device)).map(|plug| plug.model.as_str());
     // The names that inputs make up: `edu0`, `disk1`, `daq2`.
     let stem = device.trim_end_matches(|c: char| c.is_ascii_digit());

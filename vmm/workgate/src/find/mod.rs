@@ -1,6 +1,6 @@
 //! The commands that find bugs, make them small and show them again: `explore`, `fuzz`, `shrink`, `replay`, `merge`.
 
-mod bug;
+pub mod bug;
 mod explore;
 mod fuzz;
 mod keeper;
@@ -13,8 +13,8 @@ mod page;
 mod replay;
 mod shrink;
 
-pub use explore::explore;
-pub use fuzz::fuzz;
+pub use explore::{explore, stopper_with};
+pub use fuzz::{check_driver, fuzz};
 pub use merge::merge;
 pub use replay::replay;
 pub use shrink::shrink;
