@@ -1,4 +1,4 @@
-//! The gdb leg: Debian's gdb on a live machine, and on a core of it, with the kernel's threads.
+//! The gdb leg: Debian's gdb on a run of the simulator, forward and back; on a live machine, and on a core of it, with the kernel's threads.
 
 use crate::Request;
 use crate::binary;
@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// The plan whose alarm comes a second of machine time behind its removal.
+const BACK: &str = "tests/lab/back.plan";
+/// What goes forward and back in it.
+const EXTENSION: &str = "vmm/workgate/gdb/workgate.py";
 /// The plan that runs: a card goes, so that its driver is told to terminate.
 const PLAN: &str = "tests/scenarios/both-machines.plan";
 /// What gdb does with the machine.
@@ -23,17 +27,63 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// gdb or KVM is missing, or something did not hold.
 pub fn run(request: &Request) -> Result<(), LabError> {
     let gdb = process::find("gdb", "gdb")?;
-    if !Path::new("/dev/kvm").exists() {
-        return Err(LabError::missing("/dev/kvm", "a host with KVM, of any kind"));
-    }
     let workgate = std::path::absolute(binary::workgate(request, "gdb")?)
         .map_err(LabError::io("the workgate binary"))?;
     let folder = process::folder()?.join("gdb");
     std::fs::create_dir_all(&folder).map_err(LabError::io(folder.display().to_string()))?;
+    simulator(&gdb, &workgate, &folder)?;
+    if !Path::new("/dev/kvm").exists() {
+        return Err(LabError::missing("/dev/kvm", "a host with KVM, of any kind"));
+    }
     let image = folder.join("guest.elf");
     process::output(Command::new(&workgate).arg("image").arg(&image).arg("--debug"))?;
     live(&gdb, &workgate, &image, &folder)?;
     core(&gdb, &workgate, &image, &folder)
+}
+
+/// A run of the simulator: from the alarm back to the removal, and forward to the same alarm. How long each way takes is told.
+fn simulator(gdb: &Path, workgate: &Path, folder: &Path) -> Result<(), LabError> {
+    let timed = |name: &str, line: &str| {
+        let text = format!("import time; T = time.time(); gdb.execute('{line}')");
+        format!("python {text}; print('LAB {name}: %.2f s' % (time.time() - T))")
+    };
+    let mut command = Command::new(gdb);
+    command.current_dir(process::root()).args(["--batch", "-nx", "-x", EXTENSION]);
+    let lines = [
+        timed("begun", "wg-run"),
+        "wg-alarms".to_owned(),
+        timed("back", "wg-back-to removal"),
+        "bt".to_owned(),
+        "wg-threads".to_owned(),
+        "wg-gates".to_owned(),
+        "wg-registry".to_owned(),
+        timed("forward", "wg-stop-at alarm"),
+        timed("a step back", "wg-back"),
+        timed("a step forward", "wg-next"),
+    ];
+    for line in &lines {
+        command.args(["-ex", line]);
+    }
+    command.arg("--args").arg(workgate).args(["replay", BACK, "--stop-at", "alarm"]);
+    let told = said(&mut command)?;
+    std::fs::write(folder.join("simulator-gdb.log"), &told).map_err(LabError::io("simulator-gdb.log"))?;
+    let wanted = [
+        "ALARM never-quiet",
+        "fault unplug",
+        "IOServiceTerminateThread#",
+        "mach::kernel::Kernel::block",
+        "+-o ",
+        "LAB a step forward",
+    ];
+    hold("gdb on a run of the simulator", &told, &wanted)?;
+    for line in told.lines().filter_map(|line| line.strip_prefix("LAB ")) {
+        println!("lab gdb: {line}");
+    }
+    let alarms = told.lines().filter(|line| line.starts_with("ALARM never-quiet")).count();
+    match alarms {
+        3 => Ok(()),
+        _ => Err(LabError::Failed(format!("the alarm was reached {alarms} times, not 3:\n{told}"))),
+    }
 }
 
 /// A live machine, broken in a driver's willTerminate.

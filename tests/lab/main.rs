@@ -3,7 +3,8 @@
 //! - `svm`: a Debian kernel boots with an emulated SVM, so that the KVM device inside is a real kvm-amd; `workgate run
 //!   --machine kvm` runs the scenarios in it.
 //! - `control`: the package `qemu.qmp` of PyPI and its `qmp-shell` steer runs over the control socket.
-//! - `gdb`: Debian's gdb on a live machine and on a core, with the kernel's threads. Needs KVM of any kind.
+//! - `gdb`: Debian's gdb on a run of the simulator, forward and back; and on a live machine and a core, with the kernel's threads, which needs KVM of any
+//!   kind.
 //! - `qemu`: our guest image boots unchanged under QEMU and drives QEMU's own devices behind hot-plug ports.
 //!
 //! `cargo run -p tests --bin lab -- svm|qemu|control|gdb|all`. Exit status: 0 all held, 1 something failed, 2 the request is wrong, 3
@@ -37,7 +38,7 @@ const USAGE: &str =
   svm          run the scenarios on a real kvm-amd inside QEMU
   qemu         run our guest image under QEMU with QEMU's devices
   control      steer runs with PyPI's qemu.qmp
-  gdb          debug a live machine and a core with gdb
+  gdb          debug a run of the simulator, a live machine and a core with gdb
   --workgate   the workgate binary to use (default: cargo builds it in release)
   --image      the guest image for the qemu leg (default: the one built with the lab)
   --only       one scenario of the svm leg

@@ -38,6 +38,11 @@ pub fn ended(outcome: &Outcome) -> Ended {
     }
 }
 
+/// The machine on which a schedule is run, for somebody who steers it.
+pub fn machine<'p>(schedule: &Schedule) -> Sim<'p> {
+    Sim::builder().fault_seed(schedule.dice()).chooser(schedule.chooser()).limits(LIMITS)
+}
+
 /// Runs `plan` under `schedule`. `sink` gets every event.
 ///
 /// # Errors

@@ -308,7 +308,9 @@ impl Cold {
 
     /// An event of the machine's own, for the trace.
     fn tell(&mut self, h: &Hot, event: Event) {
-        self.recorder.push(&Event { time: h.now.get(), ..event }, || h.total_points());
+        let event = Event { time: h.now.get(), ..event };
+        self.recorder.push(&event, || h.total_points());
+        self.notice_event(h, &event);
     }
 }
 

@@ -5,7 +5,7 @@ use trace::ring::{COMMAND_VECTOR, Command};
 
 use crate::{
     chooser::{Decision, Kind},
-    cost,
+    cost, debug,
     ending::{end, never},
     fibre::{Suspend, suspend, suspend_or_end, upcall},
     outcome::Ended,
@@ -58,7 +58,10 @@ pub(crate) fn slow() {
             Step::Again => {}
             Step::Look => {
                 // If the run was ended there, this fibre does not come back.
-                suspend(Suspend::Look);
+                debug::look(|| {
+                    suspend(Suspend::Look);
+                    true
+                });
             }
             Step::End(ended) => end(ended),
         }
@@ -118,7 +121,7 @@ pub(crate) fn idle() {
                 return;
             }
             Step::Look => {
-                if !suspend_or_end(Suspend::Look) {
+                if !debug::look(|| suspend_or_end(Suspend::Look)) {
                     return;
                 }
             }
@@ -161,10 +164,14 @@ impl Cold {
         if self.wanted(h) {
             return Step::Look;
         }
-        if h.now.get() >= self.due
-            && let Some(ended) = self.expire(h)
-        {
-            return Step::End(ended);
+        if h.now.get() >= self.due {
+            if let Some(ended) = self.expire(h) {
+                return Step::End(ended);
+            }
+            // What the machine itself recorded just now may be what somebody waits for.
+            if self.wanted(h) {
+                return Step::Look;
+            }
         }
         if let Some(step) = self.step_stalled(h) {
             return step;
@@ -222,10 +229,14 @@ impl Cold {
         if self.wanted(h) {
             return Step::Look;
         }
-        if h.now.get() >= self.due
-            && let Some(ended) = self.expire(h)
-        {
-            return Step::End(ended);
+        if h.now.get() >= self.due {
+            if let Some(ended) = self.expire(h) {
+                return Step::End(ended);
+            }
+            // What the machine itself recorded just now may be what somebody waits for.
+            if self.wanted(h) {
+                return Step::Look;
+            }
         }
         // Before time passes by what is due next.
         if self.wanted(h) {

@@ -62,6 +62,8 @@ pub(crate) enum Resume {
     Go,
     /// The run has ended: drop what is on the stack and return.
     Unwind,
+    /// Let a debugger look at this stack, and suspend again.
+    Show,
 }
 
 /// How a fibre's body ended.
@@ -134,6 +136,19 @@ fn yield_to_hub(why: Suspend) -> Resume {
     // that closure is below us on the stack. `Links` never leaves this OS thread: it is stored in a thread-local cell only.
     let resume = unsafe { (*links.yielder).suspend(why) };
     hot(|h| h.links.set(links));
+    if resume == Resume::Go { resume } else { seldom(links, why, resume) }
+}
+
+/// A fibre is resumed not to go on: a debugger looks at its stack, as often as it likes, or the run has ended.
+#[cold]
+#[inline(never)]
+fn seldom(links: Links, why: Suspend, mut resume: Resume) -> Resume {
+    while resume == Resume::Show {
+        crate::debug::show();
+        // SAFETY: as in `yield_to_hub`, which calls this on the same stack with the links of the same fibre.
+        resume = unsafe { (*links.yielder).suspend(why) };
+        hot(|h| h.links.set(links));
+    }
     resume
 }
 
@@ -228,7 +243,7 @@ impl<'k> Fibre<'k> {
         let kernel: *const (dyn Upcalls + 'static) = kernel;
         let stack = take_stack()?;
         let coroutine = Coroutine::with_stack(stack, move |yielder, resume| {
-            if resume == Resume::Unwind {
+            if resume != Resume::Go {
                 return Finish::Unwound;
             }
             hot(|h| h.links.set(Links { yielder, kernel: Some(kernel) }));

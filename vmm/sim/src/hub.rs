@@ -1,6 +1,7 @@
 //! The hub: resumes the fibre of the CPU that runs, and ends the run.
 
 use corosensei::CoroutineResult;
+use mach::seam::ThreadId;
 use trace::{EVENT_BYTES, Event};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -9,7 +10,7 @@ use crate::{
     fibre::{Fibre, Finish, Resume, Suspend, USUAL_CONTEXTS},
     outcome::Ended,
     recorder,
-    state::{Mode, cold, hot},
+    state::{Cold, Mode, cold, hot},
     upcalls::Upcalls,
 };
 
@@ -160,7 +161,23 @@ impl<'a> Hub<'a> {
     /// Lets whoever steers the machine look at it. It stands still meanwhile.
     fn look(&mut self) {
         self.flush();
-        (self.look)();
+        loop {
+            (self.look)();
+            let visits = cold(Cold::take_visits);
+            if visits.is_empty() {
+                return;
+            }
+            visits.into_iter().for_each(|(number, thread)| self.show(number, thread));
+        }
+    }
+
+    /// Lets a debugger look at the stack of context `number`, if it has one.
+    fn show(&mut self, number: usize, thread: ThreadId) {
+        if let Some(fibre) = self.fibres.get_mut(number).and_then(Option::as_mut) {
+            cold(|c| c.visit(thread));
+            // The fibre suspends again where it stood, for the same reason, which has been heard.
+            _ = fibre.resume(Resume::Show);
+        }
     }
 
     /// Drops what is on the fibres' stacks. A fibre that has to wait for another one's guard takes turns with it.

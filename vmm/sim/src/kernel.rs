@@ -33,6 +33,10 @@ impl Upcalls for KernelRef {
         true
     }
 
+    fn directory(&self) -> Option<u64> {
+        Kernel::directory(self)
+    }
+
     fn shutdown(&self) {
         Kernel::shutdown(self);
     }

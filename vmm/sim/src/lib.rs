@@ -17,6 +17,11 @@
 //! A machine may be given somebody who holds it and changes it from outside ([`Steer`]). While nothing is asked of it, the run is the same, bit for
 //! bit: the machine looks at a flag in places where it stops to think anyway.
 //!
+//! # Who debugs
+//!
+//! Whoever steers may have the machine stand on the stack of the thread that runs, and of every other one, for a debugger on this process
+//! ([`debug`]).
+//!
 //! # How a run ends
 //!
 //! The hub unwinds every fibre from where it is, so that what the stacks own is dropped. Destructors of kernel code must stand being called in
@@ -30,6 +35,7 @@ mod bus;
 pub mod chooser;
 mod console;
 mod cost;
+pub mod debug;
 mod decide;
 mod ending;
 mod faults;
@@ -60,5 +66,5 @@ pub use rng::Rng;
 pub use run::{run, run_on, run_with};
 pub use start::StartError;
 pub use state::MAX_CPUS;
-pub use steer::{Held, Steer};
+pub use steer::{Held, Pass, Passes, Steer};
 pub use upcalls::Upcalls;

@@ -21,11 +21,13 @@ pub struct SimMachine {
     cpus: usize,
     traced: bool,
     points: bool,
+    /// A debugger may look at this process's memory.
+    publishes: bool,
 }
 
 impl SimMachine {
-    pub(crate) fn new(number: u64, cpus: usize, traced: bool, points: bool) -> Self {
-        Self { number, cpus, traced, points }
+    pub(crate) fn new(number: u64, cpus: usize, traced: bool, points: bool, publishes: bool) -> Self {
+        Self { number, cpus, traced, points, publishes }
     }
 
     #[inline(always)]
@@ -229,6 +231,10 @@ impl Machine for SimMachine {
 
     fn has_points(&self) -> bool {
         self.points
+    }
+
+    fn publishes(&self) -> bool {
+        self.publishes
     }
 
     #[inline]

@@ -46,6 +46,10 @@ impl Upcalls for Guest {
         true
     }
 
+    fn directory(&self) -> Option<u64> {
+        self.kernel.directory()
+    }
+
     fn shutdown(&self) {
         let iokit = self.iokit.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(iokit) = iokit {

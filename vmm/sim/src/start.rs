@@ -101,14 +101,19 @@ pub(crate) fn run_machine(
     let cpus = setup.cpus;
     let (traced, points) = (setup.traced, setup.points);
     let mut steer = setup.steer.take();
-    let attention = steer.as_ref().map(|steer| Attention::new(steer.attention()));
+    let board = steer.as_ref().and_then(|steer| steer.board());
+    let attention =
+        steer.as_ref().map(|steer| Attention::new(steer.attention(), board.clone(), steer.passes()));
     hot(|h| {
         h.reset(number, cpus);
         h.at_locks.set(setup.chooser.at_locks());
     });
     replace_cold(Some(fresh_state(setup, bus, clock, attention)));
     let _occupied = Occupied;
-    let kernel = boot(Box::new(SimMachine::new(number, cpus, traced, points)));
+    let kernel = boot(Box::new(SimMachine::new(number, cpus, traced, points, board.is_some())));
+    if let Some(board) = &board {
+        board.directory.set(kernel.directory().unwrap_or(0));
+    }
     let mut look = || {
         if let Some(steer) = steer.as_deref_mut() {
             steer.look(&mut Held::new());

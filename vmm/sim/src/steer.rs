@@ -3,12 +3,19 @@
 //! The machine looks at a flag wherever it stops to think ([`crate::decide`]). That costs nobody a decision: a run that is steered but of which
 //! nothing is asked has the same trace as one that is not.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use devices::platform::{Host, Platform};
+use devices::{
+    fault::plane::{SITES, Site},
+    platform::{Host, Platform},
+};
 use mach::seam::ThreadId;
 use trace::{
     Event, Kind,
@@ -16,7 +23,9 @@ use trace::{
 };
 
 use crate::{
+    debug::{ALL_THREADS, Board, TO_THE_END},
     ending,
+    fibre::Context,
     outcome::Ended,
     state::{Cold, Hot, cold, hot},
 };
@@ -28,6 +37,28 @@ pub trait Steer {
     /// Looks at the machine, which stands still until this returns; all events so far have gone to the sink. Clears the flag, if there is no more to
     /// look at. Called also when the machine has come to where it was to stop, or a device has come or gone.
     fn look(&mut self, machine: &mut Held);
+    /// The board by which a debugger finds the machine; asked for once, before the machine begins.
+    fn board(&self) -> Option<Rc<Board>> {
+        None
+    }
+    /// Where the sites that are passed are written down; asked for once, before the machine begins. Nothing without a board.
+    fn passes(&self) -> Option<Passes> {
+        None
+    }
+}
+
+/// Passed sites, in order, until somebody takes them away.
+pub type Passes = Rc<RefCell<Vec<Pass>>>;
+
+/// A site of a device was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// The device's slot.
+    pub slot: u32,
+    /// Which of its sites.
+    pub site: Site,
+    /// Events that had been recorded by then.
+    pub behind: u64,
 }
 
 /// A machine that stands still.
@@ -46,7 +77,17 @@ pub(crate) struct Attention {
     stop_at_plan: Option<u64>,
     /// The event at which it is to stop.
     stop_on: Option<Awaited>,
+    /// The number of events behind which it is to stop; `u64::MAX` = none.
+    stop_behind: u64,
     present: Option<u32>,
+    board: Option<Rc<Board>>,
+    /// The fibre that looks is to call [`crate::debug::stopped`].
+    stand: bool,
+    /// Contexts and their threads whose stacks are to be shown.
+    visits: Vec<(usize, ThreadId)>,
+    passes: Option<Passes>,
+    /// How often sites had been passed at the last look.
+    passed: Vec<(u32, [u64; SITES])>,
 }
 
 /// An event that is awaited.
@@ -58,7 +99,7 @@ struct Awaited {
 }
 
 impl Attention {
-    pub fn new(flag: Arc<AtomicBool>) -> Self {
+    pub fn new(flag: Arc<AtomicBool>, board: Option<Rc<Board>>, passes: Option<Passes>) -> Self {
         Self {
             flag,
             noticed: false,
@@ -66,7 +107,13 @@ impl Attention {
             stop_at: u64::MAX,
             stop_at_plan: None,
             stop_on: None,
+            stop_behind: TO_THE_END,
             present: None,
+            board,
+            stand: false,
+            visits: Vec::new(),
+            passes,
+            passed: Vec::new(),
         }
     }
 
@@ -77,8 +124,45 @@ impl Attention {
         }
     }
 
-    /// The guest recorded `event`; true if the machine is to stop there.
+    /// Writes down which sites were passed since the last time, if `counts` say so now.
+    fn note_passes(&mut self, counts: Vec<(u32, [u64; SITES])>) {
+        let (Some(passes), Some(board)) = (&self.passes, &self.board) else { return };
+        let behind = board.number.get();
+        for (at, (slot, now)) in counts.iter().enumerate() {
+            let before = self.passed.get(at).map_or([0; SITES], |(_, before)| *before);
+            for (nth, site) in Site::ALL.into_iter().enumerate() {
+                let pass = Pass { slot: *slot, site, behind };
+                let count = now[nth].saturating_sub(before[nth]);
+                passes.borrow_mut().extend(std::iter::repeat_n(pass, count as usize));
+            }
+        }
+        self.passed = counts;
+    }
+
+    /// `event` was recorded; true if the machine is to stop there.
     fn event(&mut self, event: &Event) -> bool {
+        let counted = self.count();
+        self.awaited(event) || counted
+    }
+
+    /// Counts an event; true if it is the one behind which the machine is to stop.
+    fn count(&mut self) -> bool {
+        let Some(board) = &self.board else { return false };
+        board.number.set(board.number.get() + 1);
+        self.come()
+    }
+
+    /// True, once, if the event behind which the machine is to stop has been recorded.
+    fn come(&mut self) -> bool {
+        let here = self.board.as_ref().is_some_and(|board| board.number.get() >= self.stop_behind);
+        if here {
+            self.stop_behind = TO_THE_END;
+            (self.reached, self.noticed) = (true, true);
+        }
+        here
+    }
+
+    fn awaited(&mut self, event: &Event) -> bool {
         let Some(awaited) = &mut self.stop_on else { return false };
         if awaited.kind != event.kind || awaited.slot.is_some_and(|slot| slot != event.slot) {
             return false;
@@ -119,9 +203,35 @@ impl Cold {
             attention.noticed = true;
             h.hurry(0);
         }
+        if attention.passes.is_some() {
+            attention.note_passes(self.bus.site_counts());
+        }
     }
 
-    /// After an event of the guest.
+    /// The board, if a debugger is to look at the stack of the fibre that asks.
+    pub fn take_stand(&mut self) -> Option<Rc<Board>> {
+        let attention = self.attention.as_mut()?;
+        if std::mem::take(&mut attention.stand) { attention.board.clone() } else { None }
+    }
+
+    /// The board, if there is one.
+    pub fn board(&self) -> Option<Rc<Board>> {
+        self.attention.as_ref()?.board.clone()
+    }
+
+    /// The contexts whose stacks are to be shown, with their threads.
+    pub fn take_visits(&mut self) -> Vec<(usize, ThreadId)> {
+        self.attention.as_mut().map(|attention| std::mem::take(&mut attention.visits)).unwrap_or_default()
+    }
+
+    /// The stack of `thread` is shown.
+    pub fn visit(&mut self, thread: ThreadId) {
+        if let Some(board) = self.board() {
+            board.visited.set(thread.into());
+        }
+    }
+
+    /// After an event of the guest, or of the machine itself.
     pub fn notice_event(&mut self, h: &Hot, event: &Event) {
         let Some(attention) = &mut self.attention else { return };
         if event.kind == Kind::Ready {
@@ -233,6 +343,49 @@ impl Held {
         cold(|c| {
             if let Some(attention) = &mut c.attention {
                 attention.stop_on = Some(Awaited { kind, slot, count: count.max(1) });
+            }
+        });
+    }
+
+    /// The machine is to stop behind event `number`, counted from 1 on the board; [`TO_THE_END`]: nowhere. Nothing without a board.
+    pub fn stop_behind(&mut self, number: u64) {
+        hot(|h| {
+            cold(|c| {
+                let Some(attention) = &mut c.attention else { return };
+                attention.stop_behind = number;
+                if number != TO_THE_END && attention.come() {
+                    h.hurry(0);
+                }
+            });
+        });
+    }
+
+    /// When this look is over, the thread that runs calls [`crate::debug::stopped`] on its own stack, and then there is another look.
+    pub fn stand(&mut self) {
+        hot(|h| {
+            cold(|c| {
+                let Some(attention) = &mut c.attention else { return };
+                attention.stand = true;
+                if let Some(board) = &attention.board {
+                    board.thread.set(h.thread[h.cpu.get() & 7].get().into());
+                }
+            });
+        });
+    }
+
+    /// When this look is over, `thread` (or every one, [`ALL_THREADS`]) calls [`crate::debug::here`] on its own stack, if it has one and is not the one
+    /// that runs; and then there is another look.
+    pub fn visit(&mut self, thread: u64) {
+        let standing = hot(|h| h.current[h.cpu.get() & 7].get());
+        cold(|c| {
+            let wanted = |(number, context): (usize, &Context)| {
+                let asked = thread == ALL_THREADS || u64::from(context.thread) == thread;
+                (context.live && number != standing && asked).then_some((number, context.thread))
+            };
+            let mut visits: Vec<_> = c.contexts.iter().enumerate().filter_map(wanted).collect();
+            visits.sort_by_key(|(_, thread)| *thread);
+            if let Some(attention) = &mut c.attention {
+                attention.visits = visits;
             }
         });
     }

@@ -19,6 +19,10 @@ pub trait Upcalls {
     fn stop(&self) -> bool {
         false
     }
+    /// Address of the directory of threads that the kernel publishes in its memory ([`mach::Kernel::directory`]).
+    fn directory(&self) -> Option<u64> {
+        None
+    }
     /// The threads are gone: break reference cycles. Called outside of any thread; must not wait.
     fn shutdown(&self);
 }

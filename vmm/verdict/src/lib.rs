@@ -28,6 +28,6 @@ pub use ledger::Counts;
 pub use names::Names;
 pub use removal::Removal;
 pub use text::{render, word};
-pub use threads::{ThreadState, Threads};
+pub use threads::{GateState, ThreadState, Threads};
 pub use verdict::{Ended, Verdict};
 pub use verifier::Verifier;

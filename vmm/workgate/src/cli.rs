@@ -4,12 +4,14 @@ mod control_args;
 mod cycle_args;
 mod debug_args;
 mod fuzz;
+mod stop_at;
 mod trace_args;
 
 pub use control_args::{ClassCountArgs, ControlArgs, LookArgs, TopArgs};
 pub use cycle_args::{CycleArgs, What};
 pub use debug_args::{DebugArgs, ImageArgs, StacksArgs};
 pub use fuzz::{Engine, FuzzArgs, MergeArgs};
+pub use stop_at::{EXPECTED, StopAt};
 pub use trace_args::{TraceArgs, TraceFormat};
 
 use crate::script::ScriptArgs;
@@ -399,8 +401,9 @@ pub struct ShrinkArgs {
 pub struct ReplayArgs {
     /// A capsule, or a plan
     pub file: PathBuf,
-    /// Stop at this event and show what came before: its number in the trace, or a word with #N, such as willTerminate#2
-    #[arg(long, value_name = "EVENT", value_parser = stop_at)]
+    /// Stop behind this event and show what came before: its number in the trace, or a word with #N, such as willTerminate#2, alarm,
+    /// removal or edu0.io.issue#40; under gdb, stand there (docs/debugging.md)
+    #[arg(long, value_name = "EVENT", value_parser = stop_at::stop_at)]
     pub stop_at: Option<StopAt>,
     /// Where to run it
     #[arg(long, value_enum, default_value = "sim")]
@@ -417,31 +420,6 @@ pub struct ReplayArgs {
     /// For a script in place of a plan
     #[command(flatten)]
     pub script: ScriptArgs,
-}
-
-/// An event of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StopAt {
-    /// Its kind; `None`: any.
-    pub kind: Option<trace::Kind>,
-    /// Which one, from 1.
-    pub number: u64,
-}
-
-fn stop_at(text: &str) -> Result<StopAt, String> {
-    let wrong = || {
-        "expected the number of an event, or a word of the trace with #N, such as willTerminate#2".to_owned()
-    };
-    let count = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
-    if let Some(number) = count(text) {
-        return Ok(StopAt { kind: None, number });
-    }
-    let (word, number) = match text.split_once('#') {
-        Some((word, number)) => (word, count(number).ok_or_else(wrong)?),
-        None => (text, 1),
-    };
-    let kind = trace::Kind::from_word(word).ok_or_else(wrong)?;
-    Ok(StopAt { kind: Some(kind), number })
 }
 
 fn shard(text: &str) -> Result<(u64, u64), String> {

@@ -119,6 +119,40 @@ fn a_replay_stops_at_an_event() {
 }
 
 #[test]
+fn a_replay_stops_at_an_alarm_a_removal_and_a_site() {
+    let plan = scenario("close-early.plan");
+    let view = |stop: &str| -> serde_json::Value {
+        let output = workgate(&["replay", &plan, "--stop-at", stop, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{stop}: {}", err(&output));
+        serde_json::from_str(&out(&output)).expect("a JSON document")
+    };
+    let last = |view: &serde_json::Value| view["events"].as_array().expect("a list").last().cloned();
+    let told = |stop: &str| last(&view(stop)).expect("an event").as_str().expect("a line").to_owned();
+    assert!(told("alarm").contains("oracle.violation close-before-return"));
+    let removal = view("removal");
+    assert!(last(&removal).expect("an event").as_str().expect("a line").contains("fault unplug"));
+    for same in ["edu0.removal", "unplug", "edu0.unplug#1", "edu0.mmio.write#40"] {
+        assert_eq!(view(same), removal, "{same}");
+    }
+    let gates = removal["gates"].as_array().expect("a list");
+    assert!(
+        gates.iter().any(|gate| gate["gate"] == "EduDriver@7" && gate["waiters"] != serde_json::json!([]))
+    );
+    let number = removal["number"].as_u64().expect("a number").to_string();
+    assert_eq!(view(&number)["hash"], removal["hash"]);
+    for (stop, expected) in [
+        ("99999999", "it ends after "),
+        ("edu1.mmio.write", "`edu1.mmio.write` is none of them; expected the number of an event"),
+        ("removal#2", "1 of them removal"),
+        ("storm", "there are: "),
+    ] {
+        let output = workgate(&["replay", &plan, "--stop-at", stop]);
+        assert_eq!(output.status.code(), Some(2), "{stop}");
+        assert!(err(&output).contains(expected), "{stop}: {}", err(&output));
+    }
+}
+
+#[test]
 fn wrong_requests_say_what_was_expected() {
     let folder = Folder::new("wrong");
     let plan = folder.write("p.plan", SHORT);
@@ -158,6 +192,9 @@ fn a_capsule_that_gives_another_trace_is_told() {
     let output = workgate(&["replay", &folder.write("c.capsule", &capsule)]);
     assert_eq!(output.status.code(), Some(3), "{}", out(&output));
     assert!(out(&output).contains("NOT that of the capsule"), "{}", out(&output));
+    let output = workgate(&["replay", &folder.file("c.capsule"), "--stop-at", "5"]);
+    assert_eq!(output.status.code(), Some(3), "its numbers would be those of another run");
+    assert!(err(&output).contains("not the run that the capsule was made of"), "{}", err(&output));
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! trace has what matters of them: who entered what, and has not come back.
 
 mod frame;
+mod gates;
+
+pub use gates::GateState;
 
 use frame::Frame;
 
@@ -238,6 +241,30 @@ mod tests {
             (id, state.to_owned(), stack.into_iter().map(str::to_owned).collect::<Vec<_>>())
         });
         assert_eq!(told(&events), expected);
+    }
+
+    #[test]
+    fn a_gate_has_an_owner_and_those_who_want_it() {
+        let (mut threads, names) = (Threads::default(), Names::default());
+        for event in [
+            on(2, Kind::GateClose).object(7),
+            on(2, Kind::CommandSleep).object(7).arg(0x10),
+            on(3, Kind::GateClose).object(7),
+            on(4, Kind::GateWait).object(7),
+            on(4, Kind::Interrupt).arg(0x31),
+            on(5, Kind::GateClose).object(8),
+        ] {
+            threads.event(&event);
+        }
+        let told = |threads: &Threads| -> Vec<_> {
+            let gates = threads.gates(&names).into_iter();
+            gates.map(|g| (g.gate, g.owner, g.waiters, g.sleepers)).collect()
+        };
+        let (of, some) = (|id: &str| vec![id.to_owned()], |id: &str| Some(id.to_owned()));
+        let free = ("@8".to_owned(), some("#5"), vec![], vec![]);
+        assert_eq!(told(&threads), [("@7".to_owned(), some("#3"), of("#4"), of("#2")), free.clone()]);
+        threads.event(&on(3, Kind::GateOpen).object(7));
+        assert_eq!(told(&threads), [("@7".to_owned(), None, of("#4"), of("#2")), free]);
     }
 
     #[test]

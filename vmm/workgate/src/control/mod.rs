@@ -11,7 +11,8 @@ mod story;
 
 pub use client::Client;
 pub use debugger::Debugger;
-pub use ioreg::{classcount, ioreg};
+pub use ioreg::{classcount, ioreg, render};
+pub use registry::Registry;
 pub use story::Watched;
 
 use crate::cli::ControlArgs;

@@ -12,6 +12,7 @@ mod merge;
 mod page;
 mod replay;
 mod shrink;
+mod stop;
 
 pub use explore::{explore, stopper_with};
 pub use fuzz::{check_driver, fuzz};

@@ -1,19 +1,13 @@
 //! `workgate replay`: a capsule's run again, event by event.
 
-use crate::cli::{MachineChoice, ReplayArgs, StopAt};
+use crate::cli::{MachineChoice, ReplayArgs};
 use crate::exit::{Exit, Failure};
 use crate::load::Bug;
 use crate::machine;
 use devices::fault::plan::Plan;
 use explore::{Capsule, Schedule, execute};
 use serde::Serialize;
-use std::collections::VecDeque;
-use std::fmt::Write;
-use trace::Event;
 use verdict::Verifier;
-
-/// Events shown before the one that a replay stops at.
-const SHOWN: usize = 40;
 
 /// The `--json` document.
 #[derive(Serialize)]
@@ -38,7 +32,7 @@ pub fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
             Err(Failure::request("--stop-at needs --machine sim: only the simulator repeats every event"))
         }
         (MachineChoice::Kvm, None) => on_kvm(&plan, capsule.as_ref(), args),
-        (_, Some(stop)) => stopped(&plan, &schedule, stop),
+        (_, Some(stop)) => super::stop::stopped(&plan, &schedule, capsule.as_ref(), args, stop),
         (_, None) => in_simulator(&plan, &schedule, capsule.as_ref(), args),
     }
 }
@@ -72,12 +66,15 @@ fn in_simulator(
         crate::output::print(&told)?;
     }
     match (same, rule) {
-        (false, _) => Err(Failure::host(
-            "this is not the run that the capsule was made of: another version of the program?",
-        )),
+        (false, _) => Err(another_run()),
         (true, Some(_)) => Ok(Exit::Found),
         (true, None) => Ok(Exit::Held),
     }
+}
+
+/// The capsule's plan and schedule give another trace here.
+pub fn another_run() -> Failure {
+    Failure::host("this is not the run that the capsule was made of: another version of the program?")
 }
 
 fn compared(capsule: &Capsule, hash: u64, rule: Option<&str>) -> String {
@@ -128,55 +125,4 @@ fn on_kvm(plan: &Plan, capsule: Option<&Capsule>, args: &ReplayArgs) -> Result<E
         crate::output::print(&format!("{}{told}", verdict::render(&verdict)))?;
     }
     Ok(if verdict.passed { Exit::Held } else { Exit::Found })
-}
-
-/// Shows the events up to one, and what every stack was doing then.
-fn stopped(plan: &Plan, schedule: &Schedule, stop: &StopAt) -> Result<Exit, Failure> {
-    let mut names = verdict::Names::default();
-    let mut last: VecDeque<String> = VecDeque::with_capacity(SHOWN);
-    let mut phases = explore::phase::Phases::default();
-    let mut threads = verdict::Threads::default();
-    let (mut number, mut seen, mut reached) = (0_u64, 0_u64, false);
-    let mut sink = |event: &Event| {
-        if reached {
-            return;
-        }
-        number += 1;
-        names.event(event);
-        phases.event(event);
-        threads.event(event);
-        seen += u64::from(stop.kind.is_some_and(|kind| kind == event.kind));
-        if last.len() == SHOWN {
-            last.pop_front();
-        }
-        last.push_back(format!("{number:>8} {}", names.full_line(event)));
-        reached = match stop.kind {
-            None => number == stop.number,
-            Some(_) => seen == stop.number,
-        };
-    };
-    execute::run(plan, schedule, &mut sink).map_err(Failure::request)?;
-    if !reached {
-        return Err(Failure::request(format_args!(
-            "the run has no such event: it ends after {number} events{}",
-            stop.kind.map_or(String::new(), |kind| format!(", {seen} of them {}", kind.word()))
-        )));
-    }
-    let mut text: String = last.iter().map(|line| format!("{line}\n")).collect();
-    for plug in &plan.plugs {
-        // Writing into a string cannot fail.
-        _ = writeln!(
-            text,
-            "{}: {}, {} requests in flight",
-            plug.name,
-            phases.of(plug.slot).word(),
-            phases.in_flight(plug.slot)
-        );
-    }
-    for thread in threads.describe(&names, SHOWN) {
-        text.push_str(&thread.line());
-        text.push('\n');
-    }
-    crate::output::print(&text)?;
-    Ok(Exit::Held)
 }
