@@ -72,7 +72,7 @@ fn draw_bands(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 fn draw_gates(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let name = |id: u32| {
         let row = model.rows.iter().find(|row| row.thread.thread == id);
-        row.map_or_else(|| format!("#{id}"), |row| who(row))
+        row.map_or_else(|| format!("#{id}"), who)
     };
     let row = |gate: &super::sample::Gate| {
         let holder = gate
