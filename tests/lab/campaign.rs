@@ -25,6 +25,8 @@ pub struct Case {
     pub status: i32,
     /// A line that it must print, if its status does not say enough.
     pub says: Option<&'static str>,
+    /// What it takes beside others, in short plans.
+    pub weight: u32,
     /// How long it may take, in seconds. Far above what is needed: it ends hangs.
     pub limit: u32,
 }
@@ -121,8 +123,14 @@ mod tests {
     use super::*;
 
     fn campaign() -> Campaign {
-        let case =
-            |name: &str| Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, limit: 1 };
+        let case = |name: &str| Case {
+            name: name.into(),
+            arguments: Vec::new(),
+            status: 0,
+            says: None,
+            weight: 1,
+            limit: 1,
+        };
         Campaign::new(vec![case("a"), case("b"), case("c")])
     }
 

@@ -41,7 +41,7 @@ const USAGE: &str =
   gdb          debug a run of the simulator, a live machine and a core with gdb
   --workgate   the workgate binary to use (default: cargo builds it in release)
   --image      the guest image for the qemu leg (default: the one built with the lab)
-  --only       one scenario of the svm leg
+  --only       one scenario of the svm leg; may be repeated
   --rounds     svm: how often linux-surprise tears everything out, 1 to 100 (default: 20 with --long, else 1)
   --long       svm: the scenarios of more than 200 ms of machine time too, which take minutes each
   --boot-only  svm: only boot the inner kernel and look for its KVM device";
@@ -55,7 +55,7 @@ struct Request {
     gdb: bool,
     workgate: Option<PathBuf>,
     image: Option<PathBuf>,
-    only: Option<String>,
+    only: Vec<String>,
     rounds: Option<u32>,
     long: bool,
     boot_only: bool,
@@ -113,7 +113,7 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
             }
             "--workgate" => request.workgate = Some(value()?.into()),
             "--image" => request.image = Some(value()?.into()),
-            "--only" => request.only = Some(value()?),
+            "--only" => request.only.push(value()?),
             "--rounds" => request.rounds = Some(rounds(&value()?)?),
             "--long" => request.long = true,
             "--boot-only" => request.boot_only = true,
@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn requests_are_read() {
         let all = request(words("all --only storm")).expect("a good request");
-        assert!(all.svm && all.qemu && all.control && all.gdb && all.only.as_deref() == Some("storm"));
+        assert!(all.svm && all.qemu && all.control && all.gdb && all.only == ["storm"]);
+        assert_eq!(request(words("svm --only a --only b")).expect("a good request").only, ["a", "b"]);
         assert_eq!(request(words("")).expect_err("no leg"), "which leg?");
         assert_eq!(request(words("svm --rounds 3")).expect("a good request").rounds, Some(3));
         assert!(request(words("svm --rounds 0")).is_err() && request(words("svm --rounds x")).is_err());

@@ -34,8 +34,11 @@ const SLOW_DOWN_DELICATE: &str = "800";
 const LINUX: &str = "linux";
 /// The same, and things are torn out of it.
 const SURPRISE: &str = "linux-surprise";
-/// What it takes, in plans.
+/// What the tour takes, in short plans; and a round of the other.
 const LINUX_WEIGHT: u32 = 15;
+const ROUND_WEIGHT: u32 = 10;
+/// Machine time that takes as long as a short plan, in ms.
+const WEIGHT_MS: u64 = 80;
 /// Machines that run side by side: each keeps one processor busy.
 const MACHINES: usize = 2;
 
@@ -77,11 +80,11 @@ fn rounds(request: &Request) -> u32 {
 fn split(cases: Vec<Case>, machines: usize) -> Vec<Vec<Case>> {
     let mut shares: Vec<(u32, Vec<Case>)> = vec![(0, Vec::new()); machines.clamp(1, cases.len().max(1))];
     // The longest first: the short ones fill what is left.
-    let weight = |case: &Case| if [LINUX, SURPRISE].contains(&case.name.as_str()) { LINUX_WEIGHT } else { 1 };
-    let (long, short): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| weight(case) > 1);
-    for case in long.into_iter().chain(short) {
+    let mut cases = cases;
+    cases.sort_by_key(|case| std::cmp::Reverse(case.weight));
+    for case in cases {
         if let Some(share) = shares.iter_mut().min_by_key(|(weight, _)| *weight) {
-            share.0 += weight(&case);
+            share.0 += case.weight;
             share.1.push(case);
         }
     }
@@ -146,17 +149,24 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         let machine_time = u32::try_from(scenario.machine_time).unwrap_or(u32::MAX);
         limit.saturating_add(machine_time.saturating_mul(LIMIT_PER_MACHINE_SECOND) / 1_000)
     };
-    let doctor =
-        Case { name: "doctor".into(), arguments: vec!["doctor".into()], status: 0, says: None, limit };
-    let linux = |name: &str, arguments, limit| Case {
+    let doctor = Case {
+        name: "doctor".into(),
+        arguments: vec!["doctor".into()],
+        status: 0,
+        says: None,
+        weight: 1,
+        limit,
+    };
+    let linux = |name: &str, arguments, weight, limit| Case {
         name: name.into(),
         arguments,
         status: 0,
         says: Some(linux::LAST_WORD),
+        weight,
         limit,
     };
-    let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
-    let asked = |scenario: &&Scenario| request.long || request.only.is_some() || !scenario.long;
+    let wanted = |name: &str| request.only.is_empty() || request.only.iter().any(|only| only == name);
+    let asked = |scenario: &&Scenario| request.long || !request.only.is_empty() || !scenario.long;
     let cases =
         scenarios.iter().filter(asked).filter(|scenario| wanted(&scenario.name)).map(|scenario| Case {
             name: scenario.name.clone(),
@@ -173,18 +183,27 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             .into(),
             status: scenario.status,
             says: None,
+            weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
             limit: of_plan(scenario),
         });
-    let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(), limit));
-    let surprise = wanted(SURPRISE) && (request.long || request.only.is_some());
+    let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(), LINUX_WEIGHT, limit));
+    let surprise = wanted(SURPRISE) && (request.long || !request.only.is_empty());
     let rounds = rounds(request);
     let surprise_limit = limit.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
-    let surprise = surprise.then(|| linux(SURPRISE, linux::surprise_arguments(rounds), surprise_limit));
+    let surprise = surprise.then(|| {
+        linux(
+            SURPRISE,
+            linux::surprise_arguments(rounds),
+            LINUX_WEIGHT + rounds * ROUND_WEIGHT,
+            surprise_limit,
+        )
+    });
     let cases: Vec<Case> = cases.chain(tour).chain(surprise).collect();
-    if cases.is_empty() {
+    let known = |only: &&String| cases.iter().any(|case| case.name == **only);
+    if let Some(unknown) = request.only.iter().find(|only| !known(only)) {
         let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(LabError::Failed(format!(
-            "there is no such scenario; there are {names}, {LINUX}, {SURPRISE}"
+            "there is no scenario `{unknown}`; there are {names}, {LINUX}, {SURPRISE}"
         )));
     }
     Ok(std::iter::once(doctor).chain(cases).collect())
@@ -298,7 +317,8 @@ mod tests {
     use super::*;
 
     fn case(name: &str) -> Case {
-        Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, limit: 1 }
+        let weight = if name == LINUX { LINUX_WEIGHT } else { 1 };
+        Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, weight, limit: 1 }
     }
 
     #[test]
