@@ -54,6 +54,7 @@ fn simulator(gdb: &Path, workgate: &Path, folder: &Path) -> Result<(), LabError>
         "wg-alarms".to_owned(),
         timed("back", "wg-back-to removal"),
         "bt".to_owned(),
+        "wg-bt".to_owned(),
         "wg-threads".to_owned(),
         "wg-gates".to_owned(),
         "wg-registry".to_owned(),
@@ -71,7 +72,7 @@ fn simulator(gdb: &Path, workgate: &Path, folder: &Path) -> Result<(), LabError>
         "ALARM never-quiet",
         "fault unplug",
         "IOServiceTerminateThread#",
-        "mach::kernel::Kernel::block",
+        "::block",
         "+-o ",
         "LAB a step forward",
     ];
@@ -79,7 +80,7 @@ fn simulator(gdb: &Path, workgate: &Path, folder: &Path) -> Result<(), LabError>
     for line in told.lines().filter_map(|line| line.strip_prefix("LAB ")) {
         println!("lab gdb: {line}");
     }
-    let alarms = told.lines().filter(|line| line.starts_with("ALARM never-quiet")).count();
+    let alarms = told.lines().filter(|line| line.starts_with("ALARM never-quiet: edu0")).count();
     match alarms {
         3 => Ok(()),
         _ => Err(LabError::Failed(format!("the alarm was reached {alarms} times, not 3:\n{told}"))),

@@ -40,6 +40,11 @@ INNERMOST = re.compile(r"^sim::(debug|decide|fibre)::|^core::hint::black_box")
 OUTERMOST = re.compile(r"^sim::(fibre|hub|start|run)::|^corosensei::|^<?std::panic")
 
 
+# What the linker's names end with, and the kind of an ELF section that has them.
+HASH = re.compile("::h[0-9a-f]{16}$")
+SYMTAB = 2
+
+
 def memory(address, length):
     """Bytes of the program."""
     return gdb.selected_inferior().read_memory(address, length).tobytes()
@@ -50,13 +55,61 @@ def say(text):
     gdb.flush()
 
 
+def symbols(path, names):
+    """The linker's names of functions of a 64-bit ELF program: line tables, all that a build with optimisation has, know no paths."""
+    with open(path, "rb") as file:
+        program = file.read()
+    at, size, count = struct.unpack_from("<Q", program, 40)[0], *struct.unpack_from("<HH", program, 58)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", program, at + n * size) for n in range(count)]
+    wanted = {"_ZN" + "".join("%d%s" % (len(part), part) for part in name.split("::")): name for name in names}
+    found = {}
+    for section in sections:
+        if section[1] != SYMTAB:
+            continue
+        start, length = sections[section[6]][4:6]
+        strings = program[start : start + length]
+        for prefix in wanted:
+            hit = strings.find(b"\0" + prefix.encode() + b"17h")
+            if hit >= 0:
+                found[wanted[prefix]] = strings[hit + 1 : strings.index(b"\0", hit + 1)].decode()
+    return found
+
+
+def break_at(names):
+    """Breakpoints at functions, by their names or, where gdb does not know those, by the linker's."""
+    points = [gdb.Breakpoint(function=name, qualified=True, internal=True) for name in names]
+    if any(point.pending for point in points):
+        program = gdb.current_progspace().filename
+        linked = symbols(program, names) if program else {}
+        for point in points:
+            point.delete()
+        if len(linked) < len(PLACES):
+            raise gdb.GdbError("this program has no names of functions, or is not workgate")
+        points = [gdb.Breakpoint(linked[name], internal=True) for name in names]
+    for point in points:
+        point.silent = True
+    return points
+
+
+def full_name(frame):
+    """The name of a frame's function with its path, where gdb knows it, or else by the linker's name; one that is inlined has none of those."""
+    name = frame.name()
+    if frame.type() == gdb.INLINE_FRAME or (name and "::" in name):
+        return name
+    # Behind a call that does not come back there may be another function.
+    pc = frame.pc() - (1 if frame.level() > 0 else 0)
+    told = gdb.execute("info symbol %#x" % pc, to_string=True)
+    linked = told.partition(" in section ")[0].partition(" + ")[0]
+    return HASH.sub("", linked) if " in section " in told else name
+
+
 def place():
     """Where the program stands: begun, stopped, here, ended; None: somewhere else, or nowhere."""
     try:
         frame = gdb.newest_frame()
         while frame is not None and frame.type() == gdb.INLINE_FRAME:
             frame = frame.older()
-        return PLACES.get(frame.name())
+        return PLACES.get(full_name(frame))
     except gdb.error:
         return None
 
@@ -138,9 +191,7 @@ class Session:
         self.forget()
         if not self.points:
             gdb.execute("set breakpoint pending on", to_string=True)
-            self.points = [gdb.Breakpoint(function=name, qualified=True, internal=True) for name in PLACES]
-            for point in self.points:
-                point.silent = True
+            self.points = break_at(PLACES)
         # Addresses of a run that begins again are those of the first.
         gdb.execute("set disable-randomization on", to_string=True)
         for point in self.points:
@@ -413,7 +464,7 @@ def backtrace():
     """The stack at which gdb looks, without what is the simulator's own: bt shows that, too."""
     frame, lines = gdb.newest_frame(), []
     while frame is not None:
-        name = frame.name()
+        name = full_name(frame)
         if name and lines and OUTERMOST.match(name):
             break
         line = frame.find_sal()
