@@ -167,8 +167,14 @@ mod tests {
 
     #[test]
     fn a_case_must_say_what_it_is_to_say() {
-        let case =
-            Case { name: "a".into(), arguments: Vec::new(), status: 0, says: Some("all well"), limit: 1 };
+        let case = Case {
+            name: "a".into(),
+            arguments: Vec::new(),
+            status: 0,
+            says: Some("all well"),
+            weight: 1,
+            limit: 1,
+        };
         for (said, wrong) in [("so far\nall well\n", vec![]), ("not all well\n", vec!["a".to_owned()])] {
             let mut campaign = Campaign::new(vec![case.clone()]);
             campaign.judge(&reports(&[("a", 0, said)]));
