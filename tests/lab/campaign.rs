@@ -2,7 +2,8 @@
 //!
 //! The emulated host has two defects of its own, both QEMU's (docs/lab.md): an interrupt may be delivered to the guest twice, which the guest
 //! recognises without doubt and `workgate` reports as the host's; and the kernel inside may stop for good, so that not even its own time limits
-//! come. Neither says anything about the case, which runs again in a new machine. Whatever else is wrong is final at once.
+//! come. Neither says anything about the case, which runs again in a new machine; so does a case that shows a bug only by chance, and has not. Whatever else is wrong
+//! is final at once.
 
 use crate::process;
 use crate::report::{Report, Reports};
@@ -25,6 +26,8 @@ pub struct Case {
     pub status: i32,
     /// A line that it must print, if its status does not say enough.
     pub says: Option<&'static str>,
+    /// What it shows is shown by chance: a run in which all held, status 0, says nothing.
+    pub chance: bool,
     /// What it takes beside others, in short plans.
     pub weight: u32,
     /// How long it may take, in seconds. Far above what is needed: it ends hangs.
@@ -73,6 +76,10 @@ impl Campaign {
                 Some(report) if is_defect(report) => {
                     (State::Open(tries + 1), "not judged: the emulated processor is defective".to_owned())
                 }
+                Some(report) if case.chance && report.status == 0 => (
+                    State::Open(tries + 1),
+                    "not judged: by chance it did not show what it is for".to_owned(),
+                ),
                 Some(report) => match fault(case, report) {
                     None => (State::Held, format!("held (status {})", case.status)),
                     Some(fault) => (State::Wrong, fault),
@@ -128,6 +135,7 @@ mod tests {
             arguments: Vec::new(),
             status: 0,
             says: None,
+            chance: false,
             weight: 1,
             limit: 1,
         };
@@ -146,6 +154,23 @@ mod tests {
 
     fn pending(campaign: &Campaign) -> Vec<String> {
         campaign.pending().into_iter().map(|case| case.name).collect()
+    }
+
+    #[test]
+    fn what_shows_by_chance_may_need_several_machines_and_has_to_show_in_the_end() {
+        let mut case = campaign().pending().remove(0);
+        (case.chance, case.status) = (true, 1);
+        let mut campaign = Campaign::new(vec![case.clone()]);
+        campaign.judge(&reports(&[("a", 0, "")]));
+        assert_eq!((campaign.pending().len(), campaign.wrong().len()), (1, 1));
+        campaign.judge(&reports(&[("a", 1, "")]));
+        assert!(campaign.pending().is_empty() && campaign.wrong().is_empty());
+
+        let mut campaign = Campaign::new(vec![case]);
+        while !campaign.pending().is_empty() {
+            campaign.judge(&reports(&[("a", 0, "")]));
+        }
+        assert_eq!(campaign.wrong(), ["a (not judged in 4 machines)"]);
     }
 
     #[test]
@@ -172,6 +197,7 @@ mod tests {
             arguments: Vec::new(),
             status: 0,
             says: Some("all well"),
+            chance: false,
             weight: 1,
             limit: 1,
         };

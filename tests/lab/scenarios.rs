@@ -26,6 +26,8 @@ pub struct Scenario {
     pub status: i32,
     /// It runs only if it is asked for, alone or with `--long`.
     pub long: bool,
+    /// It shows its bug by chance.
+    pub chance: bool,
     /// It wants a machine that is quick in its own time.
     pub delicate: bool,
     /// How long it runs, in ms of machine time.
@@ -49,10 +51,11 @@ pub fn all() -> Result<Vec<Scenario>, LabError> {
         let text = std::fs::read_to_string(&file).map_err(LabError::io(file.display().to_string()))?;
         let status = status(&text);
         let machine_time = machine_time(&text);
-        let short = machine_time <= LONG && !CHANCE.contains(&name.as_str());
+        let chance = CHANCE.contains(&name.as_str());
+        let short = machine_time <= LONG && !chance;
         let long = !short && !ALWAYS.contains(&name.as_str());
         let delicate = DELICATE.contains(&name.as_str());
-        found.push(Scenario { name, text, status, long, delicate, machine_time });
+        found.push(Scenario { name, text, status, long, chance, delicate, machine_time });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)

@@ -154,6 +154,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         arguments: vec!["doctor".into()],
         status: 0,
         says: None,
+        chance: false,
         weight: 1,
         limit,
     };
@@ -162,6 +163,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         arguments,
         status: 0,
         says: Some(linux::LAST_WORD),
+        chance: false,
         weight,
         limit,
     };
@@ -183,6 +185,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             .into(),
             status: scenario.status,
             says: None,
+            chance: scenario.chance,
             weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
             limit: of_plan(scenario),
         });

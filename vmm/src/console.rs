@@ -1,5 +1,6 @@
 //! What the guest prints: the last lines, and where wanted everything at once.
 
+use crate::tap::Tap;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -14,13 +15,14 @@ pub struct Console {
     lines: VecDeque<Vec<u8>>,
     partial: Vec<u8>,
     pass_on: bool,
+    tap: Option<Tap>,
     kept: usize,
 }
 
 impl Console {
-    /// A console that keeps the last `lines` lines (0 = the usual number); with `pass_on`, bytes also go to the standard output as they come.
-    pub fn new(pass_on: bool, lines: usize) -> Self {
-        Self { pass_on, kept: if lines == 0 { LINES } else { lines }, ..Self::default() }
+    /// A console that keeps the last `lines` lines (0 = the usual number); with `pass_on`, bytes also go to the standard output as they come, and with `tap` there.
+    pub fn new(pass_on: bool, tap: Option<Tap>, lines: usize) -> Self {
+        Self { pass_on, tap, kept: if lines == 0 { LINES } else { lines }, ..Self::default() }
     }
 
     /// The last lines, with control characters made visible: the guest is not trusted with the terminal.
@@ -48,6 +50,9 @@ impl Write for Console {
             // A reader that has gone must not stop the machine.
             let _ = out.write_all(bytes).and_then(|()| out.flush());
         }
+        if let Some(tap) = &self.tap {
+            tap.print(bytes);
+        }
         for &byte in bytes {
             if byte == b'\n' {
                 if self.lines.len() >= self.kept {
@@ -72,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_and_made_harmless() {
-        let mut console = Console::new(false, 0);
+        let mut console = Console::new(false, None, 0);
         for n in 0..100 {
             writeln!(console, "line {n}").expect("memory");
         }
@@ -84,8 +89,19 @@ mod tests {
     }
 
     #[test]
+    fn a_tap_gets_every_byte() {
+        let (mut far, tap) = io::pipe().expect("a pipe");
+        let mut console = Console::new(false, Some(Tap::new(tap, None)), 0);
+        console.write_all(b"\x1bone\ntwo").expect("memory");
+        drop(console);
+        let mut got = Vec::new();
+        io::Read::read_to_end(&mut far, &mut got).expect("a pipe");
+        assert_eq!(got, b"\x1bone\ntwo");
+    }
+
+    #[test]
     fn an_endless_line_is_bounded() {
-        let mut console = Console::new(false, 0);
+        let mut console = Console::new(false, None, 0);
         console.write_all(&[b'x'; 100_000]).expect("memory");
         assert_eq!(console.lines()[0].len(), LINE_BYTES);
     }

@@ -1,9 +1,10 @@
-//! The event loop: deadlines, doorbells, ended interrupts, the terminal.
+//! The event loop: deadlines, doorbells, ended interrupts, what is typed.
 
 use crate::VmmError;
 use crate::machine::{Machine, lock};
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
-use std::io::{IsTerminal, Read};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use vmm_sys_util::timerfd::TimerFd;
 const WAKE: u32 = 0;
 const TIMER: u32 = 1;
 const DOORBELL: u32 = 2;
-const TERMINAL: u32 = 3;
+const TYPED: u32 = 3;
 const DEBUGGER: u32 = 4;
 const RESAMPLE: u32 = 16;
 
@@ -34,21 +35,25 @@ struct Subscriber {
     machine: Arc<Machine>,
     timer: TimerFd,
     doorbell: EventFd,
-    terminal: bool,
+    /// What is typed into the serial port.
+    input: Option<Arc<File>>,
     debugger: Option<RawFd>,
 }
 
 impl EventLoop {
-    /// A loop for `machine`; with `terminal`, the standard input goes to the serial port. It turns when `debugger` can be read.
+    /// A loop for `machine`; what can be read from `input` goes to the serial port. It turns when `debugger` can be read.
     ///
     /// # Errors
     /// The system refuses a timer or a registration.
-    pub fn new(machine: Arc<Machine>, terminal: bool, debugger: Option<RawFd>) -> Result<Self, VmmError> {
+    pub fn new(
+        machine: Arc<Machine>,
+        input: Option<Arc<File>>,
+        debugger: Option<RawFd>,
+    ) -> Result<Self, VmmError> {
         let timer = TimerFd::new().map_err(VmmError::system("cannot make a timer"))?;
         let doorbell = lock(&machine.doorbells).event()?;
         let mut manager = EventManager::new().map_err(system("cannot make the event loop"))?;
-        let terminal = terminal && std::io::stdin().is_terminal();
-        manager.add_subscriber(Subscriber { machine, timer, doorbell, terminal, debugger });
+        manager.add_subscriber(Subscriber { machine, timer, doorbell, input, debugger });
         Ok(Self { manager })
     }
 
@@ -112,14 +117,16 @@ impl Subscriber {
     }
 
     fn type_in(&mut self, ops: &mut EventOps<'_>) {
+        let Some(input) = &self.input else { return };
         let mut bytes = [0; 64];
-        match std::io::stdin().read(&mut bytes) {
+        match input.as_ref().read(&mut bytes) {
             Ok(n) if n > 0 => {
                 // More than fits into the port's buffer is lost, as on a real line without flow control.
                 let _ = lock(&self.machine.serial).enqueue_raw_bytes(&bytes[..n]);
             }
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             _ => {
-                let _ = ops.remove(Events::with_data(&std::io::stdin(), TERMINAL, EventSet::IN));
+                let _ = ops.remove(Events::with_data_raw(input.as_raw_fd(), TYPED, EventSet::IN));
             }
         }
     }
@@ -138,8 +145,8 @@ impl MutEventSubscriber for Subscriber {
         if let Some(debugger) = self.debugger {
             events.push(Events::with_data_raw(debugger, DEBUGGER, EventSet::IN));
         }
-        if self.terminal {
-            events.push(Events::with_data(&std::io::stdin(), TERMINAL, EventSet::IN));
+        if let Some(input) = &self.input {
+            events.push(Events::with_data_raw(input.as_raw_fd(), TYPED, EventSet::IN));
         }
         for event in events {
             if let Err(error) = ops.add(event) {
@@ -159,7 +166,7 @@ impl MutEventSubscriber for Subscriber {
             // it, as `advance` does, forgets what has expired.
             TIMER => self.advance(),
             DOORBELL => self.ring(),
-            TERMINAL => self.type_in(ops),
+            TYPED => self.type_in(ops),
             // Whoever turns the loop looks after it.
             DEBUGGER => {}
             line => self.machine.interrupts.resample((line - RESAMPLE) as usize),

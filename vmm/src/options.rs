@@ -1,6 +1,7 @@
 //! What a caller can ask of a machine beyond its plan.
 
 use crate::debug::CoreFile;
+use crate::tap::Tap;
 use std::time::Duration;
 
 /// Options of a machine.
@@ -16,6 +17,8 @@ pub struct Options {
     pub initrd: Option<Vec<u8>>,
     /// The serial console goes to the standard output, and the standard input to it.
     pub terminal: bool,
+    /// Where else the serial console goes, and what else it reads from.
+    pub tap: Option<Tap>,
     /// Lines that are kept of what the guest prints; 0 = the usual number.
     pub console_lines: usize,
     /// How long the host waits for a guest that does nothing.

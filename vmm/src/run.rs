@@ -14,6 +14,7 @@ use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::ring::Ring;
 use crate::steer::{Held, Steer};
+use crate::tap::Tap;
 use crate::trace_queue::TraceQueue;
 use crate::watch::Watch;
 use crate::{VmmError, acpi, bus, processor, symbols, threads};
@@ -22,6 +23,9 @@ use devices::platform::Platform;
 use inspect::core::Written;
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use trace::Event;
@@ -57,7 +61,7 @@ pub fn run_steered(
     let (machine, cpus) = build(plan, &Guest::Image(image), options, true)?;
     let watch = Watch::plan(plan.run_for, options.limits.stretched(machine.clock.slow_down()));
     let gdb = gdb.map(|gdb| (gdb, image));
-    let with = With { steer, core: options.core.as_ref(), terminal: false, gdb };
+    let with = With { steer, core: options.core.as_ref(), input: input(options, false), gdb };
     let (mut outcome, _) = drive_with(&machine, cpus, watch, with, sink)?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
@@ -87,7 +91,7 @@ pub fn boot_steered(
     machine.with_platform(|platform, _| platform.start_plan(0));
     let watch = Watch::none();
     let gdb = gdb.map(|gdb| (gdb, image));
-    let with = With { steer, core: options.core.as_ref(), terminal: options.terminal, gdb };
+    let with = With { steer, core: options.core.as_ref(), input: input(options, options.terminal), gdb };
     let (mut outcome, _) = drive_with(&machine, cpus, watch, with, &mut |_| {})?;
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
@@ -157,8 +161,10 @@ pub fn build(
         .serial()
         .try_clone()
         .map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
-    let serial =
-        Serial::new(SerialInterrupt(serial_event), Console::new(options.terminal, options.console_lines));
+    let serial = Serial::new(
+        SerialInterrupt(serial_event),
+        Console::new(options.terminal, options.tap.clone(), options.console_lines),
+    );
     let ring = memory.bench.map(|base| Ring::new(memory.mmap.clone(), base));
     let trace = TraceQueue::new(ring);
     let (wake, doorbell) = (event()?, event()?);
@@ -211,14 +217,24 @@ pub fn drive(
 /// Who else has to do with a machine while it runs.
 #[derive(Default)]
 struct With<'s, 'o, 'g> {
-    /// The standard input goes to the serial port.
-    terminal: bool,
+    /// What is typed into the serial port.
+    input: Option<Arc<File>>,
     /// Who holds and changes it from outside.
     steer: Option<&'s mut dyn Steer>,
     /// Where a core goes at a bad end.
     core: Option<&'o CoreFile>,
     /// A debugger that may come, and the image that it looks at.
     gdb: Option<(Gdb<'g>, &'g [u8])>,
+}
+
+/// What is typed into the serial port: what the tap has, or with `terminal` the standard input, if it is one.
+fn input(options: &Options, terminal: bool) -> Option<Arc<File>> {
+    let stdin = std::io::stdin();
+    let typed = || {
+        (terminal && stdin.is_terminal())
+            .then(|| stdin.as_fd().try_clone_to_owned().ok().map(|fd| Arc::new(File::from(fd))))
+    };
+    options.tap.as_ref().and_then(Tap::input).or_else(|| typed().flatten())
 }
 
 /// [`drive`], with whoever else has to do with the machine.
@@ -232,7 +248,7 @@ fn drive_with(
     let gdb = with.gdb.map(|(gdb, image)| gdb::Server::new(gdb, machine, cpus.len(), image));
     let mut gdb = gdb.transpose()?;
     let ear = gdb.as_ref().map(gdb::Server::descriptor);
-    let mut events = EventLoop::new(machine.clone(), with.terminal, ear)?;
+    let mut events = EventLoop::new(machine.clone(), with.input.take(), ear)?;
     // What firmware left behind (doorbells, deadlines) is in force before the first instruction.
     machine.with_platform(|_, _| ());
     let mut held = Held::new(machine, cpus.len());

@@ -4,10 +4,14 @@ mod common;
 
 use common::code::{CODE, Code};
 use common::elf::{Image, image};
-use common::{MEMORY, boot, options, plan, register, run};
+use common::{MEMORY, boot, on_this_host, options, plan, register, run};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 use trace::ring::{BENCH_BYTES, HEAD, RECORDS};
-use vmm::{Ending, Options, VmmError};
+use vmm::{Ending, Options, Tap, VmmError};
 
 /// The bench's doorbell.
 const DOORBELL: u16 = 0x520;
@@ -19,6 +23,30 @@ fn a_guest_prints_and_powers_off() {
     assert_eq!(outcome.console, ["one", "two"]);
     assert_eq!(outcome.cpus.len(), 1);
     assert!(outcome.describe().contains("  | two"), "{}", outcome.describe());
+}
+
+/// Prints each byte that is typed, and powers off behind a line's end.
+fn echo() -> Code {
+    // Until the line status register says that there is a byte: mov edx, 0x3fd; in al, dx; test al, 1; jz.
+    let code = Code::new().edx(0x3fd).bytes(&[0xec, 0xa8, 0x01, 0x74, 0xf6]);
+    // mov edx, 0x3f8; in al, dx; out dx, al; cmp al, '\n'; jne to the beginning.
+    code.edx(0x3f8).bytes(&[0xec, 0xee, 0x3c, b'\n', 0x75, 0xeb]).power_off()
+}
+
+#[test]
+fn what_is_typed_elsewhere_reaches_the_guest_and_what_it_prints_goes_there() {
+    let (typed, mut types) = std::io::pipe().expect("a pipe");
+    let (mut printed, prints) = std::io::pipe().expect("a pipe");
+    let input = Arc::new(File::from(OwnedFd::from(typed)));
+    types.write_all(b"whoami\n").expect("a pipe");
+    drop(types);
+    let options = Options { tap: Some(Tap::new(prints, Some(input))), ..options() };
+    let Some(outcome) = on_this_host(vmm::boot(&plan(""), &image(echo()), &options)) else { return };
+    assert_eq!((outcome.ending, outcome.console), (Ending::PowerOff, vec!["whoami".to_owned()]));
+    drop(options);
+    let mut text = String::new();
+    printed.read_to_string(&mut text).expect("a pipe");
+    assert_eq!(text, "whoami\n");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Puts a machine together for kernel code that brings its own start.
 
+use std::io::Write;
+
 use devices::fault::plan::Plan;
 use trace::Event;
 
@@ -33,6 +35,7 @@ impl<'p> Sim<'p> {
                 traced: true,
                 points: true,
                 steer: None,
+                tap: None,
             },
         }
     }
@@ -88,6 +91,12 @@ impl<'p> Sim<'p> {
     /// Somebody who holds and changes the run from outside.
     pub fn steer(mut self, steer: &'p mut dyn Steer) -> Self {
         self.setup.steer = Some(steer);
+        self
+    }
+
+    /// All that the kernel prints goes there, too. Writing must not wait for anybody: the machine stands still meanwhile.
+    pub fn console(mut self, tap: Box<dyn Write>) -> Self {
+        self.setup.tap = Some(tap);
         self
     }
 

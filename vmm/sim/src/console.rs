@@ -1,6 +1,6 @@
 //! The console: the last lines, in bounded memory.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io::Write};
 
 /// Lines kept.
 const LINES: usize = 256;
@@ -8,15 +8,25 @@ const LINES: usize = 256;
 const LINE_BYTES: usize = 1024;
 
 /// Collects what the kernel writes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Console {
     lines: VecDeque<String>,
     open: String,
+    tap: Option<Box<dyn Write>>,
 }
 
 impl Console {
+    /// A console whose text goes to `tap` too, whole.
+    pub fn new(tap: Option<Box<dyn Write>>) -> Self {
+        Self { tap, ..Self::default() }
+    }
+
     /// Appends `text`, which may hold any number of lines or a part of one.
     pub fn write(&mut self, text: &str) {
+        if let Some(tap) = &mut self.tap {
+            // A place that takes no more must not stop the machine.
+            let _ = tap.write_all(text.as_bytes());
+        }
         for piece in text.split_inclusive('\n') {
             let (piece, ends) = match piece.strip_suffix('\n') {
                 Some(line) => (line, true),
@@ -73,6 +83,14 @@ mod tests {
         let lines = console.into_lines();
         assert_eq!(&lines[..2], ["ab", "c"]);
         assert_eq!(lines[2].len(), LINE_BYTES);
+
+        let (mut far, tap) = std::io::pipe().unwrap();
+        let mut console = Console::new(Some(Box::new(tap)));
+        console.write(&"é".repeat(LINE_BYTES));
+        drop(console);
+        let mut got = String::new();
+        std::io::Read::read_to_string(&mut far, &mut got).unwrap();
+        assert_eq!(got.len(), 2 * LINE_BYTES);
 
         let mut console = Console::default();
         for n in 0..1000 {

@@ -1,6 +1,9 @@
 //! From a setup to an outcome.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    io::Write,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use devices::{fault::plan::Plan, platform::PlatformError};
 use thiserror::Error;
@@ -64,6 +67,8 @@ pub struct Setup<'p> {
     pub points: bool,
     /// Who holds and changes the run from outside.
     pub steer: Option<&'p mut dyn Steer>,
+    /// Where else the console goes.
+    pub tap: Option<Box<dyn Write>>,
 }
 
 /// Takes the run off this OS thread again, whatever happens.
@@ -142,7 +147,7 @@ fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock, attention: Option<At
         free: Vec::new(),
         dead: Vec::new(),
         recorder: Recorder::new(),
-        console: Console::default(),
+        console: Console::new(setup.tap),
         bus,
         command: Command::None,
         faults: Faults::default(),

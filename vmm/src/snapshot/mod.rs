@@ -162,7 +162,7 @@ impl Snapshot {
             &self.begin.serial,
             SerialInterrupt(event),
             NoEvents,
-            Console::new(false, self.options.console_lines),
+            Console::new(false, self.options.tap.clone(), self.options.console_lines),
         )
         .map_err(|error| VmmError::Snapshot(format!("the serial port cannot be set: {error:?}")))
     }

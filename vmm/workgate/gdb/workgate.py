@@ -83,7 +83,7 @@ def break_at(names):
         linked = symbols(program, names) if program else {}
         for point in points:
             point.delete()
-        if len(linked) < len(PLACES):
+        if len(linked) < len(names):
             raise gdb.GdbError("this program has no names of functions, or is not workgate")
         points = [gdb.Breakpoint(linked[name], internal=True) for name in names]
     for point in points:

@@ -1,6 +1,8 @@
 //! `workgate boot`: an image in the KVM machine, its serial console on this terminal.
 
 use crate::cli::BootArgs;
+use crate::collect::{Collected, Line};
+use crate::console::Console;
 use crate::control::{Control, Debugger, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine;
@@ -13,12 +15,29 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
     let image = crate::load::bytes("image", &args.image)?;
     let initrd =
         args.initrd.as_deref().map(|path| crate::load::bytes("initial RAM disk", path)).transpose()?;
-    let core = crate::stacks::core_file(&args.debug, &args.image.display().to_string())?;
+    let name = args.image.display().to_string();
+    let collected =
+        args.console.collect.as_deref().map(|folder| Collected::open(folder, &name)).transpose()?;
+    let (core, console) = match &collected {
+        Some(collected) => {
+            let core = vmm::CoreFile::new(&collected.core(), &name).map_err(Failure::request)?;
+            (Some(core), Some(Console::log(&collected.console())?))
+        }
+        None => (
+            crate::stacks::core_file(&args.debug, &name)?,
+            Console::open(args.console.console.as_ref(), true)?,
+        ),
+    };
+    if let Some(place) = console.as_ref().and_then(Console::told) {
+        eprintln!("workgate: console: {place}");
+    }
     let options = vmm::Options {
         core,
+        tap: console.as_ref().map(Console::tap),
         command_line: args.cmdline.clone(),
         initrd,
-        terminal: true,
+        // A console that goes somewhere else is not here.
+        terminal: args.console.console.is_none(),
         // A guest that is not ours knows nothing of machine time: it gets the host's.
         slow_down: 1,
         ..vmm::Options::default()
@@ -36,6 +55,10 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
         control.over(over(&outcome.ending));
         control.close(None);
     }
+    console.map_or(Ok(()), Console::close)?;
+    if let Some(collected) = collected {
+        collected.close(line(&name, &outcome, quit))?;
+    }
     if let Some(line) = crate::stacks::told(outcome.core.as_ref())? {
         eprint!("workgate: {line}");
     }
@@ -46,6 +69,20 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
             eprintln!("workgate: {}", outcome.describe());
             Ok(Exit::Found)
         }
+    }
+}
+
+/// What the list of a collection says of a guest that is not ours: nobody judges it, unless it came to a bad end.
+fn line<'a>(name: &'a str, outcome: &vmm::Outcome, quit: bool) -> Line<'a> {
+    let held = quit || matches!(outcome.ending, vmm::Ending::PowerOff | vmm::Ending::Reset);
+    Line {
+        what: name,
+        machine: "kvm",
+        seed: None,
+        verdict: if held { "NONE" } else { "FAIL" },
+        ended: outcome.ending.to_string(),
+        rules: Vec::new(),
+        core: matches!(outcome.core, Some(Ok(_))),
     }
 }
 
@@ -123,6 +160,7 @@ mod tests {
             initrd: None,
             cmdline: String::new(),
             plug: plug.iter().map(|p| (*p).to_owned()).collect(),
+            console: Default::default(),
             control: Default::default(),
             debug: Default::default(),
         }

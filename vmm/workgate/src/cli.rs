@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod console_args;
 mod control_args;
 mod cycle_args;
 mod debug_args;
@@ -7,6 +8,7 @@ mod fuzz;
 mod stop_at;
 mod trace_args;
 
+pub use console_args::ConsoleArgs;
 pub use control_args::{ClassCountArgs, ControlArgs, LookArgs, TopArgs};
 pub use cycle_args::{CycleArgs, What};
 pub use debug_args::{DebugArgs, ImageArgs, StacksArgs};
@@ -158,6 +160,9 @@ pub struct RunArgs {
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
+    /// The console, and a collection
+    #[command(flatten)]
+    pub console: ConsoleArgs,
     /// The control socket
     #[command(flatten)]
     pub control: ControlArgs,
@@ -192,6 +197,9 @@ pub struct BootArgs {
     /// Plug a device into a slot: SLOT=DEVICE[,option=value]…; or, behind one, into a port: SLOT.PORT=DEVICE. May be repeated
     #[arg(long, value_name = "SLOT=DEVICE[,k=v]")]
     pub plug: Vec<String>,
+    /// The console, and a collection
+    #[command(flatten)]
+    pub console: ConsoleArgs,
     /// The control socket
     #[command(flatten)]
     pub control: ControlArgs,

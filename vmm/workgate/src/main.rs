@@ -9,6 +9,8 @@ mod books;
 mod boot;
 mod bundles;
 mod cli;
+mod collect;
+mod console;
 mod control;
 mod cycle;
 mod devices_list;

@@ -1,9 +1,11 @@
 //! `workgate run`: one plan, one machine, one verdict; or [several](many) plans, one after the other.
 
 mod many;
+mod places;
 
 use crate::books::{Books, Scheduling};
 use crate::cli::RunArgs;
+use crate::console::Console;
 use crate::control::{Control, Debugger, Steering, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
@@ -14,6 +16,7 @@ use control::Over;
 use devices::fault::plan::{Plan, Rule};
 use devices::fault::plane::SITES;
 use explore::teardown::{self, Item, Teardown};
+use places::Places;
 use serde::Serialize;
 use std::path::Path;
 use trace::Event;
@@ -63,14 +66,16 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
     let needs = image_needs_kvm(image.as_deref()).or(args.debug.needs_kvm());
     let chosen = machine::choose(args.machine, needs, args.slow_down)?;
-    let core = crate::stacks::core_file(&args.debug, &plan.name)?;
+    let mut places = Places::open(args, &plan, args.report.as_deref(), &chosen)?;
     if !args.json {
         crate::output::print(&preface(&plan, &chosen, args.seed))?;
+        crate::output::print(&places.told().unwrap_or_default())?;
     }
     let mut control = Control::open(&args.control, &plan)?;
-    let mut recorder = Recorder::new(args.report.as_deref())?;
+    let mut recorder = Recorder::new(&places)?;
     let debugger = Debugger::open(&args.debug)?;
-    let guest = OnKvm { image: image.as_deref().unwrap_or(guest_image::IMAGE), core, debugger };
+    let image = image.as_deref().unwrap_or(guest_image::IMAGE);
+    let guest = Guest { image, core: places.core.take(), debugger, console: places.console.as_ref() };
     let (report, core) = on_machine(&plan, &chosen, guest, args, &mut recorder, control.as_mut())?;
     if let Some(control) = control {
         control.close(Some(&report.verdict));
@@ -89,6 +94,8 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     {
         crate::output::print(&line)?;
     }
+    // A console or a list that could not be written hides no verdict.
+    places.close(&report)?;
     Ok(exit(&report.verdict))
 }
 
@@ -124,7 +131,7 @@ fn preface(plan: &Plan, chosen: &Chosen, seed: u64) -> String {
 fn on_machine(
     plan: &Plan,
     chosen: &Chosen,
-    mut guest: OnKvm<'_>,
+    mut guest: Guest<'_>,
     args: &RunArgs,
     recorder: &mut Recorder,
     mut control: Option<&mut Control>,
@@ -158,11 +165,16 @@ fn on_machine(
     };
     let steering = control.as_mut().map(|control| control.steering(&watched));
     let mut ran = match &chosen.machine {
-        Machine::Sim => Ran::in_simulator(plan, args.seed, steering, &mut sink)?,
+        Machine::Sim => Ran::in_simulator(plan, args.seed, guest.console, steering, &mut sink)?,
         Machine::Kvm(host) => {
             let gdb = guest.debugger.as_mut().and_then(|debugger| debugger.gdb(&watched));
-            let image = (guest.image, guest.core.take());
-            Ran::on_kvm(plan, image, host, args.seed, (steering, gdb), &mut sink)?
+            let options = vmm::Options {
+                seed: args.seed,
+                core: guest.core.take(),
+                tap: guest.console.map(Console::tap),
+                ..machine::kvm_options(host)
+            };
+            Ran::on_kvm(plan, guest.image, &options, (steering, gdb), &mut sink)?
         }
     };
     if let Some(control) = control {
@@ -190,14 +202,16 @@ fn on_machine(
 /// The core that was written, or why it could not be.
 type Core = Result<vmm::Written, String>;
 
-/// What only the KVM machine is given.
-struct OnKvm<'a> {
-    /// The guest image.
+/// What a guest is given, and what is taken from it.
+struct Guest<'a> {
+    /// The guest image (KVM).
     image: &'a [u8],
-    /// Where a core goes.
+    /// Where a core goes (KVM).
     core: Option<vmm::CoreFile>,
-    /// Where a debugger comes to.
+    /// Where a debugger comes to (KVM).
     debugger: Option<Debugger>,
+    /// Where its console goes.
+    console: Option<&'a Console>,
 }
 
 /// The plan with what clients added to it: enough to run it again.
@@ -225,10 +239,14 @@ impl Ran {
     fn in_simulator(
         plan: &Plan,
         seed: u64,
+        console: Option<&Console>,
         mut steering: Option<Steering<'_>>,
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Self, Failure> {
         let mut sim = sim::Sim::builder().seed(seed);
+        if let Some(console) = console {
+            sim = sim.console(console.output());
+        }
         if let Some(steering) = &mut steering {
             sim = sim.steer(steering);
         }
@@ -254,16 +272,14 @@ impl Ran {
 
     fn on_kvm(
         plan: &Plan,
-        (image, core): (&[u8], Option<vmm::CoreFile>),
-        host: &vmm::probe::HostReport,
-        seed: u64,
+        image: &[u8],
+        options: &vmm::Options,
         (mut steering, gdb): (Option<Steering<'_>>, Option<vmm::gdb::Gdb<'_>>),
         sink: &mut dyn FnMut(&Event),
     ) -> Result<Self, Failure> {
-        let options = vmm::Options { seed, core, ..machine::kvm_options(host) };
         let steer = steering.as_mut().map(|steering| steering as &mut dyn vmm::Steer);
         let outcome =
-            vmm::run_steered(plan, image, &options, steer, gdb, sink).map_err(machine::kvm_failure)?;
+            vmm::run_steered(plan, image, options, steer, gdb, sink).map_err(machine::kvm_failure)?;
         Ok(Self {
             machine: "kvm",
             seed: None,
@@ -334,8 +350,8 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(folder: Option<&Path>) -> Result<Self, Failure> {
-        let Some(folder) = folder else {
+    fn new(places: &Places) -> Result<Self, Failure> {
+        let Some(folder) = places.report.as_deref() else {
             return Ok(Self { folder: None, trace: None, picture: None, seen: None });
         };
         std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;

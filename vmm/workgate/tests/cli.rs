@@ -309,3 +309,46 @@ fn a_reader_that_has_gone_is_no_crash() {
     let output = child.wait_with_output().expect("it ends");
     assert!(!err(&output).contains("panicked"), "{}", err(&output));
 }
+
+#[test]
+fn a_collection_has_a_folder_and_a_line_for_each_machine() {
+    let collection = std::env::temp_dir().join(format!("workgate-{}-collection", std::process::id()));
+    let (smallest, directory) = (scenario("smallest.plan"), collection.to_str().expect("a path in UTF-8"));
+    for (machine, name) in ["smallest-1", "smallest-2"].into_iter().enumerate() {
+        let output = run(&smallest, &["--machine", "sim", "--collect", directory]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(out(&output).contains(&format!("{directory}/{name}\n")), "{}", out(&output));
+        let console = std::fs::read_to_string(collection.join(name).join("console.log")).expect("a console");
+        assert!(console.contains("load edu0: issued="), "{console}");
+        assert!(collection.join(name).join("trace.bin").is_file());
+        let index = std::fs::read_to_string(collection.join("index.jsonl")).expect("a list");
+        let line: serde_json::Value =
+            serde_json::from_str(index.lines().last().expect("a line")).expect("JSON");
+        assert_eq!((index.lines().count(), &line["folder"]), (machine + 1, &serde_json::json!(name)));
+        assert_eq!(
+            (&line["verdict"], &line["machine"]),
+            (&serde_json::json!("PASS"), &serde_json::json!("sim"))
+        );
+    }
+    std::fs::remove_dir_all(&collection).expect("ours");
+}
+
+#[test]
+fn a_console_that_cannot_be_is_told_and_one_that_fills_up_hides_no_verdict() {
+    let smallest = scenario("smallest.plan");
+    for (place, what) in [
+        ("pty:", "expected a file, file:PATH, pty"),
+        ("tcp:nowhere", "`nowhere` is no address and port"),
+        ("unix:/nonexistent/socket", "cannot make the socket /nonexistent/socket"),
+    ] {
+        let output = run(&smallest, &["--machine", "sim", "--console", place]);
+        assert_eq!(output.status.code(), Some(2), "{place}");
+        assert!(err(&output).contains(what), "{place}: {}", err(&output));
+    }
+    let output = run(&smallest, &["--machine", "sim", "--console", "/dev/full"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        out(&output).contains("verdict: PASS")
+            && err(&output).contains("cannot write the console to /dev/full")
+    );
+}

@@ -43,7 +43,7 @@ impl Debugger {
 }
 
 /// A TCP address; without a host it is this one's alone.
-fn address(place: &str) -> Option<SocketAddr> {
+pub fn address(place: &str) -> Option<SocketAddr> {
     match place.strip_prefix(':') {
         Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
         None => place.replace("localhost:", "127.0.0.1:").parse().ok(),

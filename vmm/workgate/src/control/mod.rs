@@ -10,7 +10,7 @@ mod sim;
 mod story;
 
 pub use client::Client;
-pub use debugger::Debugger;
+pub use debugger::{Debugger, address};
 pub use ioreg::{classcount, ioreg, render};
 pub use registry::Registry;
 pub use story::Watched;

@@ -219,10 +219,7 @@ impl<'a> Conductor<'a> {
         }
         let Some((slot, missing)) = self.missing() else { return self.without_load(bench, now) };
         if missing == 0 {
-            self.up = now;
-            let half = self.request.period.map_or(0, |period| period / 2);
-            self.stage = Stage::Working { until: self.began.saturating_add(half) };
-            return Next::On;
+            return self.work(now);
         }
         let limit = self.began.saturating_add(PATIENCE);
         if now >= limit {
@@ -261,10 +258,7 @@ impl<'a> Conductor<'a> {
         }
         let still = self.still_since.saturating_add(STILL);
         if !gone && now >= still {
-            self.up = self.still_since;
-            let half = self.request.period.map_or(0, |period| period / 2);
-            self.stage = Stage::Working { until: self.began.saturating_add(half) };
-            return Next::On;
+            return self.work(self.still_since);
         }
         let limit = self.began.saturating_add(PATIENCE);
         if now >= limit {
@@ -274,6 +268,14 @@ impl<'a> Conductor<'a> {
         }
         bench.at_event(Kind::Started, None, 1);
         self.wait(bench, if gone { limit } else { still.min(limit) })
+    }
+
+    /// The device has been at work since `up`.
+    fn work(&mut self, up: u64) -> Next {
+        self.up = up;
+        let half = self.request.period.map_or(0, |period| period / 2);
+        self.stage = Stage::Working { until: self.began.saturating_add(half) };
+        Next::On
     }
 
     fn going(&mut self, bench: &mut dyn Bench, now: u64, since: u64) -> Next {

@@ -1,6 +1,7 @@
 //! Several plans, one after the other: a line for each, and how many held.
 
-use super::{OnKvm, Recorder, Report, exit, image_needs_kvm, on_machine, to_json};
+use super::places::Places;
+use super::{Guest, Recorder, Report, exit, image_needs_kvm, on_machine, to_json};
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::machine;
@@ -103,16 +104,18 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
     say(&chosen.why)?;
     let mut done = Vec::new();
     for (plan, folder) in plans.iter().zip(folders) {
-        let mut recorder = Recorder::new(folder.as_deref())?;
-        let core = crate::stacks::core_file(&args.debug, &plan.name)?;
+        let mut places = Places::open(args, plan, folder.as_deref(), &chosen)?;
+        let mut recorder = Recorder::new(&places)?;
         let image = image.as_deref().unwrap_or(guest_image::IMAGE);
-        let guest = OnKvm { image, core, debugger: None };
+        let guest =
+            Guest { image, core: places.core.take(), debugger: None, console: places.console.as_ref() };
         let (outcome, report) = match on_machine(plan, &chosen, guest, args, &mut recorder, None) {
             Ok((report, _)) => (Outcome::of(plan, &report.verdict), Some(report)),
             Err(failure) => (Outcome::NotRun(failure.message), None),
         };
         if let Some(report) = &report {
             recorder.finish(report)?;
+            places.close(report)?;
         }
         say(&line(&plan.name, &outcome, report.as_ref()))?;
         // Of many plans, the whole stories are kept only for whoever asked for them.
@@ -134,6 +137,7 @@ fn for_one(args: &RunArgs) -> Result<(), Failure> {
         ("--control", args.control.control.is_some()),
         ("--gdb", args.debug.gdb.is_some()),
         ("--lcov", args.lcov.is_some()),
+        ("--console", args.console.console.is_some()),
         // A folder has room for several.
         ("--core", args.debug.core.as_ref().is_some_and(|path| !path.is_dir())),
     ];
