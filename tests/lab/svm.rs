@@ -321,7 +321,15 @@ mod tests {
 
     fn case(name: &str) -> Case {
         let weight = if name == LINUX { LINUX_WEIGHT } else { 1 };
-        Case { name: name.into(), arguments: Vec::new(), status: 0, says: None, weight, limit: 1 }
+        Case {
+            name: name.into(),
+            arguments: Vec::new(),
+            status: 0,
+            says: None,
+            chance: false,
+            weight,
+            limit: 1,
+        }
     }
 
     #[test]

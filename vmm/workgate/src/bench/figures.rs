@@ -141,6 +141,18 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::None,
     },
     Figure {
+        id: "qmp-answer",
+        what: "a command of the control socket and its answer, in a storm, simulator, median",
+        unit: "ms",
+        bound: Bound::AtMost(1.0),
+    },
+    Figure {
+        id: "core",
+        what: "a core of a guest of 64 MiB that works, on KVM, median",
+        unit: "ms",
+        bound: Bound::AtMost(500.0),
+    },
+    Figure {
         id: "find-all",
         what: "bugs of the zoo that a method finds within 60 s",
         unit: "%",

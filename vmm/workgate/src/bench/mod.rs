@@ -19,6 +19,7 @@ mod report;
 mod resident;
 mod snapshot;
 mod start;
+mod steered;
 mod stop;
 mod terminate;
 
@@ -60,6 +61,8 @@ const STEPS: &[Step] = &[
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
     Step { what: "snapshot", figures: &["snapshot"], measure: snapshot::measure },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
+    Step { what: "answers in a storm", figures: &["qmp-answer"], measure: steered::answers },
+    Step { what: "cores", figures: &["core"], measure: steered::cores },
     Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },
     Step { what: "resident memory", figures: &["resident"], measure: resident::measure },
 ];
