@@ -31,6 +31,11 @@ const SOURCES: [&str; 18] = [
 
 /// Set to anything: the image counts what code it reaches.
 const COVERAGE: &str = "WORKGATE_COVERAGE";
+/// Names a folder in which builds of different profiles find what others have compiled: it is the same for all of them.
+const SHARED: &str = "WORKGATE_GUEST_TARGET";
+
+/// The user programs, finished.
+const USER: &str = "workgate-user.elf";
 
 /// Builds the image of a kernel with `features`, from the usual sources and `more`, for the crate whose build script calls it; that crate is `depth` folders
 /// below the workspace's root. Only with `outside` may a driver crate of the user's be in it, or counters.
@@ -46,18 +51,40 @@ pub fn build(depth: usize, features: &str, more: &[&str], outside: bool) -> Resu
     }
     let driver = if outside { outside::driver()? } else { None };
     println!("cargo:rerun-if-env-changed={COVERAGE}");
+    println!("cargo:rerun-if-env-changed={SHARED}");
     let counts = outside && env::var_os(COVERAGE).is_some_and(|value| !value.is_empty());
     let features =
         if counts { format!("{features},{}", compile::COVERAGE_FEATURE) } else { features.to_owned() };
-    let user = finish_user(&compile::user(root, &out)?, &out)?;
-    let kernel = compile::kernel(root, &out, &features, driver.as_deref(), &user)?;
+    let place = place(&out, &features, driver.is_some())?;
+    let user = finish_user(&compile::user(root, &place)?, &place, &out)?;
+    let kernel = compile::kernel(root, &place, &features, driver.as_deref(), &user)?;
     finish_image(&kernel, &out)
 }
 
-fn finish_user(program: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+/// Where the inner cargo works. Kernels with other features have the same name, so that each has a folder of its own; one with a driver of the user's is never shared.
+fn place(out: &Path, features: &str, has_driver: bool) -> Result<PathBuf, Box<dyn Error>> {
+    match env::var_os(SHARED).filter(|shared| !shared.is_empty() && !has_driver) {
+        None => Ok(out.to_owned()),
+        Some(shared) => {
+            let place = Path::new(&shared).join(features.replace(',', "-"));
+            fs::create_dir_all(&place)?;
+            Ok(place)
+        }
+    }
+}
+
+/// The finished image is in `place`, for the kernel's build, and in `out` with what the linker made.
+fn finish_user(program: &Path, place: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let bytes = read(program)?;
-    let image = out.join("workgate-user.elf");
-    fs::write(&image, finish::user(&bytes)?)?;
+    let finished = finish::user(&bytes)?;
+    let image = place.join(USER);
+    // Written only if it is another one: a newer file would have the kernel linked again.
+    if !fs::read(&image).is_ok_and(|there| there == finished) {
+        fs::write(&image, &finished)?;
+    }
+    if place != out {
+        fs::write(out.join(USER), finished)?;
+    }
     fs::write(out.join("workgate-user.debug"), bytes)?;
     Ok(image)
 }
