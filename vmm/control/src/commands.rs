@@ -143,6 +143,11 @@ pub const COMMANDS: &[Spec] = &[
         &[],
         "threads, gates, interrupts and wake-up latencies, as counters that only grow",
     ),
+    spec(
+        "x-workgate-trace",
+        &[optional("since", Type::Number)],
+        "the events of the trace from a number on; without it, the number of the next one",
+    ),
     spec("x-workgate-sites", &[], "how often each site of each device was passed"),
     spec("x-workgate-ledger", &[], "what became of the requests to each device"),
     spec("x-workgate-findings", &[], "the rules that were found broken so far"),
@@ -171,6 +176,8 @@ pub enum View {
     Findings,
     /// Counters of threads, gates, interrupts and latencies.
     Top,
+    /// Events from this number on; `None`: those that are still to come.
+    Trace(Option<u64>),
 }
 
 /// Where to stop.
@@ -339,6 +346,7 @@ pub fn command(request: Request) -> Result<Option<Command>, Failure> {
         "x-workgate-ledger" => Command::View(View::Ledger),
         "x-workgate-findings" => Command::View(View::Findings),
         "x-workgate-top" => Command::View(View::Top),
+        "x-workgate-trace" => Command::View(View::Trace(taken.number("since"))),
         "x-workgate-sites" => Command::Sites,
         "x-workgate-devices" => Command::Devices,
         "x-workgate-console" => Command::Console,

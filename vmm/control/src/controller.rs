@@ -116,6 +116,11 @@ impl Controller {
         self.desk.event("SHUTDOWN", json!({"guest": how.by_guest(), "reason": how.word()}));
     }
 
+    /// Events of the trace, as `x-workgate-trace` tells them: at the end, what those who follow it were not given yet.
+    pub fn last_events(&self, batch: Value) {
+        self.desk.event("X_WORKGATE_TRACE", batch);
+    }
+
     /// The verdict of the run, for all.
     pub fn verdict(&self, passed: bool, word: &str, findings: u64) {
         let data = json!({"passed": passed, "verdict": word, "findings": findings});

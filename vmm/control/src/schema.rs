@@ -11,6 +11,10 @@ pub const EVENTS: &[(&str, &[(&str, &str)])] = &[
     ("RESET", &[("guest", "bool"), ("reason", "str")]),
     ("SHUTDOWN", &[("guest", "bool"), ("reason", "str")]),
     ("DEVICE_DELETED", &[("device", "str"), ("path", "str")]),
+    (
+        "X_WORKGATE_TRACE",
+        &[("first", "int"), ("next", "int"), ("lost", "int"), ("waiting", "int"), ("events", "[str]")],
+    ),
     ("X_WORKGATE_VERDICT", &[("passed", "bool"), ("verdict", "str"), ("findings", "int")]),
 ];
 

@@ -48,6 +48,11 @@ impl Matrix {
         self.0.iter().map(placed).collect()
     }
 
+    /// Removals tried, and those of them that broke a rule.
+    pub fn total(&self) -> (u64, u64) {
+        self.0.values().fold((0, 0), |(tried, broke), cell| (tried + cell.tried, broke + cell.broke))
+    }
+
     fn phases(&self) -> Vec<Phase> {
         Phase::ALL.into_iter().filter(|phase| self.0.keys().any(|(p, _)| p == phase)).collect()
     }
@@ -125,7 +130,7 @@ mod tests {
         assert_eq!(rows[1], ["gate.close", ".", "1/2!"]);
         assert_eq!(rows[2], ["mmio.read", "1", "."]);
         assert!(matrix.html().contains("<td class=\"broke\">1 of 2</td>"));
-        assert_eq!(matrix.cells().len(), 2);
+        assert_eq!((matrix.cells().len(), matrix.total()), (2, (3, 1)));
         assert_eq!(escaped("<a&\">"), "&lt;a&amp;&quot;&gt;");
     }
 }

@@ -1,7 +1,7 @@
 //! What an oracle says when a rule is broken.
 
 use crate::threads::ThreadState;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The rules that the host's oracles check. The guest's own checks name further ones by text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,7 +138,7 @@ impl Rule {
 }
 
 /// One broken rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Name of the rule.
     pub rule: String,

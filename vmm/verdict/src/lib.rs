@@ -26,7 +26,7 @@ pub use expect::{Held, time};
 pub use finding::{Finding, Rule};
 pub use ledger::Counts;
 pub use names::Names;
-pub use removal::Removal;
+pub use removal::{Removal, is_removal};
 pub use text::{render, word};
 pub use threads::{GateState, ThreadState, Threads};
 pub use verdict::{Ended, Verdict};

@@ -10,6 +10,11 @@ pub const MAX_REMOVALS: usize = 1024;
 /// Teardown lines kept for one removal.
 const MAX_LINES: usize = 256;
 
+/// Whether the plan's action with this word takes a device away.
+pub fn is_removal(word: &str) -> bool {
+    matches!(word, "unplug" | "eject" | "link-down")
+}
+
 /// One removal of a device, by surprise or in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Removal {

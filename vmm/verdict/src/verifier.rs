@@ -10,7 +10,7 @@ use crate::ledger::{Entry, Ledger};
 use crate::level::Level;
 use crate::names::Names;
 use crate::order::Order;
-use crate::removal::{MAX_REMOVALS, Removal};
+use crate::removal::{MAX_REMOVALS, Removal, is_removal};
 use crate::threads::Threads;
 use crate::turns::Turns;
 use crate::verdict::{Ended, Verdict};
@@ -195,7 +195,7 @@ impl Verifier {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push((self.names.plan_time(event.time), device.clone(), word.to_owned()));
         }
-        if matches!(word, "unplug" | "eject" | "link-down") && self.removals.len() < MAX_REMOVALS {
+        if is_removal(word) && self.removals.len() < MAX_REMOVALS {
             let requests = (self.ledger.issued(), self.ledger.in_flight(event.slot));
             let stack = self.order.attached(event.slot);
             let at = self.names.plan_time(event.time);

@@ -52,7 +52,7 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
     let outcome = vmm::boot_steered(&plan, &image, &options, steer, gdb).map_err(machine::kvm_failure)?;
     let quit = control.as_ref().is_some_and(Control::ended);
     if let Some(mut control) = control {
-        control.over(over(&outcome.ending));
+        control.over(over(&outcome.ending), &silent);
         control.close(None);
     }
     console.map_or(Ok(()), Console::close)?;

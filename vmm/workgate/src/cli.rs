@@ -48,7 +48,7 @@ pub enum Command {
     Boot(BootArgs),
     /// Run many schedules of a plan, or pull a card out at every event, and keep what breaks
     #[command(
-        after_help = "Examples:\n  workgate explore my.plan --chooser pct --time 1m\n  workgate explore my.plan --removal all --pairs --html matrix.html\n  workgate explore my.plan --chooser exhaustive --depth 1"
+        after_help = "Examples:\n  workgate explore my.plan --chooser pct --time 1m\n  workgate explore my.plan --removal all --pairs --report report\n  workgate explore my.plan --chooser exhaustive --depth 1"
     )]
     Explore(ExploreArgs),
     /// Let bytes mean plans, schedules or accesses, change what reaches something new, and keep what breaks
@@ -76,7 +76,7 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Print, filter or convert the trace of a run
     #[command(
-        after_help = "Examples:\n  workgate trace report/trace.bin --device edu0 --from 1ms --to 2ms\n  workgate trace my.plan --kind gate --thread IOConfigThread\n  workgate trace report --format chrome --out trace.json      (opens in ui.perfetto.dev)"
+        after_help = "Examples:\n  workgate trace report/trace.bin --device edu0 --from 1ms --to 2ms\n  workgate trace my.plan --kind gate --thread IOConfigThread\n  workgate trace report --format chrome --out trace.json      (opens in ui.perfetto.dev)\n  workgate trace --follow /tmp/wg.sock --kind gate"
     )]
     Trace(TraceArgs),
     /// Print the IOKit registry of a machine that runs with --control
@@ -361,7 +361,10 @@ pub struct ExploreArgs {
     /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it
     #[arg(long, value_name = "FILE")]
     pub lcov: Option<PathBuf>,
-    /// Write the matrix and the bugs as a page
+    /// Write the report into this folder: a page, JUnit XML, JSON, and the files of the bugs
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Write the page alone
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Print one machine-readable document

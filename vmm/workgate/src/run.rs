@@ -178,7 +178,7 @@ fn on_machine(
         }
     };
     if let Some(control) = control {
-        control.over(ran.over);
+        control.over(ran.over, &watched);
         if control.ended() {
             ran.ended = Ended::Quit;
         }

@@ -279,3 +279,87 @@ fn top_prints_one_sample_where_there_is_no_terminal() {
     let (status, _, err) = workgate(&["top", &path]);
     assert!(status == Some(2) && err.contains("no machine listens"), "{err}");
 }
+
+/// Adds what is new of a batch; nothing may be lost.
+fn take(batch: &Value, records: &mut Vec<String>) {
+    let first = batch["first"].as_u64().expect("a number");
+    let skip = (records.len() as u64 + 1).checked_sub(first).expect("nothing is lost");
+    let events = batch["events"].as_array().expect("a list").iter().skip(skip as usize);
+    records.extend(events.map(|event| event.as_str().expect("a record").to_owned()));
+}
+
+#[test]
+fn a_trace_that_is_followed_is_the_trace_that_is_written() {
+    let folder = std::env::temp_dir().join(format!("wg-followed-{}", std::process::id()));
+    let report = folder.to_str().expect("a path in UTF-8");
+    let arguments = ["run", &scenario("smallest.plan"), "--machine", "sim", "--json", "--report", report];
+    let mut run = Run::start("followed", &arguments, true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"event": "io.done", "count": 10})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let mut records = Vec::new();
+    loop {
+        let since = records.len() + 1;
+        let batch = client.ask("x-workgate-trace", json!({"since": since})).expect("events");
+        take(&batch, &mut records);
+        if batch["waiting"] == 0 {
+            break;
+        }
+    }
+    let until_there = records.len();
+    client.ask("cont", json!({})).expect("it goes on");
+    client.event("RESUME");
+    // What was not asked for comes at the end, in as many events as it takes.
+    loop {
+        let message = client.read().expect("the end is told");
+        match message["event"].as_str() {
+            Some("X_WORKGATE_TRACE") => take(&message["data"], &mut records),
+            Some("SHUTDOWN") => break,
+            _ => {}
+        }
+    }
+    let (status, _) = let_go(run);
+    let written = std::fs::read(folder.join("trace.bin")).expect("the trace");
+    let hex = |record: &[u8]| record.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let written: Vec<String> = written.chunks(64).map(hex).collect();
+    assert_eq!((status, records.len()), (Some(0), written.len()));
+    assert!(until_there > 100 && records.len() > until_there && records == written);
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+}
+
+#[test]
+fn who_follows_from_the_midst_of_a_run_sees_names_and_the_end() {
+    let mut run =
+        Run::start("midst", &["run", &scenario("smallest.plan"), "--machine", "sim", "--json"], true);
+    let client = run.client();
+    client.ask("x-workgate-until", json!({"event": "io.done", "count": 5})).expect("it is to come");
+    client.ask("cont", json!({})).expect("it begins");
+    client.event("STOP");
+    let socket = std::env::temp_dir().join(format!("wg-{}-midst", std::process::id()));
+    let file = socket.with_extension("jsonl");
+    let mut follower = std::process::Command::new(env!("CARGO_BIN_EXE_workgate"))
+        .args(["trace", "--follow", "--format", "json"])
+        .arg(&socket)
+        .arg("--out")
+        .arg(&file)
+        .spawn()
+        .expect("the command starts");
+    // The file is there once the follower knows where it begins.
+    while !file.exists() && follower.try_wait().expect("a child").is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    run.client().ask("cont", json!({})).expect("it goes on");
+    let (status, _) = let_go(run);
+    assert_eq!((status, follower.wait().expect("it ends").code()), (Some(0), Some(0)));
+    let text = std::fs::read_to_string(&file).expect("what was followed");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let number = |line: &Value| line["number"].as_u64().expect("a number");
+    assert!(number(&lines[0]) > 100 && lines.windows(2).all(|two| number(&two[0]) + 1 == number(&two[1])));
+    let told =
+        |kind: &str| lines.iter().find(|line| line["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    assert!(told("io.done")["line"].as_str().is_some_and(|line| line.contains("EduUserClient@")));
+    assert!(told("io.done")["plan_time"].as_u64().is_some_and(|time| time < 5_000_000));
+    told("run.done");
+    std::fs::remove_file(&file).expect("it is ours");
+}

@@ -85,6 +85,72 @@ fn the_page_of_a_removal_has_lanes_faults_arrows_and_tables() {
     }
 }
 
+/// Names of the entries of a tree, and of what stands under them, each with its states.
+fn entries(tree: &Value) -> Vec<(String, String)> {
+    let entry = |node: &Value| {
+        let name = node["name"].as_str().expect("a name").to_owned();
+        let mut all = vec![(name, node["state"].to_string())];
+        all.extend(entries(&node["children"]));
+        all
+    };
+    tree.as_array().expect("a tree").iter().flat_map(entry).collect()
+}
+
+#[test]
+fn the_registry_is_told_before_during_and_after_a_removal() {
+    let folder = Folder::report("registry", "surprise-removal.plan", 0);
+    let json: Value = serde_json::from_str(&folder.read("report.json")).expect("JSON");
+    assert_eq!((&json["kind"], &json["registry"]["more_removals"]), (&"run".into(), &0.into()));
+    let removal = &json["registry"]["removals"][0];
+    assert_eq!((&removal["device"], &removal["action"]), (&"edu0".into(), &"unplug".into()));
+    let moments = removal["moments"].as_array().expect("moments");
+    let whens: Vec<&str> = moments.iter().map(|moment| moment["when"].as_str().expect("a word")).collect();
+    assert_eq!(whens, ["before", "didTerminate", "detach", "after"]);
+    let times: Vec<u64> = moments.iter().map(|moment| moment["time"].as_u64().expect("a time")).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let states = |moment: usize, name: &str| -> Vec<String> {
+        let all = entries(&moments[moment]["tree"]);
+        all.into_iter().filter(|(entry, _)| entry == name).map(|(_, states)| states).collect()
+    };
+    let driver = |moment| states(moment, "EduDriver");
+    assert!(driver(0).len() == 1 && !driver(0)[0].contains("inactive"), "{:?}", driver(0));
+    assert!(driver(1)[0].contains("inactive") && driver(2)[0].contains("inactive"));
+    let clients = |moment, state: &str| {
+        states(moment, "EduUserClient").iter().filter(|all| all.contains(state)).count()
+    };
+    assert_eq!((clients(1, "inactive"), clients(1, "didTerminate"), clients(1, "stopped")), (4, 1, 0));
+    assert_eq!((clients(2, "inactive"), clients(2, "stopped")), (4, 1));
+    assert_eq!((states(3, "EduDriver").len(), states(3, "edu0").len()), (0, 0));
+    assert!(!states(3, "disk0").is_empty(), "the other card stays");
+    let page = folder.read("report.html");
+    for part in ["phase 2, at the first didTerminate", "<b>EduDriver@", "class=\"ending\"", "class=\"ended\""]
+    {
+        assert!(page.contains(part), "no `{part}`");
+    }
+}
+
+#[test]
+fn what_was_exercised_is_a_matrix_of_states_and_tables_of_sites_and_rules() {
+    let folder = Folder::report("exercised", "smallest.plan", 0);
+    let page = folder.read("report.html");
+    let row = |head: &str| {
+        let start = format!("<tr><th>{head}</th>");
+        page.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row of {head}"))
+    };
+    let json: Value = serde_json::from_str(&folder.read("report.json")).expect("JSON");
+    let items = json["run"]["exercised"].as_array().expect("items");
+    let hits = |name: &str| {
+        let item = items.iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        item["hits"].as_u64().expect("a count")
+    };
+    let started = hits("starting → started");
+    assert!(started > 0 && row("starting").contains(&format!("<td class=\"held\">{started}</td>")));
+    assert_eq!(hits("starting → failed"), 0);
+    assert!(row("starting").contains("<td class=\"never\">0</td>"));
+    assert!(row("mmio.write").contains(&format!("<td class=\"held\">{}</td>", hits("edu0.mmio.write"))));
+    assert!(page.contains("<td class=\"left\">io-lost</td><td class=\"held\">1</td>"));
+}
+
 fn lanes_of(groups: &[Value]) -> Vec<&str> {
     let lanes = groups.iter().flat_map(|group| group["lanes"].as_array().expect("lanes"));
     lanes.map(|lane| lane["key"].as_str().expect("a key")).collect()

@@ -32,6 +32,22 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 12] = [
+        Self::Detached,
+        Self::Attached,
+        Self::Starting,
+        Self::Started,
+        Self::Failed,
+        Self::Registered,
+        Self::Inactive,
+        Self::Told,
+        Self::Done,
+        Self::Finalized,
+        Self::Stopped,
+        Self::Freed,
+    ];
+
     /// The word in reports.
     pub const fn word(self) -> &'static str {
         match self {

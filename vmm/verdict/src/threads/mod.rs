@@ -12,7 +12,7 @@ use frame::Frame;
 
 use crate::expect::time;
 use crate::names::Names;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trace::{Event, Kind};
 
@@ -26,7 +26,7 @@ const MAX_GATES: usize = 4_096;
 const MAX_CPUS: usize = 64;
 
 /// A thread at the moment of a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadState {
     /// Its number.
     pub thread: u32,

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::report::{Part, Row};
 use crate::control::Client;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -129,7 +129,7 @@ fn at_work(context: &Context, machine: &str) -> Result<(Running, Client), String
     }
 }
 
-fn connect(context: &Context, socket: &PathBuf) -> Result<Client, String> {
+fn connect(context: &Context, socket: &Path) -> Result<Client, String> {
     let begin = Instant::now();
     loop {
         context.stop.check()?;

@@ -45,7 +45,7 @@ pub struct FuzzArgs {
     #[arg(long, value_name = "DIR")]
     pub corpus: Option<PathBuf>,
     /// Run this one input, and tell what it means
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "time", "corpus"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "time", "corpus", "report"])]
     pub input: Option<PathBuf>,
     /// How long one input may take before it counts as a hang
     #[arg(long, value_name = "T", default_value = "60s", value_parser = host_time)]
@@ -62,6 +62,9 @@ pub struct FuzzArgs {
     /// Where plans, capsules and findings.jsonl go if something is found
     #[arg(long, value_name = "DIR", default_value = "findings")]
     pub out: PathBuf,
+    /// Write the report into this folder: a page, JUnit XML, JSON, and the files of the bugs
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,
@@ -94,6 +97,9 @@ pub struct MergeArgs {
     /// Where the joined result goes
     #[arg(long, value_name = "DIR", default_value = "findings")]
     pub out: PathBuf,
+    /// Write the report into this folder: a page, JUnit XML, JSON, and the files of the bugs
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// Print one machine-readable document
     #[arg(long)]
     pub json: bool,

@@ -22,6 +22,9 @@ pub enum TraceFormat {
 pub struct TraceArgs {
     /// A trace (trace.bin of --report), the folder of a report, or a plan, which runs in the simulator
     pub file: PathBuf,
+    /// Follow a machine that runs: FILE is the control socket that it was given with --control
+    #[arg(long)]
+    pub follow: bool,
     /// How it is told
     #[arg(long, value_enum, default_value = "text")]
     pub format: TraceFormat,

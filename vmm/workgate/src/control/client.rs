@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +11,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are taken: more than any that a machine gives.
 const MAX_LINE: u64 = 64 << 20;
+
+/// What a machine answers that is there no more.
+const ENDED: &str = "the machine has ended";
 
 /// A conversation whose negotiation has ended.
 pub struct Client {
@@ -42,26 +45,51 @@ impl Client {
 
     /// What a command returns.
     pub fn ask(&mut self, command: &str, arguments: Value) -> Result<Value, Failure> {
+        let answer = self.ask_or_end(command, &arguments, &mut |_| {})?;
+        answer.ok_or_else(|| self.wrong(ENDED))
+    }
+
+    /// What a command returns; `None` if the machine has ended meanwhile. `hear` is given every event that comes before the answer, or before the end.
+    pub fn ask_or_end(
+        &mut self,
+        command: &str,
+        arguments: &Value,
+        hear: &mut dyn FnMut(&Value),
+    ) -> Result<Option<Value>, Failure> {
         let request = json!({"execute": command, "arguments": arguments}).to_string();
-        self.stream.write_all(request.as_bytes()).map_err(|error| self.wrong(error))?;
-        loop {
-            let message = self.read()?;
+        match self.stream.write_all(request.as_bytes()) {
+            // What it said last is still to be read.
+            Err(error) if is_end(&error) => {}
+            written => written.map_err(|error| self.wrong(error))?,
+        }
+        while let Some(message) = self.next()? {
             if let Some(value) = message.get("return") {
-                return Ok(value.clone());
+                return Ok(Some(value.clone()));
             }
-            if let Some(error) = message.get("error") {
-                let what = error["desc"].as_str().unwrap_or("no reason given").to_owned();
-                return Err(Failure::request(format_args!("{command}: {what}")));
+            match message["error"]["desc"].as_str() {
+                None if message.get("error").is_none() => hear(&message),
+                Some(ENDED) => {}
+                what => {
+                    let what = what.unwrap_or("no reason given");
+                    return Err(Failure::request(format_args!("{command}: {what}")));
+                }
             }
         }
+        Ok(None)
     }
 
     fn read(&mut self) -> Result<Value, Failure> {
+        self.next()?.ok_or_else(|| self.wrong(ENDED))
+    }
+
+    /// The next message; `None` if the machine has ended.
+    fn next(&mut self) -> Result<Option<Value>, Failure> {
         let mut line = Vec::new();
         let mut bounded = std::io::Read::take(&mut self.reader, MAX_LINE);
         match bounded.read_until(b'\n', &mut line) {
-            Ok(0) => Err(self.wrong("the machine has ended")),
-            Ok(_) => serde_json::from_slice(&line).map_err(|error| self.wrong(error)),
+            Ok(0) => Ok(None),
+            Ok(_) => serde_json::from_slice(&line).map(Some).map_err(|error| self.wrong(error)),
+            Err(error) if is_end(&error) => Ok(None),
             Err(error) => Err(self.wrong(error)),
         }
     }
@@ -69,4 +97,9 @@ impl Client {
     fn wrong(&self, what: impl std::fmt::Display) -> Failure {
         Failure::request(format_args!("{}: {what}", self.path.display()))
     }
+}
+
+/// The other side has closed.
+fn is_end(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }

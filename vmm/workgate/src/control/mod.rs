@@ -8,12 +8,14 @@ mod pulse;
 mod registry;
 mod sim;
 mod story;
+mod tail;
 
 pub use client::Client;
 pub use debugger::{Debugger, address};
 pub use ioreg::{classcount, ioreg, render};
-pub use registry::Registry;
+pub use registry::{Node, Registry};
 pub use story::Watched;
+pub use tail::read as read_event;
 
 use crate::cli::ControlArgs;
 use crate::exit::Failure;
@@ -53,8 +55,9 @@ impl Control {
         self.controller.ended().is_some()
     }
 
-    /// The machine has ended.
-    pub fn over(&mut self, how: Over) {
+    /// The machine has ended; those who followed its trace are told the rest of it.
+    pub fn over(&mut self, how: Over, story: &Watched) {
+        story.rest().into_iter().for_each(|batch| self.controller.last_events(batch));
         self.controller.over(how);
     }
 

@@ -1,5 +1,7 @@
-//! The IOKit registry as the trace tells it, for `x-workgate-registry` and `x-workgate-classcount`.
+//! The IOKit registry as the trace tells it, for `x-workgate-registry`, `x-workgate-classcount`, and the report.
 
+use explore::teardown::State;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use trace::{Event, Kind};
@@ -22,7 +24,52 @@ struct Entry {
     registered: bool,
     started: bool,
     inactive: bool,
+    /// What it has heard of its end last.
+    end: Option<State>,
     busy: bool,
+}
+
+/// An entry as it is told, with what stands under it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub class: String,
+    /// The slot of its device; 0 = none.
+    pub slot: u32,
+    /// All that holds of it: `registered`, `started`, `inactive`, what it has heard of its end (`willTerminate`, `didTerminate`, `finalized`, `stopped`), `busy`.
+    pub state: Vec<&'static str>,
+    /// Numbers of all its providers; it stands under the first.
+    pub providers: Vec<u32>,
+    /// Its clients, but for those that stand under another provider.
+    pub children: Vec<Node>,
+}
+
+/// Room for entries in a tree.
+struct Room {
+    left: usize,
+    left_out: usize,
+}
+
+impl Room {
+    fn take(&mut self) -> bool {
+        let is_there = self.left > 0;
+        self.left -= usize::from(is_there);
+        self.left_out += usize::from(!is_there);
+        is_there
+    }
+}
+
+impl Entry {
+    fn states(&self) -> Vec<&'static str> {
+        let before =
+            [(self.registered, "registered"), (self.started, "started"), (self.inactive, "inactive")];
+        let states = before.into_iter().filter_map(|(holds, word)| holds.then_some(word));
+        states.chain(self.end.map(State::word)).chain(self.busy.then_some("busy")).collect()
+    }
 }
 
 /// What is attached to what.
@@ -41,7 +88,12 @@ impl Registry {
             Kind::Detach => self.detach(event.object, event.other),
             Kind::Register => self.with(event.object, |entry| entry.registered = true),
             Kind::Started => self.with(event.object, |entry| entry.started = event.arg != 0),
-            Kind::Stop => self.with(event.object, |entry| entry.started = false),
+            Kind::Stop | Kind::WillTerminate | Kind::DidTerminate | Kind::Finalize => {
+                self.with(event.object, |entry| {
+                    entry.started &= event.kind != Kind::Stop;
+                    entry.end = State::after(event);
+                })
+            }
             Kind::Inactive => self.with(event.object, |entry| entry.inactive = true),
             Kind::Busy => self.with(event.object, |entry| entry.busy = event.arg != 0),
             Kind::Free => self.free(event.object),
@@ -87,33 +139,55 @@ impl Registry {
 
     /// The tree: each entry stands under its first provider, with the ids of all of them.
     pub fn tree(&self) -> Value {
-        let roots =
-            self.entries.iter().filter(|(_, entry)| entry.providers.is_empty() && !entry.clients.is_empty());
-        roots.map(|(&id, entry)| self.node(id, entry, 0)).collect()
+        json!(self.nodes(MAX_ENTRIES).0)
     }
 
-    fn node(&self, id: u32, entry: &Entry, level: usize) -> Value {
+    /// The tree with at most so many entries, and how many are left out.
+    pub fn nodes(&self, most: usize) -> (Vec<Node>, usize) {
+        let mut room = Room { left: most, left_out: 0 };
+        let roots =
+            self.entries.iter().filter(|(_, entry)| entry.providers.is_empty() && !entry.clients.is_empty());
+        let nodes = roots.filter_map(|(&id, entry)| self.node(id, entry, 0, &mut room)).collect();
+        (nodes, room.left_out)
+    }
+
+    fn node(&self, id: u32, entry: &Entry, level: usize, room: &mut Room) -> Option<Node> {
+        let is_shown = room.take();
         let child = |id: &u32| self.entries.get(id).map(|entry| (*id, entry));
         let mine = |(_, entry): &(u32, &Entry)| entry.providers.first() == Some(&id);
         // A guest may well tell of a circle.
-        let children: Vec<Value> = match level {
+        let children: Vec<Node> = match level {
             MAX_LEVELS.. => Vec::new(),
             level => {
                 let clients = entry.clients.iter().filter_map(child).filter(mine);
-                clients.map(|(id, entry)| self.node(id, entry, level + 1)).collect()
+                clients.filter_map(|(id, entry)| self.node(id, entry, level + 1, room)).collect()
             }
         };
-        let states = [
-            (entry.registered, "registered"),
-            (entry.started, "started"),
-            (entry.inactive, "inactive"),
-            (entry.busy, "busy"),
-        ];
-        let states: Vec<&str> = states.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
-        json!({
-            "id": id, "name": entry.name, "class": entry.class, "slot": entry.slot, "state": states,
-            "providers": entry.providers, "children": children,
+        is_shown.then(|| Node {
+            id,
+            name: entry.name.clone(),
+            class: entry.class.clone(),
+            slot: entry.slot,
+            state: entry.states(),
+            providers: entry.providers.clone(),
+            children,
         })
+    }
+
+    /// Entries of `slot` that are attached to something.
+    pub fn attached(&self, slot: u32) -> impl Iterator<Item = u32> {
+        let mine = move |(_, entry): &(&u32, &Entry)| entry.slot == slot && !entry.providers.is_empty();
+        self.entries.iter().filter(mine).map(|(&id, _)| id)
+    }
+
+    /// The providers of an entry; none if it is not there.
+    pub fn providers(&self, id: u32) -> &[u32] {
+        self.entries.get(&id).map_or(&[], |entry| &entry.providers)
+    }
+
+    /// Whether phase 1 of a termination has made it inactive.
+    pub fn is_inactive(&self, id: u32) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.inactive)
     }
 
     /// Instances of each class that are there.
@@ -162,6 +236,23 @@ mod tests {
         events.extend([on(Kind::Detach, 3, 2), on(Kind::Free, 3, 0)]);
         assert_eq!(registry(&events).tree()[0]["children"][0]["children"], json!([]));
         assert_eq!(registry(&events).classes(), json!({"IOPCIDevice": 1}));
+    }
+
+    #[test]
+    fn a_tree_has_room_for_so_many_and_tells_how_far_an_end_is() {
+        let mut events = stack();
+        events.extend([
+            on(Kind::Inactive, 3, 0),
+            on(Kind::WillTerminate, 3, 2),
+            on(Kind::DidTerminate, 3, 2),
+        ]);
+        let registry = registry(&events);
+        let (nodes, left_out) = registry.nodes(2);
+        assert_eq!((nodes[0].children[0].id, left_out), (2, 1));
+        assert!(nodes[0].children[0].children.is_empty());
+        let (nodes, left_out) = registry.nodes(3);
+        assert_eq!(nodes[0].children[0].children[0].state, ["started", "inactive", "didTerminate"]);
+        assert_eq!((left_out, registry.attached(1).collect::<Vec<_>>()), (0, vec![2, 3]));
     }
 
     #[test]

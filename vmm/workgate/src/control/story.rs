@@ -2,6 +2,7 @@
 
 use super::pulse::Pulse;
 use super::registry::Registry;
+use super::tail::Tail;
 use crate::report::{Latency, Told};
 use control::Story;
 use control::commands::View;
@@ -22,6 +23,8 @@ pub struct Watched {
     latency: RefCell<Option<Latency>>,
     /// `None`: nobody asks.
     pulse: RefCell<Option<Pulse>>,
+    /// `None`: nobody asks.
+    tail: RefCell<Option<Tail>>,
     /// The devices' names by slot.
     names: BTreeMap<u32, String>,
     said: RefCell<Vec<Rule>>,
@@ -36,6 +39,7 @@ impl Watched {
             registry: RefCell::new(asked.then(Registry::default)),
             latency: RefCell::new(asked.then(Latency::default)),
             pulse: RefCell::new(asked.then(Pulse::default)),
+            tail: RefCell::new(asked.then(Tail::default)),
             names: plan.plugs.iter().map(|plug| (plug.slot, plug.name.clone())).collect(),
             said: RefCell::default(),
         }
@@ -55,6 +59,9 @@ impl Watched {
         if let Some(pulse) = &mut *self.pulse.borrow_mut() {
             pulse.event(event);
         }
+        if let Some(tail) = &mut *self.tail.borrow_mut() {
+            tail.event(event);
+        }
     }
 
     /// How long the woken wait and requests take, a line each.
@@ -69,6 +76,11 @@ impl Watched {
             format!("{what}: {count} times, half below {half_below} ns, 99 of 100 below {p99_below} ns\n")
         };
         told.iter().map(line).collect()
+    }
+
+    /// Events that those who follow the trace were not given yet.
+    pub fn rest(&self) -> Vec<Value> {
+        self.tail.borrow().as_ref().map(Tail::rest).unwrap_or_default()
     }
 
     /// The verifier, and the rules that clients added, for the end.
@@ -94,6 +106,7 @@ impl Story for &Watched {
                 let told = self.latency.borrow().as_ref().map(|latency| latency.told(&self.names));
                 self.pulse.borrow().as_ref().map(|pulse| pulse.view(&json!(told)))
             }
+            View::Trace(since) => self.tail.borrow().as_ref().map(|tail| tail.view(since)),
             View::Registry => self.registry.borrow().as_ref().map(Registry::tree),
             View::Classes => self.registry.borrow().as_ref().map(Registry::classes),
         }

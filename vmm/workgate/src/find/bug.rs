@@ -2,12 +2,15 @@
 
 use crate::exit::Failure;
 use devices::fault::plan::Plan;
+use explore::execute::Run;
 use explore::shrink::{Budget, Failing, Shrunk};
 use explore::{Capsule, Cause, Schedule, execute};
 use serde::{Deserialize, Serialize};
+use sim::Outcome;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use verdict::{Finding, ThreadState};
 
 /// Runs that making one bug small may take, and how long.
 const SHRINK_RUNS: u64 = 20_000;
@@ -41,6 +44,12 @@ pub struct Bug {
     pub verified: u32,
     /// The plan that is left; of a bug that no plan shows, what the bytes mean.
     pub plan: String,
+    /// What the oracles say of it, with the last events and the threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
+    /// What there is to say of it otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub told: String,
 }
 
 impl Bug {
@@ -58,7 +67,45 @@ impl Bug {
             preemptions: 0,
             verified: 0,
             plan: plan.to_string(),
+            finding: None,
+            told: String::new(),
         }
+    }
+
+    /// The file that shows it.
+    pub fn file(&self) -> Option<&Path> {
+        self.capsule.as_deref().or(self.input.as_deref())
+    }
+
+    /// What is wrong, in a line.
+    pub fn message(&self) -> String {
+        let told = || self.told.lines().next().unwrap_or(&self.rule).to_owned();
+        self.finding.as_ref().map_or_else(told, |finding| finding.message.clone())
+    }
+
+    /// The last events and the threads, or what there is instead.
+    pub fn story(&self) -> String {
+        let Some(finding) = &self.finding else { return self.told.clone() };
+        let threads = finding.threads.iter().map(ThreadState::line);
+        finding.events.iter().cloned().chain(threads).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The same bug, with what the oracles say of the run in its capsule.
+    #[must_use]
+    pub fn witnessed(mut self, capsule: &Capsule) -> Self {
+        let plan = Plan::parse(&capsule.name, &capsule.plan);
+        let run = plan.ok().and_then(|plan| execute::run(&plan, &capsule.schedule, &mut |_| {}).ok());
+        if let Some(Run { mut verdict, outcome, .. }) = run {
+            self.told =
+                match verdict.expectations.iter().find(|held| self.rule == format!("expect {}", held.expect))
+                {
+                    Some(held) => held.detail.clone(),
+                    None => left(&outcome).unwrap_or_default(),
+                };
+            let first = verdict.findings.iter().position(|finding| finding.rule == self.rule);
+            self.finding = first.map(|first| verdict.findings.swap_remove(first));
+        }
+        self
     }
 
     /// The same bug, made small.
@@ -73,6 +120,13 @@ impl Bug {
             ..self
         }
     }
+}
+
+/// What is left of a kernel that should have gone (`kernel-leak`).
+fn left(outcome: &Outcome) -> Option<String> {
+    let (threads, references) = (outcome.abandoned, outcome.kernel_references);
+    (threads > 0 || references > 0)
+        .then(|| format!("{threads} threads and {references} references to the kernel are left"))
 }
 
 /// Writes `findings.jsonl`: one line for each bug.

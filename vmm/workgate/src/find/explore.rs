@@ -1,23 +1,26 @@
 //! `workgate explore`: many schedules of a plan, or its removals, on all cores.
 
+mod told;
+
 use super::bug::{self, Bug};
 use super::fuzz::{Account, account as account_for};
-use super::{live::Live, page};
+use super::live::Live;
 use crate::cli::{ChooserChoice, ExploreArgs};
 use crate::exit::{Exit, Failure};
+use crate::report::Campaign;
 use devices::fault::plan::Plan;
 use explore::campaign::{self, Changes, Options, Random, Sampled, Summary, Tasks};
 use explore::exhaustive::Exhaustive;
 use explore::matrix::{Matrix, Placed};
 use explore::removal::{Company, Injection, Removals, Wanted, Way};
 use explore::shrink::Failing;
-use explore::teardown::{self, Item};
+use explore::teardown::Item;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use told::{facts, human, text};
 
 /// How long an exploration without end goes on if nothing is said.
 const DEFAULT_TIME: Duration = Duration::from_secs(10);
@@ -77,7 +80,9 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         crate::output::print(&how)?;
     }
     let mut matrices: BTreeMap<String, Matrix> = BTreeMap::new();
+    let begin = Instant::now();
     let summary = campaign(&work, args, runs, end, &stop, &mut matrices);
+    let took = begin.elapsed();
     if let Some(trouble) = summary.trouble {
         return Err(Failure::request(trouble));
     }
@@ -95,29 +100,52 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         findings: bugs.len() as u64,
     };
     account_for(&args.out, &bugs, &account)?;
-    let pages: BTreeMap<String, Vec<Placed>> = matrices.iter().map(|(k, m)| (k.clone(), m.cells())).collect();
-    if let Some(file) = &args.html {
-        bug::write_whole(file, &page::page(&plan, &how, &summary, &matrices, &exercised, &bugs))?;
-    }
-    if args.json {
-        let document = Document {
-            plan: plan.name,
-            how: how.trim_end().to_owned(),
-            shard,
-            runs: summary.runs,
-            events: summary.events,
-            traces: summary.traces,
-            states: summary.states,
-            findings: bugs.clone(),
-            exercised,
-            matrices: pages,
-        };
-        crate::output::println(&crate::run::to_json(&document)?)?;
-    } else {
-        let stopped = stop.load(Ordering::Relaxed);
-        crate::output::print(&text(&summary, &matrices, &exercised, &bugs, stopped))?;
+    let is_stopped = stop.load(Ordering::Relaxed);
+    let document = Document {
+        plan: plan.name.clone(),
+        how: how.trim_end().to_owned(),
+        shard,
+        runs: summary.runs,
+        events: summary.events,
+        traces: summary.traces,
+        states: summary.states,
+        findings: bugs.clone(),
+        exercised,
+        matrices: matrices.iter().map(|(device, matrix)| (device.clone(), matrix.cells())).collect(),
+    };
+    let mut report = Campaign {
+        kind: "explore",
+        what: plan.name.clone(),
+        how: document.how.clone(),
+        facts: facts(&document, args.jobs(), took, is_stopped),
+        took: Some(took),
+        bugs: &bugs,
+        matrices,
+        exercised: &document.exercised,
+        plan: plan.to_string(),
+        options: String::new(),
+        has_files: args.report.is_some(),
+    };
+    publish(args, &document, &mut report)?;
+    if !args.json {
+        crate::output::print(&text(&summary, &report.matrices, &document.exercised, &bugs, is_stopped))?;
     }
     Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
+}
+
+/// Writes and prints what is asked for.
+fn publish(args: &ExploreArgs, document: &Document, report: &mut Campaign<'_>) -> Result<(), Failure> {
+    if let Some(folder) = &args.report {
+        report.write(folder, document)?;
+    }
+    if let Some(file) = &args.html {
+        report.has_files = false;
+        bug::write_whole(file, &report.page())?;
+    }
+    match args.json {
+        true => crate::output::println(&crate::run::to_json(document)?),
+        false => Ok(()),
+    }
 }
 
 fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
@@ -180,15 +208,6 @@ fn seconds(work: &Work, args: &ExploreArgs, runs: u64) -> Result<f64, Failure> {
         explore::run(&task.plan, &task.schedule, &mut |_| {}).map_err(Failure::request)?;
     }
     Ok(begin.elapsed().as_secs_f64() / SAMPLES as f64 * runs as f64 / args.jobs() as f64)
-}
-
-fn human(seconds: f64) -> String {
-    match seconds {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
-        s => format!("{:.0} days", s / 86_400.0),
-    }
 }
 
 fn describe(
@@ -292,53 +311,18 @@ fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -
         let found = bug::as_found(&failing).map_err(Failure::host)?;
         bug::write_whole(&path, &found.to_string())?;
         let mut told = Bug { capsule: Some(path.clone()), ..Bug::new(cause, (*first, *runs), &failing.plan) };
+        let mut capsule = found;
         if !args.no_shrink
             && let Ok(small) = bug::small(&failing, stop)
         {
             bug::write_whole(&path, &small.capsule.to_string())?;
             told = told.shrunk(&small);
+            capsule = small.capsule;
         }
-        bugs.push(told);
+        bugs.push(told.witnessed(&capsule));
     }
     bug::write_list(&args.out, &bugs)?;
     Ok(bugs)
-}
-
-fn text(
-    summary: &Summary,
-    matrices: &BTreeMap<String, Matrix>,
-    exercised: &[Item],
-    bugs: &[Bug],
-    stopped: bool,
-) -> String {
-    let mut out = String::new();
-    for (device, matrix) in matrices {
-        // Writing into a string cannot fail.
-        _ = writeln!(out, "{device}: removals by site and state of its stack\n{}", matrix.text());
-    }
-    _ = writeln!(
-        out,
-        "{} runs{}, {} traces, {} states, {} events",
-        summary.runs,
-        if stopped { " (stopped)" } else { "" },
-        summary.traces,
-        summary.states,
-        summary.events
-    );
-    out.push_str(&teardown::table(exercised, true));
-    for bug in bugs {
-        _ = writeln!(
-            out,
-            "FOUND {}: first in run {}, in {} run(s); {} statements, {} deviations of the schedule; {} of 100 runs again the same",
-            bug.rule, bug.first, bug.runs, bug.statements, bug.deviations, bug.verified
-        );
-        bug.plan.lines().for_each(|line| _ = writeln!(out, "    {line}"));
-        if let Some(capsule) = &bug.capsule {
-            _ = writeln!(out, "  again: workgate replay {}", capsule.display());
-        }
-    }
-    _ = writeln!(out, "verdict: {}", if bugs.is_empty() { "nothing found" } else { "FAIL" });
-    out
 }
 
 /// True once the user has pressed Ctrl-C; what was found until then is kept.

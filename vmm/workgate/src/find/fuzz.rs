@@ -5,6 +5,7 @@ use super::keeper::Keeper;
 use super::{kvm_image, libfuzzer, live::Live};
 use crate::cli::{Engine, FuzzArgs};
 use crate::exit::{Exit, Failure};
+use crate::report::{Campaign, quoted, rate, seconds};
 use devices::catalogue;
 use devices::fault::plan::Plan;
 use explore::Cause;
@@ -67,6 +68,7 @@ pub fn fuzz(args: &FuzzArgs) -> Result<Exit, Failure> {
         crate::output::print(&describe(&*target, args, end))?;
     }
     let over = AtomicBool::new(false);
+    let begin = Instant::now();
     let mut keeper = Keeper {
         target: target.clone(),
         out: &args.out,
@@ -96,7 +98,7 @@ pub fn fuzz(args: &FuzzArgs) -> Result<Exit, Failure> {
         Engine::Libfuzzer => libfuzzer::run(args, &target, &setting, end, &mut keeper)?,
     };
     keeper.live.finish();
-    finish(keeper, args, &summary, stop.load(Ordering::Relaxed))
+    finish(keeper, args, &summary, &setting, (begin.elapsed(), stop.load(Ordering::Relaxed)))
 }
 
 /// Writes and tells what came of it.
@@ -104,7 +106,8 @@ fn finish(
     mut keeper: Keeper<'_>,
     args: &FuzzArgs,
     summary: &Summary,
-    stopped: bool,
+    setting: &Setting,
+    (took, stopped): (Duration, bool),
 ) -> Result<Exit, Failure> {
     if let Some(failure) = keeper.failure.take() {
         return Err(failure);
@@ -127,17 +130,20 @@ fn finish(
             findings: bugs.len() as u64,
         },
     )?;
+    let document = Document {
+        target: args.target.clone(),
+        shard: format!("{}/{}", args.shard.0, args.shard.1),
+        seed: args.seed,
+        runs: summary.runs,
+        features: summary.features,
+        corpus: summary.corpus,
+        hung: summary.hung,
+        findings: bugs.clone(),
+    };
+    if let Some(folder) = &args.report {
+        report(&*keeper.target, args, &document, setting, (took, stopped)).write(folder, &document)?;
+    }
     if args.json {
-        let document = Document {
-            target: args.target.clone(),
-            shard: format!("{}/{}", args.shard.0, args.shard.1),
-            seed: args.seed,
-            runs: summary.runs,
-            features: summary.features,
-            corpus: summary.corpus,
-            hung: summary.hung,
-            findings: bugs.clone(),
-        };
         crate::output::println(&crate::run::to_json(&document)?)?;
     } else {
         let Summary { runs, features, corpus, hung, .. } = summary;
@@ -152,6 +158,50 @@ fn finish(
         crate::output::print(&text)?;
     }
     Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
+}
+
+/// What the report tells. `took` has the time in which bugs were made small, too: that is done as they are found.
+fn report<'a>(
+    target: &dyn Target,
+    args: &FuzzArgs,
+    document: &'a Document,
+    setting: &Setting,
+    (took, stopped): (Duration, bool),
+) -> Campaign<'a> {
+    let Document { shard, seed, runs, features, corpus, hung, findings, .. } = document;
+    let how = match (stopped, hung) {
+        (_, true) => " (an input did not end)",
+        (true, _) => " (stopped)",
+        _ => "",
+    };
+    let plan = setting.plan.as_ref().map(Plan::to_string).unwrap_or_default();
+    let drivers = setting.drivers.iter().map(|(device, driver)| quoted(&format!("{device}={driver}")));
+    let mut options: String = drivers.map(|driver| format!(" --driver {driver}")).collect();
+    if !plan.is_empty() {
+        options += " --plan run.plan";
+    }
+    Campaign {
+        kind: "fuzz",
+        what: args.target.clone(),
+        how: target.about().to_owned(),
+        facts: vec![
+            ("runs", format!("{runs}{how}")),
+            ("part of the work", shard.clone()),
+            ("seed", seed.to_string()),
+            ("features reached", features.to_string()),
+            ("inputs kept", corpus.to_string()),
+            ("host time", seconds(took)),
+            ("runs a second", rate(*runs, took)),
+            ("jobs", args.jobs().to_string()),
+        ],
+        took: Some(took),
+        bugs: findings,
+        matrices: BTreeMap::new(),
+        exercised: &[],
+        plan,
+        options,
+        has_files: true,
+    }
 }
 
 /// Leaves the account of a campaign, where there is a folder: one that found nothing and is no shard makes none.

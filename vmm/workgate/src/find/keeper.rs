@@ -114,13 +114,14 @@ impl Keeper<'_> {
             target: Some(self.target.name().to_owned()),
             ..Bug::new(&failing.cause, (number, 1), &failing.plan)
         };
+        let told = told.witnessed(&found);
         self.list(&failing.cause, told.clone())?;
         if self.as_found || self.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         if let Ok(small) = bug::small(failing, self.stop) {
             self.write_plan(&path, &small.capsule, &failing.cause)?;
-            self.list(&failing.cause, told.shrunk(&small))?;
+            self.list(&failing.cause, told.shrunk(&small).witnessed(&small.capsule))?;
         }
         Ok(())
     }
@@ -137,7 +138,7 @@ impl Keeper<'_> {
         let cause = &found.trouble.cause;
         let path = self.out.join(bug::input_name(self.target.name(), cause));
         bug::write_whole(&path, &found.input)?;
-        self.list(cause, self.of_input(&path, found.number, cause, &found.input))?;
+        self.list(cause, self.of_input(&path, found, &found.input))?;
         if self.as_found || cause.rule == "hang" {
             return Ok(());
         }
@@ -148,14 +149,15 @@ impl Keeper<'_> {
         };
         let small = minimize::minimize(&*self.target, &found.input, cause, &mut more);
         bug::write_whole(&path, &small)?;
-        self.list(cause, self.of_input(&path, found.number, cause, &small))
+        self.list(cause, self.of_input(&path, found, &small))
     }
 
-    fn of_input(&self, path: &Path, number: u64, cause: &Cause, input: &[u8]) -> Bug {
+    /// `found`, with an `input` that shows it.
+    fn of_input(&self, path: &Path, found: &Found, input: &[u8]) -> Bug {
         Bug {
-            rule: cause.rule.clone(),
+            rule: found.trouble.cause.rule.clone(),
             target: Some(self.target.name().to_owned()),
-            first: number,
+            first: found.number,
             runs: 1,
             capsule: None,
             input: Some(path.to_owned()),
@@ -164,6 +166,8 @@ impl Keeper<'_> {
             preemptions: 0,
             verified: 0,
             plan: self.target.describe(input),
+            finding: None,
+            told: found.trouble.told.clone(),
         }
     }
 

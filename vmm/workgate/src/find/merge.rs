@@ -6,6 +6,7 @@ use super::bug::{self, Bug, LIST};
 use super::fuzz::{Account, SUMMARY};
 use crate::cli::MergeArgs;
 use crate::exit::{Exit, Failure};
+use crate::report::Campaign;
 use explore::{Capsule, Cause};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -207,14 +208,18 @@ fn write(merged: &Merged, out: &Path) -> Result<Vec<Bug>, Failure> {
 }
 
 fn tell(args: &MergeArgs, merged: &Merged, bugs: &[Bug]) -> Result<(), Failure> {
+    let document = Document {
+        folders: args.folders.len(),
+        runs: merged.runs,
+        lines: merged.lines,
+        shards: merged.shards.clone(),
+        findings: bugs.to_vec(),
+    };
+    if let Some(folder) = &args.report {
+        report(&document).write(folder, &document)?;
+    }
     if args.json {
-        return crate::output::println(&crate::run::to_json(&Document {
-            folders: args.folders.len(),
-            runs: merged.runs,
-            lines: merged.lines,
-            shards: merged.shards.clone(),
-            findings: bugs.to_vec(),
-        })?);
+        return crate::output::println(&crate::run::to_json(&document)?);
     }
     let mut text = format!("{} folders", args.folders.len());
     if merged.accounts > 0 {
@@ -232,4 +237,30 @@ fn tell(args: &MergeArgs, merged: &Merged, bugs: &[Bug]) -> Result<(), Failure> 
     }
     text += &format!("verdict: {}\n", if bugs.is_empty() { "nothing found" } else { "FAIL" });
     crate::output::print(&text)
+}
+
+/// What the report tells.
+fn report(document: &Document) -> Campaign<'_> {
+    let whats: Vec<&str> = document.shards.keys().map(String::as_str).collect();
+    let part = |(what, shards): (&String, &BTreeSet<String>)| {
+        format!("{what}: {}", shards.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+    };
+    Campaign {
+        kind: "merge",
+        what: if whats.is_empty() { "findings".to_owned() } else { whats.join(", ") },
+        how: format!("the results of {} folders", document.folders),
+        facts: vec![
+            ("folders", document.folders.to_string()),
+            ("runs", document.runs.to_string()),
+            ("findings before joining", document.lines.to_string()),
+            ("parts", document.shards.iter().map(part).collect::<Vec<_>>().join("; ")),
+        ],
+        took: None,
+        bugs: &document.findings,
+        matrices: BTreeMap::new(),
+        exercised: &[],
+        plan: String::new(),
+        options: String::new(),
+        has_files: true,
+    }
 }

@@ -9,7 +9,6 @@ pub mod lcov;
 mod libfuzzer;
 mod live;
 mod merge;
-mod page;
 mod replay;
 mod shrink;
 mod stop;

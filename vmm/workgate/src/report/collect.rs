@@ -5,6 +5,7 @@ use super::labels::Labels;
 use super::lane::Lane;
 use super::latency::{Latency, Told, level};
 use super::picture::{Group, Picture};
+use super::tree::{self, Trees};
 use devices::fault::plan::Plan;
 use std::collections::BTreeMap;
 use trace::{Event, Kind};
@@ -51,6 +52,7 @@ pub(super) struct Device {
 #[derive(Default)]
 pub struct Collector {
     zero: Option<u64>,
+    first: Option<u64>,
     last: u64,
     labels: Labels,
     cpus: BTreeMap<u8, Cpu>,
@@ -60,6 +62,7 @@ pub struct Collector {
     faults: Vec<(u64, u32, String)>,
     flows: Flows,
     latency: Latency,
+    trees: Trees,
 }
 
 impl Collector {
@@ -67,13 +70,16 @@ impl Collector {
     pub fn new(plan: &Plan) -> Self {
         let device = |name: &str| Device { name: name.to_owned(), ..Device::default() };
         let devices = plan.plugs.iter().map(|plug| (plug.slot, device(&plug.name))).collect();
-        Self { devices, ..Self::default() }
+        let names = plan.plugs.iter().map(|plug| (plug.slot, plug.name.clone())).collect();
+        Self { devices, trees: Trees::new(names), ..Self::default() }
     }
 
     /// Looks at the next event.
     pub fn event(&mut self, event: &Event) {
         self.flows.event(event);
         self.latency.event(event);
+        self.trees.event(event);
+        self.first = Some(self.first.unwrap_or(u64::MAX).min(event.time));
         self.last = event.time;
         match event.kind {
             Kind::Ready => _ = self.zero.get_or_insert(event.time),
@@ -88,7 +94,7 @@ impl Collector {
     }
 
     /// What the page shows, and what was measured.
-    pub fn finish(mut self, verdict: &Verdict) -> (Picture, Vec<Told>) {
+    pub fn finish(mut self, verdict: &Verdict) -> (Picture, Vec<Told>, tree::Told) {
         let end = self.last;
         for cpu in self.cpus.keys().copied().collect::<Vec<_>>() {
             self.leave(cpu, end);
@@ -97,14 +103,19 @@ impl Collector {
         let names: BTreeMap<u32, String> =
             self.devices.iter().map(|(slot, device)| (*slot, device.name.clone())).collect();
         let latencies = self.latency.told(&names);
-        let mut picture = Picture::new(zero, end, self.labels.words().to_vec(), self.without_lane);
+        let mut picture = Picture::new(
+            zero,
+            (self.first.unwrap_or(0), end),
+            self.labels.words().to_vec(),
+            self.without_lane,
+        );
         picture.groups.push(Group::faults());
         picture.groups.push(picture.cpus(&self.cpus));
         picture.groups.push(picture.devices(&self.devices));
         picture.groups.extend(picture.bands(&self.threads));
         picture.mark(&self.faults, &names, verdict);
         picture.arrows(self.flows.finish());
-        (picture, latencies)
+        (picture, latencies, self.trees.finish())
     }
 
     fn thread(&mut self, event: &Event) {
@@ -209,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn the_picture_begins_with_the_first_event() {
+        let plan = Plan::parse("p.plan", "run for=1s\n").expect("a good plan");
+        let mut collector = Collector::new(&plan);
+        for (time, kind) in [(4_000, Kind::ThreadStart), (4_500, Kind::Ready), (5_000, Kind::Done)] {
+            collector.event(&Event { time, ..Event::new(kind) });
+        }
+        let (picture, ..) = collector.finish(&Verifier::new(&plan).finish(Ended::Done));
+        let json = serde_json::to_value(&picture).expect("JSON");
+        assert_eq!((&json["begin"], &json["end"]), (&(-500).into(), &500.into()));
+    }
+
+    #[test]
     fn a_long_trace_makes_a_picture_of_bounded_size() {
         let plugs: String = (1..=31).map(|slot| format!("plug edu{slot} edu slot={slot}\n")).collect();
         let plan =
@@ -216,7 +239,7 @@ mod tests {
         let mut collector = Collector::new(&plan);
         long_trace(&mut |event| collector.event(event));
         assert_eq!((collector.cpus.len(), collector.threads.len()), (MAX_CPUS, MAX_THREADS));
-        let (picture, latencies) = collector.finish(&Verifier::new(&plan).finish(Ended::Done));
+        let (picture, latencies, _) = collector.finish(&Verifier::new(&plan).finish(Ended::Done));
         let json = serde_json::to_string(&picture).expect("JSON");
         assert!((1 << 20..30 << 20).contains(&json.len()), "{} bytes", json.len());
         assert!(latencies.iter().all(|told| told.buckets.len() <= mach::BUCKETS));

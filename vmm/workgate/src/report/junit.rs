@@ -1,5 +1,7 @@
-//! `junit.xml`: the run as a test suite, for systems that read such files.
+//! `junit.xml`: a run or a campaign as a test suite, for systems that read such files.
 
+use super::campaign::Campaign;
+use crate::find::bug::Bug;
 use crate::run::Report;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,40 +10,76 @@ use verdict::{Ended, Finding};
 /// Findings of one rule that are told in full.
 const TOLD: usize = 8;
 
-/// The document: a case for the end of the run, for each expectation, and for each rule that was broken.
-pub fn document(report: &Report) -> String {
+/// One test: its name, and in one line and in full why it failed.
+struct Case {
+    name: String,
+    failure: Option<(String, String)>,
+}
+
+impl Case {
+    fn new(name: impl Into<String>, failure: Option<(String, String)>) -> Self {
+        Self { name: name.into(), failure }
+    }
+}
+
+/// A run: a case for its end, for each expectation, and for each rule that was broken.
+pub fn of_run(report: &Report) -> String {
     let verdict = &report.verdict;
-    let mut cases = vec![case("the run ends in order", ended(&verdict.ended))];
+    let mut cases = vec![Case::new("the run ends in order", ended(&verdict.ended))];
     cases.extend(verdict.expectations.iter().map(|held| {
         let failure = (!held.held).then(|| (held.detail.clone(), held.detail.clone()));
-        case(&format!("expect {}", held.expect), failure)
+        Case::new(format!("expect {}", held.expect), failure)
     }));
     let mut rules: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in &verdict.findings {
         rules.entry(&finding.rule).or_default().push(finding);
     }
-    cases.extend(rules.iter().map(|(rule, findings)| case(&format!("rule {rule}"), Some(broken(findings)))));
-    let failures = cases.iter().filter(|case| case.contains("<failure")).count();
-    let (name, tests) = (xml(&report.plan), cases.len());
-    let took = seconds(report.machine_time);
+    cases.extend(
+        rules.iter().map(|(rule, findings)| Case::new(format!("rule {rule}"), Some(broken(findings)))),
+    );
+    document(&report.plan, &seconds(report.machine_time), &cases)
+}
+
+/// A campaign: a case for what it found in all, for the removals of each device, and for each rule that was broken.
+pub fn of_campaign(campaign: &Campaign<'_>) -> String {
+    let nothing = "no run breaks a rule";
+    let mut cases = Vec::new();
+    if campaign.bugs.is_empty() {
+        cases.push(Case::new(nothing, None));
+    }
+    cases.extend(campaign.matrices.iter().map(|(device, matrix)| {
+        let (tried, broke) = matrix.total();
+        let told = format!("{broke} of {tried} broke a rule");
+        Case::new(format!("removals of {device}"), (broke > 0).then(|| (told, matrix.text())))
+    }));
+    let rule = |bug: &Bug| {
+        let told = format!("{}\n{}\nagain: {}\n", bug.story(), bug.plan, campaign.again(bug));
+        Case::new(format!("rule {}", bug.rule), Some((bug.message(), told)))
+    };
+    cases.extend(campaign.bugs.iter().map(rule));
+    let took = campaign.took.map_or(0, |took| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    document(&campaign.what, &seconds(took), &cases)
+}
+
+fn document(name: &str, took: &str, cases: &[Case]) -> String {
+    let failures = cases.iter().filter(|case| case.failure.is_some()).count();
+    let (name, tests) = (xml(name), cases.len());
     let counts =
         format!("name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{took}\"");
+    let cases: String = cases.iter().map(|case| element(&name, case)).collect();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n<testsuite {counts} skipped=\"0\">\n{}</testsuite>\n</testsuites>\n",
-        cases.concat().replace("classname=\"\"", &format!("classname=\"{name}\""))
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n<testsuite {counts} skipped=\"0\">\n{cases}</testsuite>\n</testsuites>\n"
     )
 }
 
-fn case(name: &str, failure: Option<(String, String)>) -> String {
-    let mut text = format!("<testcase classname=\"\" name=\"{}\" time=\"0\"", xml(name));
-    // Writing into a string cannot fail.
-    _ = match failure {
-        None => writeln!(text, "/>"),
+fn element(suite: &str, case: &Case) -> String {
+    let head = format!("<testcase classname=\"{suite}\" name=\"{}\" time=\"0\"", xml(&case.name));
+    match &case.failure {
+        None => format!("{head}/>\n"),
         Some((message, told)) => {
-            writeln!(text, "><failure message=\"{}\">{}</failure></testcase>", xml(&message), xml(&told))
+            format!("{head}><failure message=\"{}\">{}</failure></testcase>\n", xml(message), xml(told))
         }
-    };
-    text
+    }
 }
 
 fn ended(ended: &Ended) -> Option<(String, String)> {
@@ -93,7 +131,7 @@ mod tests {
             "&lt;a b=&quot;c&quot;&gt;&amp;\u{fffd}\u{fffd}[0m\n"
         );
         assert_eq!(seconds(1_000_000_001), "1.000000001");
-        let bad = case("x\" y=\"z", Some(("<m>".to_owned(), "]]></failure>".to_owned())));
+        let bad = element("s", &Case::new("x\" y=\"z", Some(("<m>".to_owned(), "]]></failure>".to_owned()))));
         let tree = roxmltree::Document::parse(&bad).expect("well-formed");
         let element = tree.root_element();
         assert_eq!(element.attribute("name"), Some("x\" y=\"z"));

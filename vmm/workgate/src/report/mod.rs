@@ -1,14 +1,21 @@
-//! The report of a run: one page that needs nothing else, and documents for programs.
+//! The report of a run or a campaign: one page that needs nothing else, and documents for programs.
 
+mod campaign;
 mod collect;
+mod coverage;
+mod findings;
 mod flow;
+mod html;
 mod junit;
 mod labels;
 mod lane;
 mod latency;
 mod page;
 mod picture;
+mod removals;
+mod tree;
 
+pub use campaign::{Campaign, quoted, rate, seconds};
 pub use collect::Collector;
 pub use latency::{Latency, Told};
 
@@ -25,13 +32,14 @@ const FORMAT: u32 = 1;
 pub struct Seen {
     picture: Picture,
     latencies: Vec<Told>,
+    registry: tree::Told,
 }
 
 impl Seen {
     /// From what was collected, and the verdict on it.
     pub fn new(collector: Collector, verdict: &Verdict) -> Self {
-        let (picture, latencies) = collector.finish(verdict);
-        Self { picture, latencies }
+        let (picture, latencies, registry) = collector.finish(verdict);
+        Self { picture, latencies, registry }
     }
 }
 
@@ -39,8 +47,10 @@ impl Seen {
 #[derive(Serialize)]
 struct Document<'a> {
     format: u32,
+    kind: &'static str,
     replay: &'a str,
     latencies: &'a [Told],
+    registry: &'a tree::Told,
     run: &'a Report,
 }
 
@@ -50,11 +60,18 @@ struct Document<'a> {
 /// Something cannot be told as JSON.
 pub fn files(report: &Report, seen: &Seen) -> Result<Vec<(&'static str, String)>, Failure> {
     let replay = replay(report);
-    let document = Document { format: FORMAT, replay: &replay, latencies: &seen.latencies, run: report };
+    let document = Document {
+        format: FORMAT,
+        kind: "run",
+        replay: &replay,
+        latencies: &seen.latencies,
+        registry: &seen.registry,
+        run: report,
+    };
     Ok(vec![
         ("report.html", page::page(report, seen, &replay)?),
         ("report.json", crate::run::to_json(&document)?),
-        ("junit.xml", junit::document(report)),
+        ("junit.xml", junit::of_run(report)),
     ])
 }
 

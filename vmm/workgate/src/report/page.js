@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const canvas = document.getElementById("line"), told = document.getElementById("told");
-  const LEFT = 190, LANE = 18, HEAD = 22, AXIS = 24;
+  const LANE = 18, HEAD = 22, AXIS = 24;
   const rows = [], byKey = new Map();
   let height = AXIS;
   for (const group of data.groups) {
@@ -18,18 +18,19 @@
   }
   height += 8;
   const whole = [data.begin, Math.max(data.end, data.begin + 1)];
-  let from = whole[0], to = whole[1], colours = {}, width = 0, waiting = false;
+  // The margin has the names of the lanes.
+  let from = whole[0], to = whole[1], colours = {}, width = 0, margin = 0, waiting = false;
 
   const time = (ns) => {
     const size = Math.abs(ns);
     const [unit, name] = size < 1e3 ? [1, "ns"] : size < 1e6 ? [1e3, "us"] : size < 1e9 ? [1e6, "ms"] : [1e9, "s"];
     return `${+(ns / unit).toFixed(3)}${name}`;
   };
-  const x = (t) => LEFT + ((t - from) / (to - from)) * (width - LEFT);
-  const at = (px) => from + ((px - LEFT) / (width - LEFT)) * (to - from);
+  const x = (t) => margin + ((t - from) / (to - from)) * (width - margin);
+  const at = (px) => from + ((px - margin) / (width - margin)) * (to - from);
   const theme = () => {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ["ground", "text", "faint", "rule", "cpu", "thread", "device", "fault", "bad", "arrow"])
+    for (const name of ["ground", "text", "faint", "rule", "cpu", "thread", "device", "fault", "bad", "arrow", "ending"])
       colours[name] = style.getPropertyValue(`--${name}`).trim();
   };
   // The first stretch that ends at or after `t`; stretches are in order of time.
@@ -48,7 +49,7 @@
     let last = -1;
     for (let n = first(spans, from); n < spans.length / 5 && spans[n * 5] <= to; n++) {
       const [start, length, label, count, busy] = spans.slice(n * 5, n * 5 + 5);
-      const left = Math.max(x(start), LEFT), right = Math.min(Math.max(x(start + length), left + 1), width);
+      const left = Math.max(x(start), margin), right = Math.min(Math.max(x(start + length), left + 1), width);
       if (right <= last) continue;
       // Joined stretches are as strong as the part of their time that was busy.
       c.globalAlpha = count > 1 && length > 0 && busy > 0 ? 0.25 + 0.75 * Math.min(1, busy / length) : 1;
@@ -65,20 +66,23 @@
   };
   const axis = (c) => {
     const step = 10 ** Math.floor(Math.log10((to - from) / 4));
-    const wide = [1, 2, 5, 10].map((n) => n * step).find((n) => (to - from) / n <= 10) || step * 10;
+    const wide = [1, 2, 5, 10].map((n) => n * step).find((n) => (to - from) / n <= Math.min(10, (width - margin) / 60)) || step * 10;
     c.strokeStyle = colours.rule;
     c.fillStyle = colours.text;
     c.beginPath();
     for (let t = Math.ceil(from / wide) * wide; t <= to; t += wide) {
       c.moveTo(x(t), AXIS - 6);
       c.lineTo(x(t), height);
-      c.fillText(time(t), x(t) + 3, 13);
+      // At the right edge there is room on the left only.
+      const text = time(t), room = c.measureText(text).width + 3;
+      c.fillText(text, x(t) + 3 + room > width ? x(t) - room : x(t) + 3, 13);
     }
     c.stroke();
   };
-  const upright = (c, t, colour, text, y) => {
+  const upright = (c, t, colour, ink, text, y) => {
     if (t < from || t > to) return;
-    c.strokeStyle = c.fillStyle = colour;
+    c.strokeStyle = colour;
+    c.fillStyle = ink;
     c.beginPath();
     c.moveTo(x(t), AXIS);
     c.lineTo(x(t), height);
@@ -92,18 +96,21 @@
       if (end < from || t > to) continue;
       c.globalAlpha = 0.15;
       c.fillStyle = colours.fault;
-      const left = Math.max(x(t), LEFT);
+      const left = Math.max(x(t), margin);
       c.fillRect(left, AXIS, Math.max(1, Math.min(x(end), width) - left), height);
       c.globalAlpha = 1;
     }
     // A word that would stand on the one before is left out; it comes back when there is room.
-    let free = -1;
-    for (const [t, device, word] of data.faults) {
-      const text = `${word} ${device}`, room = x(t) >= free;
-      upright(c, t, colours.fault, room ? text : "", faults.y + 13);
-      if (room && t >= from) free = x(t) + c.measureText(text).width + 8;
-    }
-    for (const [t, rule] of data.findings) upright(c, t, colours.bad, rule, faults.y - 6);
+    const words = (marks, colour, ink, y) => {
+      let free = -1;
+      for (const [t, text] of marks) {
+        const room = x(t) >= free;
+        upright(c, t, colour, ink, room ? text : "", y);
+        if (room && t >= from) free = x(t) + c.measureText(text).width + 8;
+      }
+    };
+    words(data.faults.map(([t, device, word]) => [t, `${word} ${device}`]), colours.fault, colours.fault, faults.y + 13);
+    words([...data.findings].sort((one, other) => one[0] - other[0]), colours.bad, colours.ending, faults.y - 9);
   };
   const arrows = (c) => {
     c.strokeStyle = c.fillStyle = colours.arrow;
@@ -131,6 +138,7 @@
     waiting = false;
     const scale = window.devicePixelRatio || 1;
     width = canvas.clientWidth;
+    margin = Math.min(190, width * 0.35);
     canvas.width = width * scale;
     canvas.height = height * scale;
     canvas.style.height = `${height}px`;
@@ -139,23 +147,19 @@
     c.font = "11px system-ui, sans-serif";
     c.fillStyle = colours.ground;
     c.fillRect(0, 0, width, height);
+    c.fillStyle = colours.faint;
+    for (const row of rows) if (row.title) c.fillRect(0, row.y, width, HEAD - 4);
     axis(c);
     c.save();
     c.beginPath();
-    c.rect(LEFT, 0, width - LEFT, height);
+    c.rect(margin, 0, width - margin, height);
     c.clip();
     for (const row of rows) if (row.spans) stretches(c, row);
     marks(c);
     if (document.getElementById("arrows").checked) arrows(c);
     c.restore();
-    for (const row of rows) {
-      if (row.title) {
-        c.fillStyle = colours.faint;
-        c.fillRect(0, row.y, width, HEAD - 4);
-      }
-      c.fillStyle = colours.text;
-      c.fillText(row.title || row.name, row.title ? 6 : 14, row.y + 13, LEFT - 18);
-    }
+    c.fillStyle = colours.text;
+    for (const row of rows) c.fillText(row.title || row.name, row.title ? 6 : 14, row.y + 13, margin - 18);
   };
   const later = () => {
     if (!waiting) requestAnimationFrame(draw);
@@ -173,7 +177,7 @@
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    zoom(event.deltaY > 0 ? 1.25 : 0.8, at(Math.max(event.offsetX, LEFT)));
+    zoom(event.deltaY > 0 ? 1.25 : 0.8, at(Math.max(event.offsetX, margin)));
   }, { passive: false });
   let held = null;
   canvas.addEventListener("pointerdown", (event) => {
@@ -184,14 +188,14 @@
   canvas.addEventListener("pointercancel", () => (held = null));
   canvas.addEventListener("pointermove", (event) => {
     if (held) {
-      const moved = ((held[0] - event.clientX) / (width - LEFT)) * (held[2] - held[1]);
+      const moved = ((held[0] - event.clientX) / (width - margin)) * (held[2] - held[1]);
       show(held[1] + moved, held[2] + moved);
       return;
     }
     const t = at(event.offsetX);
     const row = rows.find((row) => row.spans && event.offsetY >= row.y && event.offsetY < row.y + LANE);
-    if (!row || event.offsetX < LEFT) return;
-    const reach = ((to - from) / (width - LEFT)) * 3, spans = row.spans;
+    if (!row || event.offsetX < margin) return;
+    const reach = ((to - from) / (width - margin)) * 3, spans = row.spans;
     const n = first(spans, t - reach) * 5;
     let text = `${time(t)}  ${row.name}`;
     if (n < spans.length && spans[n] <= t + reach) {

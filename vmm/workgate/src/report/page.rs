@@ -1,22 +1,15 @@
-//! `report.html`: the run as a page in one file. It loads nothing, and its own policy forbids it to.
+//! `report.html` of a run.
 
-use super::Seen;
+use super::html::{block, document, heading, heads, in_script, table};
 use super::latency::Told;
+use super::{Seen, coverage, findings, removals};
 use crate::exit::Failure;
 use crate::run::Report;
 use explore::matrix::escaped;
 use std::fmt::Write;
 use verdict::{Ended, Verdict, time};
 
-/// Its policy: the page loads nothing.
-const HEAD: &str = include_str!("head.html");
-const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// Findings shown.
-const FINDINGS: usize = 64;
-/// Lines of a removal's teardown shown.
-const LINES: usize = 256;
 
 /// The page.
 pub fn page(report: &Report, seen: &Seen, replay: &str) -> Result<String, Failure> {
@@ -26,22 +19,20 @@ pub fn page(report: &Report, seen: &Seen, replay: &str) -> Result<String, Failur
     let sections = [
         head(report, replay),
         TIME_LINE.to_owned(),
-        findings(verdict),
+        findings::section(&verdict.findings, verdict.findings_total),
         expectations(verdict),
         ledger(verdict),
-        removals(verdict),
+        removals::section(&verdict.removals, &seen.registry),
+        coverage::section(&report.exercised),
         latencies(&seen.latencies),
-        format!("<h2>Plan</h2>\n<pre>{}</pre>\n", escaped(&report.plan_text)),
-        format!("<h2>Last console lines</h2>\n<pre>{}</pre>\n", escaped(&report.console.join("\n"))),
+        block("Plan", &report.plan_text),
+        block("Last console lines", &report.console.join("\n")),
+        format!(
+            "<script type=\"application/json\" id=\"data\">{}</script>\n<script>{SCRIPT}</script>\n",
+            in_script(&data)
+        ),
     ];
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\"><head>{HEAD}\
-         <title>{}</title><style>{STYLE}</style></head><body>\n{}\
-         <script type=\"application/json\" id=\"data\">{}</script>\n<script>{SCRIPT}</script>\n</body></html>\n",
-        escaped(&report.plan),
-        sections.concat(),
-        in_script(&data),
-    ))
+    Ok(document(&report.plan, &sections.concat()))
 }
 
 const TIME_LINE: &str = "<h2>Time line</h2>\n\
@@ -51,14 +42,9 @@ const TIME_LINE: &str = "<h2>Time line</h2>\n\
 <div id=\"frame\"><canvas id=\"line\" tabindex=\"0\" aria-label=\"time line\"></canvas></div>\n\
 <noscript><p>The time line needs the script of this page; <code>timeline.svg</code> beside it does not.</p></noscript>\n";
 
-/// JSON in a script element: nothing in it may end the element (HTML, 4.12.1.3), so `<` is told by its number.
-fn in_script(json: &str) -> String {
-    json.replace('<', "\\u003c")
-}
-
 fn head(report: &Report, replay: &str) -> String {
     let verdict = &report.verdict;
-    let (class, word) = match (verdict.passed, &verdict.ended) {
+    let word = match (verdict.passed, &verdict.ended) {
         (true, _) => ("held", "PASS"),
         (false, Ended::HostDefect(_)) => ("none", "NONE"),
         (false, Ended::Quit) if verdict.findings_total == 0 => ("none", "NONE"),
@@ -72,38 +58,14 @@ fn head(report: &Report, replay: &str) -> String {
         }
     };
     let seed = report.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
+    let heading = heading(word, &report.plan);
     format!(
-        "<h1><span class=\"{class}\">{word}</span> {}</h1>\n<p>{}{seed}; {} events; {} of machine time. Again: <code>{}</code></p>\n{ended}",
-        escaped(&report.plan),
+        "{heading}<p>{}{seed}; {} events; {} of machine time. Again: <code>{}</code></p>\n{ended}",
         report.machine,
         report.events,
         time(report.machine_time),
         escaped(replay),
     )
-}
-
-fn findings(verdict: &Verdict) -> String {
-    if verdict.findings.is_empty() {
-        return String::new();
-    }
-    let mut out = format!("<h2>Broken rules: {}</h2>\n", verdict.findings_total);
-    for finding in verdict.findings.iter().take(FINDINGS) {
-        let device = finding.device.as_deref().unwrap_or("the machine");
-        let events = finding.events.join("\n");
-        let threads: Vec<String> = finding.threads.iter().map(|thread| thread.line()).collect();
-        // Writing into a string cannot fail.
-        _ = writeln!(
-            out,
-            "<details open><summary><b class=\"broke\">{}</b> on {} at {}: {}</summary>\n<pre>{}\n\n{}</pre></details>",
-            escaped(&finding.rule),
-            escaped(device),
-            time(finding.time),
-            escaped(&finding.message),
-            escaped(&events),
-            escaped(&threads.join("\n")),
-        );
-    }
-    out
 }
 
 fn expectations(verdict: &Verdict) -> String {
@@ -128,36 +90,9 @@ fn ledger(verdict: &Verdict) -> String {
         }
         rows.push_str("</tr>\n");
     }
-    let heads =
+    let words =
         ["", "issued", "completed", "Offline", "explained by faults", "error", "wrong data", "lost", "twice"];
-    let heads: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
-    table("I/O ledger", &heads, &rows)
-}
-
-fn table(title: &str, heads: &str, rows: &str) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    format!("<h2>{title}</h2>\n<table><tr>{heads}</tr>\n{rows}</table>\n")
-}
-
-fn removals(verdict: &Verdict) -> String {
-    let took = |t: Option<u64>| t.map_or_else(|| "never".to_owned(), time);
-    let told = |removal: &verdict::Removal| {
-        let order: Vec<&str> = removal.order.iter().take(LINES).map(String::as_str).collect();
-        format!(
-            "<details><summary>{} of {} at {}: {} in flight, all back after {}, stack quiet after {}</summary>\n<pre>{}</pre></details>\n",
-            escaped(&removal.action),
-            escaped(&removal.device),
-            time(removal.time),
-            removal.in_flight,
-            took(removal.offline_after),
-            took(removal.quiet_after),
-            escaped(&order.join("\n")),
-        )
-    };
-    let all: String = verdict.removals.iter().take(FINDINGS).map(told).collect();
-    if all.is_empty() { all } else { format!("<h2>Removals</h2>\n{all}") }
+    table("I/O ledger", &heads(words), &rows)
 }
 
 fn latencies(latencies: &[Told]) -> String {
@@ -189,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_for_nothing_from_outside() {
-        for part in [STYLE, SCRIPT, TIME_LINE] {
+        for part in [SCRIPT, TIME_LINE] {
             for word in [
                 "http:",
                 "https:",
@@ -204,14 +139,5 @@ mod tests {
                 assert!(!part.contains(word), "{word}");
             }
         }
-    }
-
-    #[test]
-    fn data_cannot_end_the_script() {
-        let data = serde_json::json!({"name": "</script><script>alert(1)</script><!--"}).to_string();
-        let told = in_script(&data);
-        assert!(!told.contains('<'));
-        let back: serde_json::Value = serde_json::from_str(&told).expect("still JSON");
-        assert_eq!(back["name"], "</script><script>alert(1)</script><!--");
     }
 }

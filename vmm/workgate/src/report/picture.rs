@@ -59,7 +59,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    pub(super) fn new(zero: u64, last: u64, labels: Vec<String>, without_lane: u64) -> Self {
+    /// A picture from the `first` to the `last` event, machine time in ns; plan time zero is `zero`. (Where the guest boots before it tells anything,
+    /// machine time has no events for long.)
+    pub(super) fn new(zero: u64, (first, last): (u64, u64), labels: Vec<String>, without_lane: u64) -> Self {
         let mut picture = Self {
             zero,
             last,
@@ -73,7 +75,7 @@ impl Picture {
             findings: Vec::new(),
             flows: Vec::new(),
         };
-        (picture.begin, picture.end) = (picture.at(0), picture.at(last));
+        (picture.begin, picture.end) = (picture.at(first), picture.at(last));
         picture
     }
 

@@ -3,6 +3,7 @@
 mod chrome;
 mod filter;
 mod folded;
+mod follow;
 mod source;
 
 use crate::cli::{TraceArgs, TraceFormat};
@@ -11,6 +12,7 @@ use chrome::Chrome;
 use filter::Filter;
 use folded::Folded;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -19,35 +21,21 @@ use verdict::Names;
 
 /// Prints the trace of a file or of a plan's run.
 pub fn view(args: &TraceArgs) -> Result<Exit, Failure> {
+    if args.follow {
+        return follow::follow(args);
+    }
     let source = source::open(args)?;
-    let filter = Filter::new(args, source.devices())?;
-    let out: Box<dyn Write> = match &args.out {
-        Some(path) => Box::new(File::create(path).map_err(|error| unwritable(Some(path), &error))?),
-        None => Box::new(io::stdout()),
-    };
-    let format = match args.format {
-        TraceFormat::Chrome => Format::Chrome(Box::new(Chrome::new(source.devices().clone()))),
-        TraceFormat::Text => Format::Text,
-        TraceFormat::Json => Format::Json,
-        TraceFormat::Folded => Format::Folded(Box::new(folded(args)?)),
-    };
-    let mut viewer = Viewer {
-        filter,
-        format,
-        names: Names::default(),
-        out: BufWriter::with_capacity(1 << 16, out),
-        number: 0,
-        left: args.limit.unwrap_or(u64::MAX),
-        failed: None,
-    };
+    let mut viewer = Viewer::new(args, source.devices().clone())?;
     let end = source.each(&mut |event| viewer.event(event));
-    let written = viewer.finish();
+    ended(viewer.finish(), args.out.as_deref())?;
+    end.map(|()| Exit::Held)
+}
+
+/// A reader that has gone (`workgate trace … | head`) is no error.
+fn ended(written: io::Result<()>, out: Option<&Path>) -> Result<(), Failure> {
     match written {
-        // A reader that has gone (`workgate trace … | head`) is no error.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(unwritable(args.out.as_deref(), &error))
-        }
-        _ => end.map(|()| Exit::Held),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(out, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -89,6 +77,43 @@ struct Viewer {
 }
 
 impl Viewer {
+    /// As the command line wants it; `devices` are the names by slot.
+    fn new(args: &TraceArgs, devices: BTreeMap<u32, String>) -> Result<Self, Failure> {
+        let filter = Filter::new(args, &devices)?;
+        let out: Box<dyn Write> = match &args.out {
+            Some(path) => Box::new(File::create(path).map_err(|error| unwritable(Some(path), &error))?),
+            None => Box::new(io::stdout()),
+        };
+        let format = match args.format {
+            TraceFormat::Chrome => Format::Chrome(Box::new(Chrome::new(devices))),
+            TraceFormat::Text => Format::Text,
+            TraceFormat::Json => Format::Json,
+            TraceFormat::Folded => Format::Folded(Box::new(folded(args)?)),
+        };
+        Ok(Self {
+            filter,
+            format,
+            names: Names::default(),
+            out: BufWriter::with_capacity(1 << 16, out),
+            number: 0,
+            left: args.limit.unwrap_or(u64::MAX),
+            failed: None,
+        })
+    }
+
+    /// Learns names from an event that is not shown.
+    fn learn(&mut self, event: &Event) {
+        self.names.event(event);
+    }
+
+    /// Shows what is written so far; false once nobody takes it.
+    fn flush(&mut self) -> bool {
+        if self.failed.is_none() {
+            self.failed = self.out.flush().err();
+        }
+        self.failed.is_none()
+    }
+
     /// Shows the event if it is wanted; false once nothing more is.
     fn event(&mut self, event: &Event) -> bool {
         self.number += 1;

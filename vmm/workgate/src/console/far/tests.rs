@@ -36,10 +36,10 @@ fn who_comes_late_sees_what_was_printed_before() {
     let path = path("late");
     let (far, mut printer, _typed) = console(Listener::unix(&path).expect("a socket"));
     let mut first = UnixStream::connect(&path).expect("a console");
-    write!(printer, "one\n").expect("memory");
+    writeln!(printer, "one").expect("memory");
     assert_eq!(read_to(&mut first, "\n"), "one\n");
     let mut second = UnixStream::connect(&path).expect("a console");
-    write!(printer, "two\n").expect("memory");
+    writeln!(printer, "two").expect("memory");
     assert_eq!(read_to(&mut second, "two\n"), "one\ntwo\n");
     assert_eq!(read_to(&mut first, "\n"), "two\n");
     far.finish();
@@ -52,12 +52,12 @@ fn who_reads_too_slowly_is_told_what_was_lost_and_holds_nobody_up() {
     let path = path("slow");
     let (_far, mut printer, _typed) = console(Listener::unix(&path).expect("a socket"));
     let mut slow = UnixStream::connect(&path).expect("a console");
-    write!(printer, "first\n").expect("memory");
+    writeln!(printer, "first").expect("memory");
     assert_eq!(read_to(&mut slow, "first\n"), "first\n");
     for _ in 0..64 {
         printer.write_all(&[b'.'; KEPT]).expect("memory");
     }
-    write!(printer, "last\n").expect("memory");
+    writeln!(printer, "last").expect("memory");
     let all = read_to(&mut slow, "last\n");
     let (_, note) = all.split_once("\r\n[").expect("it is told");
     let (lost, rest) = note.split_once(" bytes of the console were lost").expect("how much");
@@ -78,7 +78,7 @@ fn what_is_typed_reaches_the_guest_and_a_reader_may_stop_typing() {
     reader.write_all(b"ls\n").expect("a console");
     assert_eq!(read_to(&mut typed, "\n"), "ls\n");
     reader.shutdown(Shutdown::Write).expect("a socket");
-    write!(printer, "file\n").expect("memory");
+    writeln!(printer, "file").expect("memory");
     assert_eq!(read_to(&mut reader, "\n"), "file\n");
 }
 
@@ -89,7 +89,7 @@ fn a_guest_that_reads_nothing_does_not_keep_the_console() {
     let mut reader = UnixStream::connect(&path).expect("a console");
     // More than a pipe holds.
     reader.write_all(&vec![b'x'; 1 << 20]).expect("it is taken");
-    write!(printer, "here\n").expect("memory");
+    writeln!(printer, "here").expect("memory");
     assert_eq!(read_to(&mut reader, "\n"), "here\n");
     drop(typed);
 }
@@ -98,7 +98,7 @@ fn a_guest_that_reads_nothing_does_not_keep_the_console() {
 fn readers_have_an_end() {
     let path = path("many");
     let (_far, mut printer, _typed) = console(Listener::unix(&path).expect("a socket"));
-    write!(printer, "hello\n").expect("memory");
+    writeln!(printer, "hello").expect("memory");
     let mut readers: Vec<UnixStream> =
         (0..READERS).map(|_| UnixStream::connect(&path).expect("a console")).collect();
     readers.iter_mut().for_each(|reader| assert_eq!(read_to(reader, "\n"), "hello\n"));
@@ -120,14 +120,14 @@ fn a_terminal_program_opens_the_pseudoterminal_by_its_link() {
     assert_eq!(std::fs::read_link(&link).expect("a link"), PathBuf::from(pty.path()));
     assert!(Pty::open(Some(&link)).is_err(), "the link is taken");
     let (far, mut printer, mut typed) = console(pty);
-    write!(printer, "before\n").expect("memory");
+    writeln!(printer, "before").expect("memory");
     let mut terminal = OpenOptions::new().read(true).write(true).open(&link).expect("a terminal");
     assert_eq!(read_to(&mut terminal, "\n"), "before\n");
     // Raw: neither an echo nor a carriage return of the system's comes in between.
     terminal.write_all(b"root\r").expect("a terminal");
     assert_eq!(read_to(&mut typed, "\r"), "root\r");
     drop(terminal);
-    write!(printer, "after\n").expect("memory");
+    writeln!(printer, "after").expect("memory");
     let mut terminal = OpenOptions::new().read(true).open(&link).expect("a terminal");
     assert_eq!(read_to(&mut terminal, "\n"), "after\n");
     far.finish();
