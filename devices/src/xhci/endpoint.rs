@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub edtla: u32,
     /// When it was served last.
     pub served: u64,
+    /// When the bus has carried what it has moved.
+    pub carried: u64,
 }
 
 impl Endpoint {
@@ -28,7 +30,7 @@ impl Endpoint {
     pub fn new(mut context: EndpointContext) -> Self {
         context.set_state(spec::EP_RUNNING);
         let cursor = Cursor::parse(context.dequeue());
-        Self { context, cursor, td: None, edtla: 0, served: 0 }
+        Self { context, cursor, td: None, edtla: 0, served: 0, carried: 0 }
     }
 
     /// True if packets go to the host; a control endpoint goes both ways.

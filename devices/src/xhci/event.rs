@@ -38,6 +38,8 @@ pub struct Interrupter {
     entry: u32,
     known: Option<Segment>,
     cycle: bool,
+    /// Something in the ring is worth an interrupt; until the ring is empty (4.17.2, Interrupt Pending Enable).
+    worth: bool,
     /// An event asks for an interrupt.
     pending: bool,
     quiet_until: u64,
@@ -56,6 +58,7 @@ impl Interrupter {
         self.entry = 0;
         self.known = None;
         self.cycle = true;
+        self.worth = false;
         self.backlog.clear();
     }
 
@@ -71,7 +74,7 @@ impl Xhci {
         self.interrupters.iter().any(Interrupter::is_full)
     }
 
-    /// Sends an event to interrupter `target`; `quiet`: without an interrupt.
+    /// Sends an event to interrupter `target`; `quiet`: not worth an interrupt (4.17.5, Block Event Interrupt).
     pub(super) fn post(
         &mut self,
         target: u16,
@@ -91,8 +94,11 @@ impl Xhci {
             return Ok(());
         }
         self.place(index, event, env)?;
-        if !quiet {
-            self.interrupters[usize::from(index)].pending = true;
+        let interrupter = &mut self.interrupters[usize::from(index)];
+        // That the ring is full is always worth one.
+        if !quiet || interrupter.is_full() {
+            interrupter.worth = true;
+            interrupter.pending = true;
             self.interrupt(index, env);
         }
         Ok(())
@@ -190,8 +196,9 @@ impl Xhci {
         }
         let it = &mut self.interrupters[usize::from(index)];
         let here = it.known.map(|known| known.base + u64::from(it.entry) * spec::TRB_BYTES as u64);
-        // What is in the ring asks for an interrupt again as soon as the handler is done.
-        it.pending = here.is_some_and(|here| here != it.dequeue & !0xf);
+        // What is in the ring asks for an interrupt again as soon as the handler is done, if any of it is worth one.
+        it.worth &= here.is_some_and(|here| here != it.dequeue & !0xf);
+        it.pending = it.worth;
         self.interrupt(index, env);
         if was_full && !self.is_blocked() {
             self.go_on(env);

@@ -1,7 +1,7 @@
 //! Transfers: TDs into packets (4.10, 4.11).
 //!
-//! An endpoint is served in turns. A turn moves up to [`BURST`] bytes and [`PACKETS`] packets; the next comes when the bus has carried them. What a
-//! device is not ready for is tried again when it says so, or when something else has happened to the device.
+//! An endpoint is served in turns. A turn moves up to [`BURST`] bytes and [`PACKETS`] packets; the next comes when the bus has carried them, even if a doorbell
+//! asks for it earlier. What a device is not ready for is tried again when it says so, or when something else has happened to the device.
 
 use super::agenda::Job;
 use super::td::{Front, Place, transfer_event};
@@ -69,7 +69,11 @@ impl Xhci {
     /// A turn of an endpoint.
     pub(super) fn serve(&mut self, slot: u8, index: u8, env: &mut dyn Env) -> Result<(), Fallen> {
         let now = env.now();
-        let speed = self.slot(slot).map_or(0, |slot| slot.context.speed());
+        let carried = self.endpoint(slot, index).map_or(0, |endpoint| endpoint.carried);
+        if now < carried {
+            self.agenda.plan(Job::Endpoint(slot, index), carried);
+            return Ok(());
+        }
         let (mut bytes, mut packets) = (0, 0);
         while bytes < BURST && packets < PACKETS {
             let Some(endpoint) = self.endpoint(slot, index) else { return Ok(()) };
@@ -102,8 +106,9 @@ impl Xhci {
                 return Ok(());
             }
         }
-        let cost = bytes * byte_ns(speed) + packets as u64 * PACKET_NS;
-        self.agenda.plan(Job::Endpoint(slot, index), now.saturating_add(cost));
+        let carried = self.endpoint(slot, index).map_or(0, |endpoint| endpoint.carried);
+        let least = now.saturating_add(packets as u64 * PACKET_NS);
+        self.agenda.plan(Job::Endpoint(slot, index), carried.max(least));
         Ok(())
     }
 
@@ -175,7 +180,10 @@ impl Xhci {
         env: &mut dyn Env,
     ) -> Result<Step, Fallen> {
         let now = env.now();
+        let speed = self.slot(slot).map_or(0, |slot| slot.context.speed());
         let Some(endpoint) = self.endpoint(slot, index) else { return Ok(Step::Idle) };
+        let cost = bytes as u64 * byte_ns(speed) + PACKET_NS;
+        endpoint.carried = endpoint.carried.max(now).saturating_add(cost);
         let most = usize::from(endpoint.context.packet() & 0x7ff);
         let Some(td) = endpoint.td.as_mut() else { return Ok(Step::Idle) };
         let moves_none = matches!(kind, Kind::Nothing | Kind::Setup | Kind::Status(_));

@@ -45,6 +45,12 @@ impl Stick {
 
     /// Sends a command block wrapper.
     pub fn wrap(&mut self, block: &[u8], length: u32, to_host: bool) {
+        self.put_wrapper(block, length, to_host);
+        assert_eq!(self.driver.transfer(self.slot, OUT, WRAPPER, 31), (spec::SUCCESS, 31));
+    }
+
+    /// Puts a command block wrapper into memory.
+    fn put_wrapper(&mut self, block: &[u8], length: u32, to_host: bool) {
         let mut bytes = [0; usb::CBW_BYTES];
         bytes[..4].copy_from_slice(&usb::CBW_SIGNATURE.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.tag.to_le_bytes());
@@ -53,7 +59,6 @@ impl Stick {
         bytes[14] = 16;
         bytes[15..15 + block.len()].copy_from_slice(block);
         self.driver.put(WRAPPER, &bytes);
-        assert_eq!(self.driver.transfer(self.slot, OUT, WRAPPER, 31), (spec::SUCCESS, 31));
     }
 
     /// Takes the status: its status byte and the residue.
@@ -221,6 +226,45 @@ fn a_wrapper_that_is_none_needs_a_reset_recovery() {
     let clear = [2, usb::CLEAR_FEATURE, 0, 0, 0x81, 0, 0, 0];
     assert_eq!(stick.driver.control(stick.slot, clear, &[]).0, spec::SUCCESS);
     assert_eq!(stick.command(&[scsi::TEST_UNIT_READY], 0, true), (usb::CSW_PASSED, 0));
+}
+
+/// All stages are on their rings before the device has the command; only the last event is worth an interrupt, unless something goes wrong.
+#[test]
+fn stages_that_are_queued_together_interrupt_once() {
+    let mut stick = Stick::new(STICK);
+    for (mishap, told) in [(Mishap::None, 3), (Mishap::Stall, 2)] {
+        stick.put_wrapper(&read_10(0, 4), 2048, true);
+        stick.driver.world.mishaps.push((Site::UsbIn, mishap));
+        let before = stick.driver.world.raised.len();
+        let quiet = spec::TRB_IOC | spec::TRB_ISP | spec::TRB_BEI;
+        let mut trbs = vec![stick.driver.submit(stick.slot, OUT, WRAPPER, 31, quiet)];
+        trbs.push(stick.driver.submit(stick.slot, IN, BUFFER, 2048, quiet));
+        trbs.push(stick.driver.submit(stick.slot, IN, STATUS, 13, spec::TRB_IOC));
+        stick.driver.wait(1_000_000);
+        let events = stick.driver.events();
+        assert_eq!(
+            events.iter().map(|event| event.parameter).collect::<Vec<_>>(),
+            trbs[..told],
+            "{events:x?}"
+        );
+        assert_eq!(stick.driver.world.raised.len(), before + 1, "{mishap:?}");
+        stick.tag += u32::from(told == trbs.len());
+    }
+    stick.clear_halt(IN);
+    assert_eq!(stick.status(), (usb::CSW_FAILED, 2048));
+}
+
+/// An event that is not worth an interrupt does not make one later either, when the handler is done.
+#[test]
+fn a_quiet_event_stays_quiet_in_the_ring() {
+    let mut stick = Stick::new(STICK);
+    stick.put_wrapper(&read_10(0, 4), 2048, true);
+    let before = stick.driver.world.raised.len();
+    stick.driver.submit(stick.slot, OUT, WRAPPER, 31, spec::TRB_IOC | spec::TRB_BEI);
+    stick.driver.wait(1_000_000);
+    stick.driver.acknowledge();
+    assert_eq!(stick.driver.world.raised.len(), before);
+    assert_eq!(stick.driver.events().len(), 1);
 }
 
 /// As a device of its own accord: the endpoint answers nothing else until its halt is ended, the data are through, and the status says that the command failed.

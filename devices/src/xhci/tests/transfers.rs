@@ -41,6 +41,21 @@ fn packets_cross_the_borders_of_trbs() {
 }
 
 #[test]
+fn a_doorbell_does_not_make_the_bus_faster() {
+    let mut stick = Stick::new(STICK);
+    stick.wrap(&read(16), 8192, true);
+    stick.driver.submit(stick.slot, IN, BUFFER, 8192, spec::TRB_IOC);
+    stick.driver.wait(20_000);
+    assert_eq!(stick.driver.events().len(), 1);
+    // 480 Mbit/s: 8 KiB take more than 120 µs.
+    stick.driver.submit(stick.slot, IN, BUFFER, 13, spec::TRB_IOC);
+    stick.driver.wait(100_000);
+    assert_eq!(stick.driver.events(), []);
+    stick.driver.wait(50_000);
+    assert_eq!(stick.driver.events().len(), 1);
+}
+
+#[test]
 fn a_short_packet_ends_the_td_and_event_data_count_it() {
     let mut stick = Stick::new(STICK);
     // 36 bytes come where 64 and more fit.

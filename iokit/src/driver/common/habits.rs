@@ -2,23 +2,16 @@
 
 use super::Frame;
 use crate::family::firewire::{Device, Generation};
-use crate::family::usb::{Data, Pipe};
+use crate::family::usb::{self, Outcome, Pipe, Stage};
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::IOResult;
 use crate::service::ServiceRef;
 
 /// What a driver of a USB interface does in its own way. Every default is right, and is what drivers do; the zoo has the others.
 pub trait UsbHabits: Send + Sync + 'static {
-    /// A transfer that a command of driver `me` waits for, at most `limit` machine ns; bytes that were moved. Gated; sleeps.
-    fn transfer(
-        &self,
-        _me: &ServiceRef,
-        _frame: &Frame,
-        pipe: &Pipe,
-        data: Data,
-        limit: u64,
-    ) -> IOResult<u32> {
-        pipe.transfer(data, limit)
+    /// What a command of driver `me` has to exchange with the device, each stage in at most `limit` machine ns. Gated; sleeps.
+    fn exchange(&self, _me: &ServiceRef, _frame: &Frame, stages: &[Stage], limit: u64) -> IOResult<Outcome> {
+        usb::exchange(stages, limit)
     }
 
     /// An endpoint has answered with a halt, which is ended at both ends. Gated; sleeps.

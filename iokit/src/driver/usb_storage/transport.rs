@@ -1,25 +1,30 @@
 //! Carries commands through two bulk pipes.
 //!
 //! ```text
-//! client's thread, gate ─► command out ─► data ─► status in
-//!                            └ each a transfer that the thread sleeps for, with the gate open
+//! client's thread, gate ─┬► command out, data in, status in: one exchange ──────────────┬► what came of it
+//!                        └► command out, data out: one exchange; status in: another one ┘
 //! ```
+//!
+//! The thread sleeps for an exchange, with the gate open. The device answers NAK on the pipe in until it has its command (Bulk-Only Transport 1.0, 5.3); but there are
+//! devices that halt the pipe if they are asked for the status before they have all the data that the host sends, so that waits.
 
 use super::wire::{self, Status};
 use crate::driver::common::scsi::{self, Block};
 use crate::driver::common::{Frame, Moves, Transport, UsbFrame, UsbHabits};
 use crate::family::usb::standard::IN;
-use crate::family::usb::{Data, EndpointKind, Pipe, Setup};
+use crate::family::usb::{Data, EndpointKind, Outcome, Pipe, Setup, Stage};
 use crate::io::MemoryDescriptor;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
 use crate::work_loop::Gated;
 use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Where the status wrapper and the data are in the buffer; the command wrapper is at its beginning.
 const STATUS_AT: u64 = 64;
 const DATA_AT: u64 = 128;
-/// How long one stage of a command may take, machine ns.
+/// How long each stage may take from the beginning of its exchange on, machine ns.
 const STAGE_NS: u64 = 2_000_000_000;
 /// Attempts of a command that the device disturbed.
 const TRIES: u32 = 3;
@@ -34,14 +39,51 @@ enum Failure {
     Given(IOReturn),
 }
 
+/// A stage of a command (5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Command,
+    Data,
+    Status,
+}
+
+/// Devices, by vendor and product, that must not be asked for the status before the data from them are through. QEMU's (as of 7.2) sets such a request aside
+/// and forgets it.
+const FORGETFUL: &[(u16, u16)] = &[(0x46f4, 0x0001)];
+
+/// The first exchange of a command that moves so many bytes; if it has no status, that is the second. `queues`: the status may be asked for before the data from the
+/// device are through.
+fn parts(bytes: u32, is_in: bool, queues: bool) -> &'static [Part] {
+    match (bytes, is_in && queues) {
+        (0, _) => &[Part::Command, Part::Status],
+        (_, true) => &[Part::Command, Part::Data, Part::Status],
+        (_, false) => &[Part::Command, Part::Data],
+    }
+}
+
+/// What the first exchange has come to.
+#[derive(Default)]
+struct Start {
+    /// Bytes of data that were moved.
+    moved: u32,
+    /// Bytes of the status, if it has come.
+    status: Option<u32>,
+    /// A halt was ended in place of the status.
+    cleared: bool,
+}
+
 /// The two pipes of an interface.
 pub struct BulkOnly {
     usb: UsbFrame,
     input: Pipe,
     output: Pipe,
     memory: Arc<MemoryDescriptor>,
+    /// The status may be asked for before the data from the device are through.
+    queues: bool,
     /// Of the last command.
     tag: Gated<u32>,
+    /// The last reset recovery failed: the device may be anywhere in a command, and nothing is begun before one went well.
+    astray: Gated<bool>,
 }
 
 impl BulkOnly {
@@ -51,8 +93,10 @@ impl BulkOnly {
         let pipe = |input| interface.find_pipe(EndpointKind::Bulk, input).ok_or(IOReturn::NotFound);
         let (input, output) = (pipe(true)?, pipe(false)?);
         let memory = usb.device().buffer(DATA_AT + u64::from(Self::DATA_BYTES))?;
-        let tag = usb.frame().gated(0);
-        Ok(Self { usb, input, output, memory, tag })
+        let (tag, astray) = (usb.frame().gated(0), usb.frame().gated(false));
+        let descriptor = &usb.device().facts().descriptor;
+        let queues = !FORGETFUL.contains(&(descriptor.vendor, descriptor.product));
+        Ok(Self { usb, input, output, memory, queues, tag, astray })
     }
 
     /// Why the last command failed. `None`: for no reason that counts.
@@ -78,15 +122,23 @@ impl BulkOnly {
         let bytes = moves.length();
         let wrapper = wire::command(tag, bytes, moves.is_in(), &block[..length]);
         self.memory.write_bytes(0, &wrapper);
-        match self.stage(&self.output, 0, wire::CBW_BYTES as u32) {
-            Ok(_) => {}
-            Err(IOReturn::PipeStalled) => return Err(Failure::Disturbed(IOReturn::NotResponding)),
-            Err(why) => return Err(self.failed(why)),
+        if let Moves::Out(from) = moves {
+            self.memory.write_bytes(DATA_AT, from);
         }
-        let moved = self.data(moves)?;
-        let Status::Passed(residue) = self.status(tag, bytes)? else { return Err(Failure::Sense) };
+        let start = self.start(bytes, moves.is_in())?;
+        if let Moves::In(into) = moves {
+            let count = (start.moved as usize).min(into.len());
+            self.memory.read_bytes(DATA_AT, &mut into[..count]);
+        }
+        let count = match start.status {
+            Some(count) => count,
+            None => self.ask_status(start.cleared)?,
+        };
+        let Status::Passed(residue) = self.read_status(count, tag, bytes)? else {
+            return Err(Failure::Sense);
+        };
         // Less than was asked for is a failure of a disk.
-        if moved < bytes || residue != 0 {
+        if start.moved < bytes || residue != 0 {
             return match moves {
                 // Sense data, inquiries and modes may be shorter.
                 Moves::In(into) if into.len() < 512 => Ok(()),
@@ -96,44 +148,43 @@ impl BulkOnly {
         Ok(())
     }
 
-    /// The data stage; bytes that were moved. A stall ends it, and the status says why (6.7.2, 6.7.3).
-    fn data(&self, moves: &mut Moves<'_>) -> Result<u32, Failure> {
-        let length = moves.length();
-        if length == 0 {
-            return Ok(0);
-        }
-        if let Moves::Out(from) = moves {
-            self.memory.write_bytes(DATA_AT, from);
-        }
-        let pipe = if matches!(moves, Moves::Out(_)) { &self.output } else { &self.input };
-        match self.stage(pipe, DATA_AT, length) {
-            Ok(count) => {
-                if let Moves::In(into) = moves {
-                    let count = (count as usize).min(into.len());
-                    self.memory.read_bytes(DATA_AT, &mut into[..count]);
-                }
-                Ok(count)
+    /// The command, and what can be begun with it. A stall ends the data, and the status says why (6.7.2, 6.7.3).
+    fn start(&self, bytes: u32, is_in: bool) -> Result<Start, Failure> {
+        let parts = parts(bytes, is_in, self.queues);
+        let outcome = self.exchange(parts.iter().map(|part| self.stage(*part, bytes, is_in)).collect());
+        let outcome = outcome.map_err(|why| self.failed(why))?;
+        let of = |wanted| parts.iter().position(|part| *part == wanted).map(|n| outcome.moved[n]);
+        let moved = of(Part::Data).unwrap_or(0);
+        match outcome.failed.map(|(n, why)| (parts[n], why)) {
+            None => Ok(Start { moved, status: of(Part::Status), cleared: false }),
+            Some((Part::Command, IOReturn::PipeStalled)) => Err(Failure::Disturbed(IOReturn::NotResponding)),
+            Some((part, IOReturn::PipeStalled)) => {
+                self.end_halt(self.pipe(part, is_in))?;
+                Ok(Start { moved, status: None, cleared: part == Part::Status })
             }
-            Err(IOReturn::PipeStalled) => {
-                self.usb.habits().end_halt(pipe).map_err(|why| self.failed(why))?;
-                Ok(0)
-            }
-            Err(why) => Err(self.failed(why)),
+            Some((_, why)) => Err(self.failed(why)),
         }
     }
 
-    /// The status stage; a stall is cleared once (figure 2).
-    fn status(&self, tag: u32, length: u32) -> Result<Status, Failure> {
-        let mut count = self.stage(&self.input, STATUS_AT, wire::CSW_BYTES as u32);
-        if count == Err(IOReturn::PipeStalled) {
-            self.usb.habits().end_halt(&self.input).map_err(|why| self.failed(why))?;
-            count = self.stage(&self.input, STATUS_AT, wire::CSW_BYTES as u32);
+    /// The status stage by itself; bytes of the status. A stall is cleared once (figure 2), unless that has been done.
+    fn ask_status(&self, cleared: bool) -> Result<u32, Failure> {
+        for last in [cleared, true] {
+            // The device has its command: if nobody can ask what became of it, it has to forget it.
+            let outcome =
+                self.exchange(vec![self.stage(Part::Status, 0, true)]).map_err(Failure::Disturbed)?;
+            match outcome.failed {
+                None => return Ok(outcome.moved[0]),
+                Some((_, IOReturn::PipeStalled)) if !last => self.end_halt(&self.input)?,
+                Some((_, IOReturn::PipeStalled)) => break,
+                Some((_, why)) => return Err(self.failed(why)),
+            }
         }
-        let count = match count {
-            Ok(count) => (count as usize).min(wire::CSW_BYTES),
-            Err(IOReturn::PipeStalled) => return Err(Failure::Disturbed(IOReturn::NotResponding)),
-            Err(why) => return Err(self.failed(why)),
-        };
+        Err(Failure::Disturbed(IOReturn::NotResponding))
+    }
+
+    /// The status that has come, with so many bytes.
+    fn read_status(&self, count: u32, tag: u32, length: u32) -> Result<Status, Failure> {
+        let count = (count as usize).min(wire::CSW_BYTES);
         let mut bytes = [0; wire::CSW_BYTES];
         self.memory.read_bytes(STATUS_AT, &mut bytes[..count]);
         match wire::status(&bytes[..count], tag, length) {
@@ -142,11 +193,33 @@ impl BulkOnly {
         }
     }
 
-    fn stage(&self, pipe: &Pipe, offset: u64, length: u32) -> IOResult<u32> {
+    fn pipe(&self, part: Part, is_in: bool) -> &Pipe {
+        match part {
+            Part::Command => &self.output,
+            Part::Data if !is_in => &self.output,
+            Part::Data | Part::Status => &self.input,
+        }
+    }
+
+    /// A stage of a command that moves so many bytes.
+    fn stage(&self, part: Part, bytes: u32, is_in: bool) -> Stage {
+        let (offset, length) = match part {
+            Part::Command => (0, wire::CBW_BYTES as u32),
+            Part::Data => (DATA_AT, bytes),
+            Part::Status => (STATUS_AT, wire::CSW_BYTES as u32),
+        };
+        let data = Data { memory: self.memory.clone(), offset, length };
+        Stage { pipe: self.pipe(part, is_in).clone(), data }
+    }
+
+    fn exchange(&self, stages: Vec<Stage>) -> IOResult<Outcome> {
         self.frame().alive()?;
         let me = self.usb.me()?;
-        let data = Data { memory: self.memory.clone(), offset, length };
-        self.usb.habits().transfer(&me, self.frame(), pipe, data, STAGE_NS)
+        self.usb.habits().exchange(&me, self.frame(), &stages, STAGE_NS)
+    }
+
+    fn end_halt(&self, pipe: &Pipe) -> Result<(), Failure> {
+        self.usb.habits().end_halt(pipe).map_err(|why| self.failed(why))
     }
 
     /// Of a stage that did not end well: what that is for the command.
@@ -164,7 +237,9 @@ impl BulkOnly {
         let reset = self.usb.device().insist(self.usb.setup(wire::RESET, 0, 0));
         let input = self.usb.habits().end_halt(&self.input);
         let output = self.usb.habits().end_halt(&self.output);
-        reset.and(input).and(output)
+        let result = reset.and(input).and(output);
+        self.astray.with(|astray| *astray = result.is_err());
+        result
     }
 
     /// The highest unit; a device with only one may stall (3.2).
@@ -192,6 +267,9 @@ impl Transport for BulkOnly {
     }
 
     fn carry(&self, command: Block, mut moves: Moves<'_>) -> IOResult {
+        if self.astray.with(|astray| *astray) {
+            self.recover()?;
+        }
         let mut last = IOReturn::NotResponding;
         for _ in 0..TRIES {
             match self.attempt(command, &mut moves) {
@@ -214,5 +292,22 @@ impl Transport for BulkOnly {
     /// What is on its way comes back with the device, or is aborted if that is still there.
     fn go_offline(&self, wake: &dyn Fn()) {
         self.usb.go_offline([&self.input, &self.output], |_| wake());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_begun_with_the_command_unless_data_must_be_through_before() {
+        let all = [Part::Command, Part::Data, Part::Status];
+        assert_eq!(parts(512, true, true), all);
+        for (is_in, queues) in [(true, false), (false, true), (false, false)] {
+            assert_eq!(parts(512, is_in, queues), &all[..2]);
+        }
+        for (is_in, queues) in [(true, true), (true, false), (false, true)] {
+            assert_eq!(parts(0, is_in, queues), [Part::Command, Part::Status]);
+        }
     }
 }

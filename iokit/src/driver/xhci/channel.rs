@@ -9,22 +9,17 @@
 //!                             while it is halted       behind what failed
 //! ```
 
+use super::flight::{self, Finished, Flight, Staged};
 use super::regs::{self, code};
-use super::ring::{Position, Ring};
-use super::trb::{self, Trb};
+use super::ring::Ring;
+use super::trb::Trb;
 use crate::IoKit;
-use crate::family::usb::{Data, Done, Transfer};
-use crate::io::{DmaCommand, DmaSpecification, MemoryDescriptor, Segment};
+use crate::family::usb::Transfer;
 use crate::ioreturn::{IOResult, IOReturn};
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mach::DmaBuffer;
 
-/// Data blocks of one transfer at the most.
-const BLOCKS_MAX: usize = 16;
-/// No block's data crosses a multiple of this (6.4.1).
-const BOUNDARY: u64 = 0x1_0000;
 /// Attempts to bring an endpoint to rest.
 const TRIES_MAX: u8 = 4;
 
@@ -39,57 +34,6 @@ pub enum Mode {
     Moving,
     /// It did not come to rest: nothing more is done with it.
     Dead,
-}
-
-/// A transfer in flight.
-struct Flight {
-    first: Position,
-    /// Index of each block and the bytes of data that it has.
-    blocks: Vec<(u16, u32)>,
-    control: bool,
-    /// Bytes that a data stage came to, if less than all.
-    short: Option<u32>,
-    dma: Option<(DmaCommand, Arc<MemoryDescriptor>)>,
-    deadline: Option<u64>,
-    /// What it will have failed with once the controller has let go of it.
-    doom: Option<IOReturn>,
-    done: Done,
-}
-
-impl Flight {
-    fn total(&self) -> u32 {
-        self.blocks.iter().map(|&(_, bytes)| bytes).sum()
-    }
-
-    /// Bytes up to the block with this index, of whose data `residue` was not transferred. `None`: it has no such block.
-    fn bytes_until(&self, index: u16, residue: u32) -> Option<u32> {
-        let place = self.blocks.iter().position(|&(i, _)| i == index)?;
-        let before: u32 = self.blocks[..place].iter().map(|&(_, bytes)| bytes).sum();
-        Some(before + self.blocks[place].1.saturating_sub(residue))
-    }
-
-    fn is_last(&self, index: u16) -> bool {
-        self.blocks.last().is_some_and(|&(i, _)| i == index)
-    }
-
-    /// The controller is done with its memory.
-    fn finish(self, result: IOResult<u32>) -> Finished {
-        if let Some((command, memory)) = self.dma {
-            // Both were prepared when it began: there is nothing to refuse.
-            let _ = command.complete();
-            let _ = command.clear_memory_descriptor(false);
-            let _ = memory.complete();
-        }
-        Finished { done: self.done, result }
-    }
-}
-
-/// A transfer that has come back, and nobody has been told yet.
-pub struct Finished {
-    /// Who is to be told.
-    pub done: Done,
-    /// What.
-    pub result: IOResult<u32>,
 }
 
 /// What is to be done for a channel.
@@ -140,84 +84,45 @@ impl Channel {
         !self.flights.is_empty()
     }
 
-    /// Puts a transfer on the ring. Ring the doorbell if true.
+    /// Makes the transfers of a chain; nothing is on the ring yet.
     /// NotResponding: the endpoint is dead. NoResources: too much is in flight. BadArgument: too long, or a setup stage is missing or too much.
-    pub fn submit(&mut self, kit: &IoKit, now: u64, transfer: Transfer) -> IOResult<bool> {
+    pub fn stage(&self, kit: &IoKit, now: u64, chain: Vec<Transfer>) -> IOResult<Vec<Staged>> {
         if self.mode == Mode::Dead {
             return Err(IOReturn::NotResponding);
         }
-        if transfer.setup.is_some() != self.control {
+        if chain.iter().any(|transfer| transfer.setup.is_some() != self.control) {
             return Err(IOReturn::BadArgument);
         }
-        let data = transfer.data.filter(|data| data.length != 0);
-        let (dma, pieces) = match &data {
-            Some(data) => {
-                let (command, pieces) = prepare(kit, data)?;
-                (Some((command, data.memory.clone())), pieces)
+        let mut staged = Vec::with_capacity(chain.len());
+        for (n, transfer) in chain.into_iter().enumerate() {
+            match Staged::new(kit, now, self.packet, transfer, n != 0) {
+                Ok(made) => staged.push(made),
+                Err(why) => {
+                    flight::give_back(staged);
+                    return Err(why);
+                }
             }
-            None => (None, Vec::new()),
-        };
-        let blocks = self.blocks(transfer.setup.as_ref(), &pieces);
-        let mut flight = Flight {
-            first: self.ring.next(),
-            blocks: Vec::with_capacity(blocks.len()),
-            control: self.control,
-            short: None,
-            dma,
-            deadline: transfer.timeout.map(|timeout| now.saturating_add(timeout)),
-            doom: None,
-            done: transfer.done,
-        };
-        if !self.ring.has_room(blocks.len()) {
-            // Gives the memory back; nobody is told, because this call tells.
-            drop(flight.finish(Err(IOReturn::NoResources)));
+        }
+        if !self.ring.has_room(staged.iter().map(|staged| staged.blocks.len()).sum()) {
+            flight::give_back(staged);
             return Err(IOReturn::NoResources);
         }
-        let lengths = blocks.iter().map(|block| match block.kind() {
-            regs::kind::NORMAL | regs::kind::DATA => block.status & 0x1_ffff,
-            _ => 0,
-        });
-        let mut lengths = lengths.collect::<Vec<u32>>().into_iter();
-        self.ring.push(&blocks, |index| flight.blocks.push((index, lengths.next().unwrap_or(0))));
-        self.flights.push_back(flight);
-        Ok(self.mode == Mode::Running)
+        Ok(staged)
     }
 
-    /// The blocks of one transfer (4.11.2).
-    fn blocks(&self, setup: Option<&crate::family::usb::Setup>, pieces: &[Segment]) -> Vec<Trb> {
-        let mut blocks = Vec::with_capacity(pieces.len() + 2);
-        let total: u64 = pieces.iter().map(|piece| piece.length).sum();
-        let mut sent = 0;
-        let input = setup.is_some_and(|setup| setup.is_input());
-        if let Some(setup) = setup {
-            blocks.push(Trb::setup(setup, !pieces.is_empty()));
+    /// Puts a chain on the ring, for which there is room. Ring the doorbell if true.
+    pub fn begin(&mut self, staged: Vec<Staged>) -> bool {
+        for Staged { blocks, mut flight } in staged {
+            flight.first = self.ring.next();
+            let mut blocks_of = flight.blocks.iter_mut();
+            self.ring.push(&blocks, |index| {
+                if let Some(block) = blocks_of.next() {
+                    block.0 = index;
+                }
+            });
+            self.flights.push_back(flight);
         }
-        for (n, piece) in pieces.iter().enumerate() {
-            sent += piece.length;
-            let last = n + 1 == pieces.len();
-            // Packets that follow this block, at most 31 (4.11.2.4).
-            let rest = (total - sent).div_ceil(u64::from(self.packet)).min(31) as u32;
-            let status = piece.length as u32 | if last { 0 } else { rest << 17 };
-            let kind = if setup.is_some() && n == 0 { regs::kind::DATA } else { regs::kind::NORMAL };
-            let mut flags = trb::SHORT;
-            if kind == regs::kind::DATA && input {
-                flags |= trb::INPUT;
-            }
-            if !last {
-                flags |= trb::CHAIN;
-            } else if setup.is_none() {
-                flags |= trb::COMPLETE;
-            }
-            blocks.push(Trb::new(kind, piece.address, status, flags));
-        }
-        if setup.is_some() {
-            // The status stage goes the other way, or in if there is no data.
-            let way = if input && !pieces.is_empty() { 0 } else { trb::INPUT };
-            blocks.push(Trb::new(regs::kind::STATUS, 0, 0, trb::COMPLETE | way));
-        } else if pieces.is_empty() {
-            blocks.push(Trb::new(regs::kind::NORMAL, 0, 0, trb::COMPLETE));
-        }
-        blocks
+        self.mode == Mode::Running
     }
 
     /// A transfer event about the block at `event.parameter`. `state`: the endpoint's, in its context.
@@ -235,16 +140,15 @@ impl Channel {
             let at = self.flights.iter().position(|f| f.blocks.iter().any(|&(i, _)| i == index))?;
             Some((at, index))
         });
-        if let Some((at, index)) = found {
-            self.come_back(at, index, event, finished);
-        }
-        if good || state == regs::state::RUNNING || self.mode != Mode::Running {
+        let broken = found.is_some_and(|(at, index)| self.come_back(at, index, event, finished));
+        if good || state == regs::state::RUNNING && !broken || self.mode != Mode::Running {
             return Step::Rest;
         }
-        self.recover(state)
+        self.recover(state, finished)
     }
 
-    fn come_back(&mut self, at: usize, index: u16, event: &Trb, finished: &mut Vec<Finished>) {
+    /// True: it failed, and what is chained to it must not happen.
+    fn come_back(&mut self, at: usize, index: u16, event: &Trb, finished: &mut Vec<Finished>) -> bool {
         let flight = &mut self.flights[at];
         let bytes = flight.bytes_until(index, event.residue()).unwrap_or(0);
         let result = match event.code() {
@@ -252,7 +156,7 @@ impl Channel {
                 if !flight.is_last(index) && flight.control {
                     // The data stage was short; the status stage is to come.
                     flight.short = Some(bytes);
-                    return;
+                    return false;
                 }
                 if flight.control { Ok(flight.short.unwrap_or_else(|| flight.total())) } else { Ok(bytes) }
             }
@@ -264,27 +168,42 @@ impl Channel {
             self.ring.free(flight.blocks.len() as u16);
             finished.push(flight.finish(result));
         }
+        result.is_err() && self.break_chain(at)
+    }
+
+    /// The transfer in front of the one at `at` failed: what is chained to it shall come back. Whether there is any.
+    fn break_chain(&mut self, at: usize) -> bool {
+        let mut any = false;
+        for flight in self.flights.range_mut(at..).take_while(|flight| flight.chained) {
+            flight.doom.get_or_insert(IOReturn::Aborted);
+            any = true;
+        }
+        any
     }
 
     /// Brings the endpoint to rest. `state`: what its context says.
-    pub fn recover(&mut self, state: u32) -> Step {
+    pub fn recover(&mut self, state: u32, finished: &mut Vec<Finished>) -> Step {
         if self.mode != Mode::Running {
             return Step::Rest;
         }
         self.tries = 0;
-        self.come_to_rest(state)
+        self.come_to_rest(state, finished)
     }
 
-    fn come_to_rest(&mut self, state: u32) -> Step {
+    fn come_to_rest(&mut self, state: u32, finished: &mut Vec<Finished>) -> Step {
         self.mode = Mode::Stopping;
         match state {
             regs::state::RUNNING => Step::Stop,
             regs::state::HALTED => Step::Reset,
-            _ => self.move_on(),
+            _ => self.move_on(finished),
         }
     }
 
-    fn move_on(&mut self) -> Step {
+    /// It is at rest: what is doomed comes back, and it goes on behind that.
+    fn move_on(&mut self, finished: &mut Vec<Finished>) -> Step {
+        while self.flights.front().is_some_and(|flight| flight.doom.is_some()) {
+            self.drop_front(None, finished);
+        }
         self.mode = Mode::Moving;
         let to = self.flights.front().map_or(self.ring.next(), |flight| flight.first);
         Step::Move(self.ring.pointer(to))
@@ -297,11 +216,12 @@ impl Channel {
         });
     }
 
-    /// What has been in flight for too long shall come back as Timeout, and the rest as Aborted. Whether there is any.
+    /// What has been in flight for too long shall come back as Timeout, and the rest as Aborted. Whether there is any, or something doomed is left. Follow with
+    /// [`Channel::recover`].
     pub fn expire(&mut self, now: u64) -> bool {
         let late = |f: &Flight| f.doom.is_none() && f.deadline.is_some_and(|deadline| now >= deadline);
         if !self.flights.iter().any(late) {
-            return false;
+            return self.flights.iter().any(|flight| flight.doom.is_some());
         }
         self.flights.iter_mut().filter(|f| late(f)).for_each(|f| f.doom = Some(IOReturn::Timeout));
         self.doom(IOReturn::Aborted);
@@ -319,12 +239,9 @@ impl Channel {
                 self.die(finished);
                 return Step::Rest;
             }
-            return self.come_to_rest(state);
+            return self.come_to_rest(state, finished);
         }
-        while self.flights.front().is_some_and(|flight| flight.doom.is_some()) {
-            self.drop_front(None, finished);
-        }
-        self.move_on()
+        self.move_on(finished)
     }
 
     /// The command that moved it on is done.
@@ -338,7 +255,7 @@ impl Channel {
         }
         self.mode = Mode::Running;
         match self.flights.front() {
-            Some(flight) if flight.doom.is_some() => self.recover(state),
+            Some(flight) if flight.doom.is_some() => self.recover(state, finished),
             Some(_) => Step::Ring,
             None => Step::Rest,
         }
@@ -362,67 +279,5 @@ impl Channel {
         while self.is_busy() {
             self.drop_front(Some(why), finished);
         }
-    }
-}
-
-/// Wires the data and cuts it into pieces that a block can take.
-fn prepare(kit: &IoKit, data: &Data) -> IOResult<(DmaCommand, Vec<Segment>)> {
-    let command =
-        DmaCommand::new(kit, DmaSpecification { max_segment: BOUNDARY, ..DmaSpecification::default() })?;
-    data.memory.prepare()?;
-    let cut = command
-        .set_memory_descriptor(&data.memory, false)
-        .and_then(|()| command.prepare(data.offset, u64::from(data.length)))
-        .and_then(|()| pieces(&command, u64::from(data.length)));
-    match cut {
-        Ok(pieces) => Ok((command, pieces)),
-        Err(why) => {
-            let _ = command.clear_memory_descriptor(true);
-            let _ = data.memory.complete();
-            Err(why)
-        }
-    }
-}
-
-fn pieces(command: &DmaCommand, length: u64) -> IOResult<Vec<Segment>> {
-    let mut pieces = Vec::new();
-    let (mut offset, mut segments) = (0, [Segment::default(); 4]);
-    while offset < length {
-        let count = command.generate_segments(&mut offset, &mut segments)?;
-        for segment in &segments[..count] {
-            split(*segment, &mut pieces)?;
-        }
-    }
-    Ok(pieces)
-}
-
-/// Cuts at multiples of 64 KiB.
-fn split(mut segment: Segment, pieces: &mut Vec<Segment>) -> IOResult {
-    while segment.length != 0 {
-        if pieces.len() == BLOCKS_MAX {
-            return Err(IOReturn::BadArgument);
-        }
-        let length = segment.length.min(BOUNDARY - segment.address % BOUNDARY);
-        pieces.push(Segment { address: segment.address, length });
-        segment = Segment { address: segment.address + length, length: segment.length - length };
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_do_not_cross_64_kib() {
-        let mut pieces = Vec::new();
-        split(Segment { address: 0x1_fff0, length: 0x1_0020 }, &mut pieces).expect("three pieces");
-        let expected = [(0x1_fff0, 0x10), (0x2_0000, 0x1_0000), (0x3_0000, 0x10)];
-        assert_eq!(pieces, expected.map(|(address, length)| Segment { address, length }));
-        let mut pieces = Vec::new();
-        assert_eq!(
-            split(Segment { address: 0, length: 17 * BOUNDARY }, &mut pieces),
-            Err(IOReturn::BadArgument)
-        );
     }
 }

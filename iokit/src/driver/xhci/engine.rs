@@ -1,14 +1,15 @@
 //! What the gate protects: rings, device slots, what is in flight. Nothing here sleeps or calls anybody; what others are to be told is
 //! collected in [`Work`].
 
-use super::channel::{Channel, Finished, Step};
+use super::channel::{Channel, Step};
 use super::context::{self, Input};
+use super::flight::{self, Finished, Staged};
 use super::hardware::Hardware;
 use super::regs::{code, kind};
 use super::ring::{EventRing, Ring};
 use super::trb::Trb;
 use crate::IoKit;
-use crate::family::usb::{Handle, Place, Transfer};
+use crate::family::usb::{Chain, Handle, Place};
 use crate::ioreturn::{IOResult, IOReturn};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -345,29 +346,53 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins a transfer.
-    pub fn submit(&mut self, handle: Handle, address: u8, transfer: Transfer) -> IOResult {
+    /// Begins chains of transfers, each on an endpoint of its own: all of them, or nothing.
+    pub fn submit(&mut self, handle: Handle, chains: Vec<Chain>) -> IOResult {
         if let Some(why) = self.dead {
             return Err(why);
         }
-        let (kit, now) = (self.kit.clone(), self.kit.kernel().now());
-        let context = context::index_of(address);
-        let slot = self.slot(handle).filter(|slot| !slot.gone).ok_or(IOReturn::Offline)?;
-        let channel = slot.channels.get_mut(&context).ok_or(IOReturn::NotFound)?;
-        if channel.submit(&kit, now, transfer)? {
-            self.hardware.ring(handle.slot, context);
+        let staged = self.stage(handle, chains)?;
+        let Some(slot) = self.slots.get_mut(&handle.slot) else { return Err(IOReturn::Offline) };
+        for (context, chain) in staged {
+            if slot.channels.get_mut(&context).is_some_and(|channel| channel.begin(chain)) {
+                self.hardware.ring(handle.slot, context);
+            }
         }
         Ok(())
     }
 
+    /// Makes the transfers of all chains.
+    fn stage(&mut self, handle: Handle, chains: Vec<Chain>) -> IOResult<Vec<(u8, Vec<Staged>)>> {
+        let (kit, now) = (self.kit.clone(), self.kit.kernel().now());
+        let slot = self.slot(handle).filter(|slot| !slot.gone).ok_or(IOReturn::Offline)?;
+        let mut staged: Vec<(u8, Vec<Staged>)> = Vec::with_capacity(chains.len());
+        for chain in chains {
+            let context = context::index_of(chain.endpoint);
+            let channel = slot.channels.get(&context).ok_or(IOReturn::NotFound);
+            let again = staged.iter().any(|(other, _)| *other == context);
+            let made = match channel {
+                Ok(_) if again => Err(IOReturn::BadArgument),
+                channel => channel.and_then(|channel| channel.stage(&kit, now, chain.transfers)),
+            };
+            match made {
+                Ok(made) => staged.push((context, made)),
+                Err(why) => {
+                    staged.into_iter().for_each(|(_, made)| flight::give_back(made));
+                    return Err(why);
+                }
+            }
+        }
+        Ok(staged)
+    }
+
     /// Begins to abort what is in flight on an endpoint.
     pub fn abort(&mut self, handle: Handle, address: u8) {
-        self.with_channel(handle, context::index_of(address), |channel, state, _| {
+        self.with_channel(handle, context::index_of(address), |channel, state, finished| {
             if !channel.is_busy() {
                 return Step::Rest;
             }
             channel.doom(IOReturn::Aborted);
-            channel.recover(state)
+            channel.recover(state, finished)
         });
     }
 
@@ -403,7 +428,7 @@ impl Engine {
             }
         }
         for (handle, context) in late {
-            self.with_channel(handle, context, |channel, state, _| channel.recover(state));
+            self.with_channel(handle, context, |channel, state, finished| channel.recover(state, finished));
         }
         if !self.pending.is_empty() && now.saturating_sub(self.since) >= COMMAND_NS {
             if self.aborting {

@@ -2,6 +2,7 @@
 //!
 //! - [`regs`], [`trb`], [`context`], [`ring`]: what stands where; tested alone.
 //! - `hardware`: the registers.
+//! - [`flight`]: one transfer: its memory and its blocks.
 //! - [`channel`]: one endpoint: what is in flight on it, and how it recovers.
 //! - `engine`: everything that the gate protects.
 //! - `parts`: event sources, and what the family asks for.
@@ -9,6 +10,7 @@
 pub mod channel;
 pub mod context;
 mod engine;
+pub mod flight;
 mod hardware;
 mod parts;
 pub mod regs;

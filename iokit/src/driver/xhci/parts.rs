@@ -17,7 +17,7 @@ use crate::class::Class;
 use crate::driver::common::{self, Controller, Frame};
 use crate::family::pci::{BELOW_4G, DmaSpace, PciDevice};
 use crate::family::usb::{
-    Bus, Endpoint, EndpointKind, Handle, HostController, HubFacts, Place, PortStatus, Transfer,
+    Bus, Chain, Endpoint, EndpointKind, Handle, HostController, HubFacts, Place, PortStatus,
 };
 use crate::interrupts::InterruptType;
 use crate::io::{Direction, MemoryDescriptor};
@@ -278,9 +278,9 @@ impl HostController for Parts {
         }
     }
 
-    fn submit(&self, device: Handle, endpoint: u8, transfer: Transfer) -> IOResult {
+    fn submit(&self, device: Handle, chains: Vec<Chain>) -> IOResult {
         self.frame.alive()?;
-        self.engine.with(|engine| engine.submit(device, endpoint, transfer))?;
+        self.engine.with(|engine| engine.submit(device, chains))?;
         self.frame.arm_watchdog();
         Ok(())
     }

@@ -17,6 +17,8 @@ pub const CHAIN: u32 = 1 << 4;
 pub const COMPLETE: u32 = 1 << 5;
 /// The parameter is the data.
 pub const IMMEDIATE: u32 = 1 << 6;
+/// The event of [`COMPLETE`] is not worth an interrupt (4.17.5).
+pub const QUIET: u32 = 1 << 9;
 /// Data and status stages: from the device.
 pub const INPUT: u32 = 1 << 16;
 

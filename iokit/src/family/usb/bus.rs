@@ -9,7 +9,7 @@
 //! ```
 
 use super::Handle;
-use super::controller::{Data, HostController, PortStatus, Transfer};
+use super::controller::{Chain, Data, HostController, PortStatus, Transfer};
 use super::device::Device;
 use super::hub::{Hub, Port, Ports, RootPorts};
 use super::standard::Setup;
@@ -165,8 +165,8 @@ impl Bus {
     pub fn control(&self, device: Handle, setup: Setup, data: Option<Data>) -> IOResult<u32> {
         let ticket = Ticket::new(self.kernel(), self.host.work_loop());
         let done = Box::new(ticket.done());
-        let transfer = Transfer { setup: Some(setup), data, timeout: Some(CONTROL_NS), done };
-        self.host.submit(device, 0, transfer)?;
+        let transfer = Transfer { setup: Some(setup), data, timeout: Some(CONTROL_NS), quiet: false, done };
+        self.host.submit(device, vec![Chain { endpoint: 0, transfers: vec![transfer] }])?;
         ticket.wait()
     }
 }

@@ -9,6 +9,7 @@ use crate::ioreturn::IOResult;
 use crate::work_loop::WorkLoop;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// A device as the controller knows it. One that is gone is never mistaken for the next with the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +82,20 @@ pub struct Transfer {
     pub data: Option<Data>,
     /// How long it may take, machine ns; `None`: as long as it likes.
     pub timeout: Option<u64>,
+    /// That it went well is not worth an interrupt: something else is begun with it that comes back later and brings one, and `done` of both is
+    /// called then. An error is told at once.
+    pub quiet: bool,
     /// Who is told.
     pub done: Done,
+}
+
+/// Transfers on one endpoint, one behind the other, begun with one doorbell. If one fails, those behind it come back as Aborted: what they were for has not
+/// happened.
+pub struct Chain {
+    /// Address of the endpoint.
+    pub endpoint: u8,
+    /// The transfers, of which there are some.
+    pub transfers: Vec<Transfer>,
 }
 
 /// A host controller.
@@ -118,8 +131,9 @@ pub trait HostController: Send + Sync {
     /// controller has let go of it. Does not sleep.
     fn disconnect(&self, device: Handle);
 
-    /// Begins a transfer on the endpoint with this address. On an error `done` is not called.
-    fn submit(&self, device: Handle, endpoint: u8, transfer: Transfer) -> IOResult;
+    /// Begins chains on endpoints of a device, in this order and each on an endpoint of its own: all of them, or on an error nothing, and no `done` is
+    /// called. Offline: the device is gone.
+    fn submit(&self, device: Handle, chains: Vec<Chain>) -> IOResult;
 
     /// Begins to abort what is in flight on an endpoint: it comes back as Aborted, or as what it has become meanwhile. Does not sleep.
     fn abort(&self, device: Handle, endpoint: u8);

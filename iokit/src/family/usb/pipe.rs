@@ -2,7 +2,7 @@
 
 use super::Done;
 use super::bus::Bus;
-use super::controller::{Data, Transfer};
+use super::controller::{Chain, Data, Transfer};
 use super::descriptor::Endpoint;
 use super::device::Device;
 use super::standard::{self, Setup};
@@ -11,6 +11,8 @@ use crate::family::ticket::Ticket;
 use crate::ioreturn::{IOResult, IOReturn};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// A pipe to one endpoint of a device, other than endpoint 0. Clones lead to the same endpoint.
 ///
@@ -35,8 +37,19 @@ impl Pipe {
     /// Begins a transfer; `done` is called in the gate when it has come back. On an error it is not called.
     /// Offline if the device is gone.
     pub fn submit(&self, data: Data, timeout: Option<u64>, done: Done) -> IOResult {
+        let transfers = vec![self.make(data, timeout, false, done)];
+        self.begin(vec![Chain { endpoint: self.endpoint.address, transfers }])
+    }
+
+    /// Begins chains of transfers that pipes of this device have made.
+    pub(super) fn begin(&self, chains: Vec<Chain>) -> IOResult {
+        chains.iter().for_each(|chain| self.device.touch(chain.endpoint));
+        self.bus.host().submit(self.device.handle(), chains)
+    }
+
+    /// A transfer on this pipe, for a chain.
+    pub(super) fn make(&self, data: Data, timeout: Option<u64>, quiet: bool, done: Done) -> Transfer {
         let address = self.endpoint.address;
-        self.device.touch(address);
         let device = Arc::downgrade(&self.device);
         let done = Box::new(move |result| {
             if result == Err(IOReturn::PipeStalled)
@@ -46,8 +59,12 @@ impl Pipe {
             }
             done(result);
         });
-        let transfer = Transfer { setup: None, data: Some(data), timeout, done };
-        self.bus.host().submit(self.device.handle(), self.endpoint.address, transfer)
+        Transfer { setup: None, data: Some(data), timeout, quiet, done }
+    }
+
+    /// The device that it leads to.
+    pub(super) fn device(&self) -> &Arc<Device> {
+        &self.device
     }
 
     /// A transfer; bytes that were moved. Sleeps. Offline if the device goes, PipeStalled, Timeout, NotResponding.

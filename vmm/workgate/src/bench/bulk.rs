@@ -148,10 +148,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_transfer_rings_once_at_the_most() {
+    fn a_command_rings_each_endpoint_once_and_interrupts_once() {
         let run = of_reads(USB).expect("all reads");
         assert!(run.commands >= READS, "{run:?}");
-        assert!(run.doorbells <= run.commands * STAGES && run.interrupts <= run.commands * STAGES, "{run:?}");
+        // The controller's own and those of the watchdog's looks are in both runs.
+        assert!(run.doorbells <= run.commands * 2 && run.interrupts <= run.commands, "{run:?}");
         assert!(of_reads(VIRTIO).expect("all reads").interrupts > 0);
     }
 }

@@ -132,13 +132,13 @@ pub const FIGURES: &[Figure] = &[
         id: "usb-doorbells",
         what: "doorbells that xHCI's driver rings for a bulk transfer",
         unit: "doorbells",
-        bound: Bound::AtMost(1.0),
+        bound: Bound::AtMost(0.75),
     },
     Figure {
         id: "usb-interrupts",
         what: "interrupts of xHCI for a bulk transfer",
         unit: "interrupts",
-        bound: Bound::None,
+        bound: Bound::AtMost(0.5),
     },
     Figure {
         id: "qmp-answer",

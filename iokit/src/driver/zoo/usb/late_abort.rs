@@ -4,8 +4,9 @@
 //! - Cause: the timeout completes the request and begins to abort its transfer; but an aborted transfer comes back, too, and its completion completes the request.
 //! - Fix: begin to abort, and let the transfer complete its request: whatever is on the ring comes back, in bounded time.
 
+use super::one_by_one;
 use crate::driver::common::{Frame, UsbHabits};
-use crate::family::usb::{Data, Pipe};
+use crate::family::usb::{Data, Outcome, Pipe, Stage};
 use crate::io::Completion;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
@@ -51,10 +52,11 @@ fn transfer(
 pub struct Broken;
 
 impl UsbHabits for Broken {
-    fn transfer(&self, me: &ServiceRef, frame: &Frame, pipe: &Pipe, data: Data, _: u64) -> IOResult<u32> {
-        transfer(me, frame, pipe, data, |completion| {
+    fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], _: u64) -> IOResult<Outcome> {
+        let late = |completion: &Completion<IOResult<u32>>| {
             completion.complete(Err(IOReturn::Timeout));
-        })
+        };
+        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, late)))
     }
 }
 
@@ -63,7 +65,7 @@ impl UsbHabits for Broken {
 pub struct Fixed;
 
 impl UsbHabits for Fixed {
-    fn transfer(&self, me: &ServiceRef, frame: &Frame, pipe: &Pipe, data: Data, _: u64) -> IOResult<u32> {
-        transfer(me, frame, pipe, data, |_| {})
+    fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], _: u64) -> IOResult<Outcome> {
+        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, |_| {})))
     }
 }

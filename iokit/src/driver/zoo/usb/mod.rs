@@ -11,8 +11,11 @@ pub mod waits_in_gate;
 
 use super::Habit;
 use crate::driver::common::{Right, UsbHabits};
+use crate::family::usb::{Data, Outcome, Pipe, Stage};
+use crate::ioreturn::IOResult;
 use crate::service::ServiceRef;
 use alloc::sync::Arc;
+use alloc::vec;
 
 /// The habits of the driver of interface `nub`: those that the plan's `driver=` asks for, or the right ones.
 pub fn habits(nub: &ServiceRef) -> Arc<dyn UsbHabits> {
@@ -21,4 +24,19 @@ pub fn habits(nub: &ServiceRef) -> Arc<dyn UsbHabits> {
         Some(Habit::Usb(habits)) => habits,
         _ => Arc::new(Right),
     }
+}
+
+/// An exchange of a driver that waits for each stage before it begins the next.
+fn one_by_one(stages: &[Stage], transfer: impl Fn(&Pipe, Data) -> IOResult<u32>) -> Outcome {
+    let mut outcome = Outcome { moved: vec![0; stages.len()], failed: None };
+    for (n, stage) in stages.iter().enumerate() {
+        match transfer(&stage.pipe, stage.data.clone()) {
+            Ok(bytes) => outcome.moved[n] = bytes,
+            Err(why) => {
+                outcome.failed = Some((n, why));
+                break;
+            }
+        }
+    }
+    outcome
 }

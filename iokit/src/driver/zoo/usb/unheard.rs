@@ -4,8 +4,9 @@
 //! - Cause: the completion looks for the one result that it hopes for, and leaves all others to the timeout. The controller has told at once what went wrong.
 //! - Fix: a completion is told one of many results, and each of them ends the wait.
 
+use super::one_by_one;
 use crate::driver::common::{Frame, UsbHabits};
-use crate::family::usb::{Data, Pipe};
+use crate::family::usb::{Data, Outcome, Pipe, Stage};
 use crate::io::Completion;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
@@ -53,8 +54,8 @@ fn transfer(
 pub struct Broken;
 
 impl UsbHabits for Broken {
-    fn transfer(&self, me: &ServiceRef, frame: &Frame, pipe: &Pipe, data: Data, limit: u64) -> IOResult<u32> {
-        transfer(me, frame, pipe, data, limit, |result| result.is_ok())
+    fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], limit: u64) -> IOResult<Outcome> {
+        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, limit, |result| result.is_ok())))
     }
 }
 
@@ -63,7 +64,7 @@ impl UsbHabits for Broken {
 pub struct Fixed;
 
 impl UsbHabits for Fixed {
-    fn transfer(&self, me: &ServiceRef, frame: &Frame, pipe: &Pipe, data: Data, limit: u64) -> IOResult<u32> {
-        transfer(me, frame, pipe, data, limit, |_| true)
+    fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], limit: u64) -> IOResult<Outcome> {
+        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, limit, |_| true)))
     }
 }
