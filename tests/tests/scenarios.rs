@@ -8,6 +8,10 @@ use verdict::{Ended, Verdict, Verifier};
 
 /// Seeds for each scenario.
 const SEEDS: u64 = 20;
+/// The same for those that are long: most of their events are the same work again, and each seed takes seconds.
+const SEEDS_LONG: u64 = 6;
+/// Plan time from which a scenario is long, ns.
+const LONG: u64 = 50_000_000;
 
 fn scenarios() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
@@ -58,7 +62,8 @@ fn correct_drivers_pass_every_scenario_under_every_seed() {
     plans.retain(|plan| plan.finds().is_none());
     assert!(plans.len() > 15);
     on_all_cores(&plans, |plan| {
-        for seed in 1..=SEEDS {
+        let seeds = if plan.run_for < LONG { SEEDS } else { SEEDS_LONG };
+        for seed in 1..=seeds {
             let (verdict, _) = run(plan, seed);
             assert!(verdict.passed, "{} seed {seed}\n{}", plan.name, verdict::render(&verdict));
         }

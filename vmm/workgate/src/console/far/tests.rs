@@ -1,3 +1,5 @@
+//! What readers of a console see, and what they cannot do to a machine.
+
 use super::super::backlog::KEPT;
 use super::super::listener::Listener;
 use super::super::pty::Pty;
