@@ -152,7 +152,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub slow_down: Option<u64>,
     /// Write the result and the trace into this folder; of several plans, into a folder there for each
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "collect")]
     pub report: Option<PathBuf>,
     /// Write what was exercised (steps of teardown, sites, rule checks) as an lcov tracefile, with its lists beside it
     #[arg(long, value_name = "FILE")]

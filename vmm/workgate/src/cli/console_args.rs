@@ -11,6 +11,6 @@ pub struct ConsoleArgs {
     #[arg(long, value_name = "PLACE", conflicts_with = "collect")]
     pub console: Option<Place>,
     /// Leave console, core, result and trace in a new folder in this one, and a line in its index.jsonl: for any number of machines (docs/console.md)
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["report", "core"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "core")]
     pub collect: Option<PathBuf>,
 }
