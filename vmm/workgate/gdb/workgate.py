@@ -10,11 +10,13 @@ there as anywhere. Going back is running again: from the nearest checkpoint, a p
 Program and extension meet at a board of 64-bit words in the program's memory (vmm/sim/src/debug.rs), so that no debug information is needed.
 """
 
+import atexit
 import bisect
 import json
 import os
 import re
 import struct
+import tempfile
 
 import gdb
 
@@ -43,6 +45,45 @@ OUTERMOST = re.compile(r"^sim::(fibre|hub|start|run)::|^corosensei::|^<?std::pan
 # What the linker's names end with, and the kind of an ELF section that has them.
 HASH = re.compile("::h[0-9a-f]{16}$")
 SYMTAB = 2
+
+
+def older_registers():
+    """The registers that every x86-64 has, by the feature in which gdb looks for them (gdb manual, G.5.7): names, bits, types."""
+    general = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"] + ["r%d" % n for n in range(8, 16)]
+    core = [(name, 64, "data_ptr" if name in ("rbp", "rsp") else "int64") for name in general]
+    core += [("rip", 64, "code_ptr"), ("eflags", 32, "int32")]
+    core += [(name, 32, "int32") for name in ("cs", "ss", "ds", "es", "fs", "gs")]
+    core += [("st%d" % n, 80, "i387_ext") for n in range(8)]
+    core += [(name, 32, "int") for name in ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")]
+    sse = [("xmm%d" % n, 128, "uint128") for n in range(16)] + [("mxcsr", 32, "int32")]
+    bases = [("fs_base", 64, "int"), ("gs_base", 64, "int")]
+    return {"core": core, "sse": sse, "linux": [("orig_rax", 64, "int")], "segments": bases}
+
+
+def leave_out_new_registers():
+    """gdb before version 14 has no room for the registers of a processor with AMX, and Linux takes back all of them or none: it could call no function of the program,
+    and so not fork it. Told that there are only the older ones, it moves these another way. The file that tells it, if there has to be one: gdb reads it at each run."""
+    if int(gdb.VERSION.split(".")[0]) >= 14 or "amx_tile" not in words_of("/proc/cpuinfo"):
+        return None
+    features = ""
+    for feature, registers in older_registers().items():
+        lines = ["<reg name=\"%s\" bitsize=\"%d\" type=\"%s\"/>" % register for register in registers]
+        features += "<feature name=\"org.gnu.gdb.i386.%s\">%s</feature>" % (feature, "".join(lines))
+    text = "<target><architecture>i386:x86-64</architecture><osabi>GNU/Linux</osabi>%s</target>" % features
+    file = tempfile.NamedTemporaryFile("w", prefix="workgate-", suffix=".xml")
+    file.write(text)
+    file.flush()
+    atexit.register(file.close)
+    gdb.execute("set tdesc filename %s" % file.name, to_string=True)
+    return file
+
+
+def words_of(path):
+    try:
+        with open(path) as file:
+            return file.read().split()
+    except OSError:
+        return []
 
 
 def memory(address, length):
@@ -138,6 +179,7 @@ class Session:
         self.board_at = None
         self.index = None
         self.points = []
+        self.description = None
         self.checkpoints = []
         self.stride = LEAST_STRIDE
         # gdb's number of the process of which the current one is a copy.
@@ -192,6 +234,7 @@ class Session:
         if not self.points:
             gdb.execute("set breakpoint pending on", to_string=True)
             self.points = break_at(PLACES)
+        self.description = self.description or leave_out_new_registers()
         # Addresses of a run that begins again are those of the first.
         gdb.execute("set disable-randomization on", to_string=True)
         for point in self.points:
