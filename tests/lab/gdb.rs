@@ -105,7 +105,7 @@ fn live(gdb: &Path, workgate: &Path, image: &Path, folder: &Path) -> Result<(), 
     command.arg("-ex").arg(format!("target remote {}", socket.display())).args(["-x", SCRIPT]);
     let told = said(&mut command)?;
     std::fs::write(folder.join("live-gdb.log"), &told).map_err(LabError::io("live-gdb.log"))?;
-    if !machine.wait_while_it_tells(&log, SILENCE)? {
+    if !process::wait_while_it_tells(|| machine.ended(), &[&log], SILENCE)? {
         return Err(LabError::Failed("the machine does not come to an end after gdb let it go".to_owned()));
     }
     let run = read(&log)?;

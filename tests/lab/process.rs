@@ -33,7 +33,6 @@ pub fn output(command: &mut Command) -> Result<String, LabError> {
 pub struct Running {
     child: Child,
     name: String,
-    started: Instant,
 }
 
 impl Running {
@@ -48,7 +47,7 @@ impl Running {
         let error = out.try_clone().map_err(LabError::io(log.display().to_string()))?;
         command.stdin(Stdio::null()).stdout(out).stderr(error);
         let child = command.spawn().map_err(LabError::io(name.clone()))?;
-        Ok(Self { child, name, started: Instant::now() })
+        Ok(Self { child, name })
     }
 
     /// True once the program has ended.
@@ -58,30 +57,6 @@ impl Running {
     pub fn ended(&mut self) -> Result<bool, LabError> {
         Ok(self.child.try_wait().map_err(LabError::io(self.name.clone()))?.is_some())
     }
-
-    /// Waits for the end of the program, which goes on writing to `file`: false if that has not grown for `silence`.
-    ///
-    /// # Errors
-    /// The program cannot be asked.
-    pub fn wait_while_it_tells(&mut self, file: &Path, silence: Duration) -> Result<bool, LabError> {
-        let (mut length, mut since) = (0, Instant::now());
-        while !self.ended()? {
-            let now = std::fs::metadata(file).map_or(0, |told| told.len());
-            if now != length {
-                (length, since) = (now, Instant::now());
-            }
-            if since.elapsed() > silence {
-                return Ok(false);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(true)
-    }
-
-    /// Time since the start.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
 }
 
 impl Drop for Running {
@@ -90,6 +65,29 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits until a program has `ended`, which goes on writing to `files`: false if none of them has grown for `silence`.
+///
+/// # Errors
+/// The program cannot be asked.
+pub fn wait_while_it_tells(
+    mut ended: impl FnMut() -> Result<bool, LabError>,
+    files: &[&Path],
+    silence: Duration,
+) -> Result<bool, LabError> {
+    let (mut length, mut since) = (0, Instant::now());
+    while !ended()? {
+        let now: u64 = files.iter().map(|file| std::fs::metadata(file).map_or(0, |told| told.len())).sum();
+        if now != length {
+            (length, since) = (now, Instant::now());
+        }
+        if since.elapsed() > silence {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(true)
 }
 
 /// The last `count` lines of a text.
