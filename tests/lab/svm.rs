@@ -28,7 +28,7 @@ const LINUX_LIMIT_SECONDS: u32 = 1_500;
 const HEARTBEAT_SECONDS: u32 = 5;
 const ALIVE: &str = "alive at";
 /// How long it may say nothing, its boot included.
-const SILENCE: Duration = Duration::from_secs(240);
+const SILENCE: Duration = Duration::from_secs(300);
 /// What a command that is told to end has for that, in seconds.
 const LAST_SECONDS: u32 = 20;
 /// Rounds of that tour, unless it is told how many: alone, and in the long leg.

@@ -184,15 +184,12 @@ impl Xhci {
     }
 
     /// The guest has moved the dequeue pointer of interrupter `index`, or said that its handler is done.
+    ///
+    /// A controller that is halted writes nothing (5.4.1.1): what waits for room waits on, and goes on when it runs again.
     pub(super) fn dequeued(&mut self, index: u16, env: &mut dyn Env) -> Result<(), Fallen> {
         let was_full = self.interrupters[usize::from(index)].is_full();
-        let waiting = std::mem::take(&mut self.interrupters[usize::from(index)].backlog);
-        for event in waiting {
-            if self.interrupters[usize::from(index)].is_full() {
-                self.interrupters[usize::from(index)].backlog.push_back(event);
-            } else {
-                self.place(index, event, env)?;
-            }
+        if self.is_running() {
+            self.catch_up(index, env)?;
         }
         let it = &mut self.interrupters[usize::from(index)];
         let here = it.known.map(|known| known.base + u64::from(it.entry) * spec::TRB_BYTES as u64);
@@ -202,6 +199,29 @@ impl Xhci {
         self.interrupt(index, env);
         if was_full && !self.is_blocked() {
             self.go_on(env);
+        }
+        Ok(())
+    }
+
+    /// Writes the events that wait, as far as there is room.
+    fn catch_up(&mut self, index: u16, env: &mut dyn Env) -> Result<(), Fallen> {
+        let waiting = std::mem::take(&mut self.interrupters[usize::from(index)].backlog);
+        for event in waiting {
+            if self.interrupters[usize::from(index)].is_full() {
+                self.interrupters[usize::from(index)].backlog.push_back(event);
+            } else {
+                self.place(index, event, env)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The controller runs again: what waited for room may have it now.
+    pub(super) fn restart_events(&mut self, env: &mut dyn Env) -> Result<(), Fallen> {
+        for index in 0..self.interrupters.len() as u16 {
+            if self.interrupters[usize::from(index)].is_full() {
+                self.dequeued(index, env)?;
+            }
         }
         Ok(())
     }

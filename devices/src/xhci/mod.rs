@@ -198,6 +198,7 @@ impl Xhci {
         self.command |= spec::CMD_RUN;
         self.status &= !spec::STS_HALTED;
         self.frames_from = env.now();
+        self.restart_events(env)?;
         for index in 0..self.ports.len() {
             self.tell_port(index, env)?;
         }

@@ -200,6 +200,25 @@ fn a_full_event_ring_says_so_and_loses_nothing() {
     }
 }
 
+/// While it is halted, a controller writes nothing (5.4.1.1), even if the guest makes room for what waits.
+#[test]
+fn an_event_that_waits_for_room_waits_for_the_controller_to_run() {
+    let mut driver = Driver::with(&[]);
+    for _ in 0..63 {
+        driver.push(super::testing::COMMANDS, 0, 0, spec::NO_OP_COMMAND << 10);
+    }
+    driver.set(spec::DOORBELLS, 0);
+    driver.wait(1_000_000);
+    let command = spec::OPERATIONAL + spec::USBCMD;
+    driver.set(command, spec::CMD_INTE);
+    assert_eq!(driver.events().len(), 63, "62 commands, and that the ring is full");
+    driver.wait(1_000_000);
+    assert_eq!(driver.poll(), None);
+    driver.set(command, spec::CMD_RUN | spec::CMD_INTE);
+    let kinds: Vec<u32> = driver.events().into_iter().map(|event| event.kind()).collect();
+    assert_eq!(kinds, [spec::COMMAND_EVENT]);
+}
+
 #[test]
 fn memory_that_is_not_there_halts_the_controller() {
     let mut driver = Driver::with(&[]);
