@@ -131,7 +131,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
         kprintln!("workgate: {cpus} CPUs, TSC {hz} Hz ({source:?}), {} MiB free", bytes >> 20);
     }
     let rules = rules_asked_for(line);
-    let trace_console = option(line, "trace") == Some("console");
+    let trace_word = option(line, "trace");
     let config = ConfigSpace::new(early.acpi.ecam);
     let machine = guest::install(Guest {
         cpus,
@@ -140,7 +140,8 @@ extern "C" fn start_kernel(early: usize) -> ! {
         dma: DmaMemory(early.layout.dma),
         bench,
         leap: rules.is_some().then(Leap::new),
-        trace_console,
+        trace_console: trace_word == Some("console"),
+        marks_only: trace_word == Some("marks"),
     });
     let kernel = Kernel::new(Box::new(machine));
     guest::set_kernel(kernel.clone());

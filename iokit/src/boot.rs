@@ -37,7 +37,7 @@ pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKi
     if args.push_is_off {
         kernel.set_priority_push(false);
     }
-    kernel.trace(Event::new(Kind::Ready));
+    kernel.mark(Event::new(Kind::Ready));
     if let Some(load) = load {
         load.begin(&kit);
     }

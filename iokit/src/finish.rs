@@ -80,7 +80,7 @@ impl IoKit {
         self.unload_drivers();
         self.report_classes();
         self.kernel().flush_log();
-        self.kernel().trace(Event::new(Kind::Done));
+        self.kernel().mark(Event::new(Kind::Done));
         self.kernel().machine().power_off();
     }
 

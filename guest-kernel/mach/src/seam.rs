@@ -224,6 +224,10 @@ pub trait Machine: Send + Sync {
     fn trace(&self, event: Event);
     /// True if somebody reads the trace (a guest without a bench skips the work). The answer never changes: the kernel asks once.
     fn traced(&self) -> bool;
+    /// True if somebody wants to hear of the milestones of a run, even if of nothing else. The answer never changes.
+    fn marked(&self) -> bool {
+        self.traced()
+    }
     /// True if somebody outside could look at the kernel's memory, and at the threads that it publishes there. The answer never changes.
     fn publishes(&self) -> bool {
         false

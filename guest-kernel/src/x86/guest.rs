@@ -36,6 +36,8 @@ pub struct Guest {
     pub leap: Option<Leap>,
     /// `trace=console`: events go to the console, where no host listens.
     pub trace_console: bool,
+    /// `trace=marks`: the host hears of milestones only. For measuring what the trace costs.
+    pub marks_only: bool,
 }
 
 /// Set once, before any other CPU enters the kernel.
@@ -291,7 +293,11 @@ impl Machine for &'static Guest {
     }
 
     fn traced(&self) -> bool {
-        self.bench.is_some() || self.trace_console
+        self.trace_console || self.bench.is_some() && !self.marks_only
+    }
+
+    fn marked(&self) -> bool {
+        self.trace_console || self.bench.is_some()
     }
 
     fn publishes(&self) -> bool {

@@ -99,6 +99,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::None,
     },
     Figure {
+        id: "trace-cost",
+        what: "requests that a guest on KVM carries through without the trace, to those with it",
+        unit: "×",
+        bound: Bound::AtMost(1.05),
+    },
+    Figure {
         id: "run-action",
         what: "uncontended runAction of a command gate, to a re-entrant mutex's lock and unlock",
         unit: "×",

@@ -22,6 +22,7 @@ mod start;
 mod steered;
 mod stop;
 mod terminate;
+mod tracing;
 
 use crate::cli::{BenchArgs, BenchCommand};
 use crate::exit::{Exit, Failure};
@@ -61,6 +62,7 @@ const STEPS: &[Step] = &[
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
     Step { what: "snapshot", figures: &["snapshot"], measure: snapshot::measure },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
+    Step { what: "what the trace costs", figures: &["trace-cost"], measure: tracing::measure },
     Step { what: "answers in a storm", figures: &["qmp-answer"], measure: steered::answers },
     Step { what: "cores", figures: &["core"], measure: steered::cores },
     Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },
