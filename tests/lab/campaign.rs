@@ -26,6 +26,8 @@ pub struct Case {
     pub status: i32,
     /// A line that it must print, if its status does not say enough.
     pub says: Option<&'static str>,
+    /// A further command, for when the first has ended with status 0: it looks at what that has left behind, and its status counts.
+    pub check: Option<String>,
     /// What it shows is shown by chance: a run in which all held, status 0, says nothing.
     pub chance: bool,
     /// What it takes beside others, in short plans.
@@ -135,6 +137,7 @@ mod tests {
             arguments: Vec::new(),
             status: 0,
             says: None,
+            check: None,
             chance: false,
             weight: 1,
             limit: 1,
@@ -197,6 +200,7 @@ mod tests {
             arguments: Vec::new(),
             status: 0,
             says: Some("all well"),
+            check: None,
             chance: false,
             weight: 1,
             limit: 1,

@@ -11,14 +11,20 @@ const LINK: u32 = 0o120_000;
 /// An archive that is being written.
 pub struct Initramfs {
     bytes: Vec<u8>,
-    folders: BTreeSet<String>,
+    /// Names of folders, files and links.
+    names: BTreeSet<String>,
     inode: u32,
 }
 
 impl Initramfs {
     /// An empty archive.
     pub fn new() -> Self {
-        Self { bytes: Vec::new(), folders: BTreeSet::new(), inode: 0 }
+        Self { bytes: Vec::new(), names: BTreeSet::new(), inode: 0 }
+    }
+
+    /// True if there is something at `path`.
+    pub fn has(&self, path: &str) -> bool {
+        self.names.contains(path.trim_matches('/'))
     }
 
     /// Adds a file at `path` (a leading `/` is allowed), with the folders above it.
@@ -35,7 +41,7 @@ impl Initramfs {
     /// Adds a folder and those above it.
     pub fn folder(&mut self, path: &str) {
         let path = path.trim_matches('/');
-        if path.is_empty() || !self.folders.insert(path.into()) {
+        if path.is_empty() || !self.names.insert(path.into()) {
             return;
         }
         if let Some((parent, _)) = path.rsplit_once('/') {
@@ -55,6 +61,7 @@ impl Initramfs {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.folder(parent);
         }
+        self.names.insert(path.into());
         self.record(path, mode, data);
     }
 
@@ -95,6 +102,7 @@ mod tests {
         let mut archive = Initramfs::new();
         archive.file("/usr/bin/x", true, b"abc");
         archive.link("bin", "usr/bin");
+        assert!(archive.has("/usr/bin/x") && archive.has("usr") && archive.has("bin") && !archive.has("x"));
         let bytes = archive.finish();
         assert_eq!(bytes.len() % 4, 0);
         let text = String::from_utf8_lossy(&bytes);

@@ -13,8 +13,11 @@ const META: &str = "linux-image-amd64";
 /// as a file.
 const MODULES: [&str; 4] = ["irqbypass", "kvm", "ccp", "kvm-amd"];
 
-/// Modules of a guest of ours: drivers of our devices.
-const GUEST_MODULES: [&str; 11] = [
+/// Modules of a guest of ours that lead to its root disk, and the file system on that. ext4 asks for its check sum by name, which is no dependency that is
+/// written down.
+const ROOT_MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"];
+/// Modules of a guest of ours: drivers of our other devices.
+const GUEST_MODULES: [&str; 9] = [
     "xhci-pci",
     "usb-storage",
     "sd_mod",
@@ -24,8 +27,6 @@ const GUEST_MODULES: [&str; 11] = [
     "cdc-acm",
     "firewire-ohci",
     "firewire-sbp2",
-    "virtio_pci",
-    "virtio_blk",
 ];
 /// The one among them that the smaller flavours do not have.
 const FIREWIRE: &str = "firewire-sbp2";
@@ -36,7 +37,9 @@ pub struct Kernel {
     pub image: PathBuf,
     /// Files of the modules that make the KVM device, in the order in which to load them.
     pub modules: Vec<PathBuf>,
-    /// The same for a guest of ours.
+    /// The same for a guest of ours, as far as its root disk.
+    pub root_modules: Vec<PathBuf>,
+    /// The same for all else there.
     pub guest_modules: Vec<PathBuf>,
 }
 
@@ -76,8 +79,10 @@ fn look(root: &Path) -> Result<Option<Kernel>, LabError> {
     let has = |name: &str| files.iter().any(|f| named(&f, &format!("{name}.ko")));
     let Some(image) = image.filter(|_| has("kvm-amd") && has(FIREWIRE)) else { return Ok(None) };
     let modules = modules::in_order(&files, &MODULES)?;
-    let guest_modules = modules::in_order(&files, &GUEST_MODULES)?;
-    Ok(Some(Kernel { image: image.clone(), modules, guest_modules }))
+    let root_modules = modules::in_order(&files, &ROOT_MODULES)?;
+    let mut guest_modules = modules::in_order(&files, &GUEST_MODULES)?;
+    guest_modules.retain(|module| !root_modules.contains(module));
+    Ok(Some(Kernel { image: image.clone(), modules, root_modules, guest_modules }))
 }
 
 /// All files below a folder; none if it is not there.

@@ -3,14 +3,16 @@
 use crate::error::LabError;
 use crate::initramfs::Initramfs;
 use crate::kernel::Kernel;
+use crate::root_disk::{DISK, File, Tools};
+use std::path::{Path, PathBuf};
 
 /// Where the kernel is in the lab's file system.
 const KERNEL: &str = "/linux/vmlinuz";
-/// Where the guest's file system is.
+/// Where the file system is with which the guest begins.
 const INITRD: &str = "/linux/initrd";
 
-/// Devices, and where they are.
-const DEVICES: [&str; 9] = [
+/// Devices, and where they are, beside the [root disk](DISK) in slot 2.
+const DEVICES: [&str; 11] = [
     "1=edu",
     "3=xhci",
     "3.1=usb-storage,size=16M",
@@ -20,9 +22,9 @@ const DEVICES: [&str; 9] = [
     "3.4.2=usb-mouse",
     "4=ohci",
     "4.1=firewire-disk,size=16M",
+    "4.2=firewire-node",
+    "5=virtio-blk,size=16M",
 ];
-/// A disk with Linux's own idea of what one is.
-const DISK: &str = "5=virtio-blk,size=16M";
 
 /// Another machine, and what is torn out of it in one round.
 const SURPRISE: &str = include_str!("linux-surprise.plan");
@@ -31,12 +33,38 @@ const RING: &str = "on bell0.mmio.write #";
 /// Where that plan is in the lab's file system.
 const PLAN: &str = "/linux/surprise.plan";
 
-/// The guest's first process: [the tour](../../docs/lab.md). Powers off in any case.
+/// The guest's first process: it finds the root disk, and goes on there.
 const INIT: &str = include_str!("linux-init.sh");
+/// What it goes on with: [the tour](../../docs/lab.md). Powers off in any case.
+const TOUR: &str = include_str!("linux-tour.sh");
+/// Empty folders of the root disk.
+const FOLDERS: [&str; 4] = ["dev", "proc", "sys", "kept"];
 /// The last line of a tour in which all was well.
 pub const LAST_WORD: &str = "guest: no driver complains";
 
-/// Puts kernel and guest file system into the lab's file system; things are torn out `rounds` times.
+/// The root disk: busybox, the modules of all devices but itself, and the tour.
+///
+/// # Errors
+/// A module cannot be read, or the disk not be made.
+pub fn root_disk(tools: &Tools, kernel: &Kernel, busybox: &[u8], folder: &Path) -> Result<Vec<u8>, LabError> {
+    let modules = modules(&kernel.guest_modules)?;
+    let program = |path: &str, data| File { path: path.into(), executable: true, data };
+    let mut files = vec![program("bin/busybox", busybox), program("tour", TOUR.as_bytes())];
+    files.extend(modules.iter().map(|(path, data)| File { path: path.clone(), executable: false, data }));
+    tools.disk(folder, &FOLDERS, &files)
+}
+
+/// Modules with their places, whose order is the one in which to load them.
+fn modules(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+    let numbered = files.iter().enumerate();
+    let read = |(n, module): (usize, &PathBuf)| {
+        let bytes = std::fs::read(module).map_err(LabError::io(module.display().to_string()))?;
+        Ok((format!("modules/{n:02}.ko"), bytes))
+    };
+    numbered.map(read).collect()
+}
+
+/// Puts kernel and the guest's first file system into the lab's file system; things are torn out `rounds` times.
 ///
 /// # Errors
 /// A module cannot be read.
@@ -48,14 +76,13 @@ pub fn add(
     rounds: u32,
 ) -> Result<(), LabError> {
     let mut inner = Initramfs::new();
-    for folder in ["dev", "proc", "sys"] {
+    for folder in ["dev", "proc", "root"] {
         inner.folder(folder);
     }
     inner.file("/bin/busybox", true, busybox);
     inner.link("/bin/sh", "busybox");
-    for (n, module) in kernel.guest_modules.iter().enumerate() {
-        let bytes = std::fs::read(module).map_err(LabError::io(module.display().to_string()))?;
-        inner.file(&format!("/modules/{n:02}.ko"), false, &bytes);
+    for (path, module) in modules(&kernel.root_modules)? {
+        inner.file(&path, false, &module);
     }
     inner.file("/init", true, INIT.as_bytes());
     archive.file(KERNEL, false, image);
@@ -67,7 +94,8 @@ pub fn add(
 /// What `workgate` is told for the tour in which everything is ejected in order. A kernel that panics stops, and does not reset the machine, which
 /// would look like an end in order.
 pub fn arguments() -> Vec<String> {
-    let devices = DEVICES.into_iter().chain([DISK]).flat_map(|device| ["--plug", device]);
+    let root = format!("2=virtio-blk,file={DISK}");
+    let devices = DEVICES.into_iter().chain([&*root]).flat_map(|device| ["--plug", device]);
     told(["--cpus", "2", "--memory", "300M"].into_iter().chain(devices), "console=ttyS0 loglevel=5")
 }
 
@@ -100,7 +128,7 @@ fn told<'a>(machine: impl IntoIterator<Item = &'a str>, command_line: &'a str) -
 
 #[cfg(test)]
 mod tests {
-    use super::surprise_plan;
+    use super::{DISK, surprise_plan};
     use devices::catalogue;
     use devices::fault::plan::Plan;
 
@@ -109,12 +137,13 @@ mod tests {
         for rounds in [1, 3, 20] {
             let plan = Plan::parse("surprise", &surprise_plan(rounds)).expect("a good plan");
             assert_eq!(catalogue::check(&plan), [], "{rounds}");
-            assert_eq!(plan.rules.len(), 12 * rounds as usize);
+            assert_eq!(plan.plugs[1].options["file"], DISK);
+            assert_eq!(plan.rules.len(), 14 * rounds as usize);
             let text = surprise_plan(rounds);
             for ring in 1..=plan.rules.len() {
                 assert_eq!(text.matches(&format!("#{ring} ")).count(), 1, "{ring} of {rounds}");
             }
-            assert!(text.contains(&format!("#{} replug edu0", 12 * rounds)));
+            assert!(text.contains(&format!("#{} replug edu0", 14 * rounds)));
         }
     }
 }

@@ -25,6 +25,7 @@ mod process;
 mod qemu;
 mod qmp;
 mod report;
+mod root_disk;
 mod scenarios;
 mod svm;
 

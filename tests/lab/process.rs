@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The file of a program on `PATH`.
+/// The file of a program on `PATH`, or among those of the administrator's, which are not everybody's `PATH`.
 ///
 /// # Errors
 /// [`LabError::Missing`] with the Debian package that has it.
 pub fn find(program: &str, package: &str) -> Result<PathBuf, LabError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
     found.ok_or_else(|| LabError::missing(program, format!("apt-get install {package}")))
 }
 

@@ -10,6 +10,7 @@ use crate::linux;
 use crate::process;
 use crate::qmp::Qemu;
 use crate::report::{self, MARK, Reports};
+use crate::root_disk::{self, Tools};
 use crate::scenarios::{self, Scenario};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -64,9 +65,17 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let kernel = kernel::unpacked(&folder)?;
     let scenarios = scenarios::all()?;
     let cases = cases(request, &scenarios)?;
-    let workgate = if request.boot_only { None } else { Some(binary::workgate(request, "svm")?) };
+    let tools = if request.boot_only { None } else { Some(Tools::find()?) };
+    let payload = match tools {
+        Some(tools) => {
+            let workgate = binary::workgate(request, "svm")?;
+            let disk = linux::root_disk(&tools, &kernel, &read(&busybox)?, &folder)?;
+            Some(Payload { workgate, tools, disk })
+        }
+        None => None,
+    };
     let rounds = rounds(request);
-    let bench = Bench { qemu, busybox, kernel, workgate, scenarios, folder, rounds };
+    let bench = Bench { qemu, busybox, kernel, payload, scenarios, folder, rounds };
     // A Linux in a machine in a machine has deadlines of its own: nothing runs beside it.
     let (tours, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.says.is_some());
     let mut wrong = Vec::new();
@@ -82,10 +91,18 @@ struct Bench {
     qemu: PathBuf,
     busybox: PathBuf,
     kernel: kernel::Kernel,
-    workgate: Option<PathBuf>,
+    payload: Option<Payload>,
     scenarios: Vec<Scenario>,
     folder: PathBuf,
     rounds: u32,
+}
+
+/// What the machines need beyond a KVM device.
+struct Payload {
+    workgate: PathBuf,
+    tools: Tools,
+    /// The root disk of a Linux in our machine.
+    disk: Vec<u8>,
 }
 
 /// How often everything is torn out.
@@ -170,6 +187,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         arguments: vec!["doctor".into()],
         status: 0,
         says: None,
+        check: None,
         chance: false,
         weight: 1,
         limit,
@@ -179,6 +197,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
         arguments,
         status: 0,
         says: Some(linux::LAST_WORD),
+        check: Some(root_disk::check()),
         chance: false,
         weight: 1,
         limit,
@@ -201,6 +220,7 @@ fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabErro
             .into(),
             status: scenario.status,
             says: None,
+            check: None,
             chance: scenario.chance,
             weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
             limit: of_plan(scenario),
@@ -238,27 +258,16 @@ fn archive(bench: &Bench, cases: &[Case]) -> Result<Vec<u8>, LabError> {
     for (n, module) in kernel.modules.iter().enumerate() {
         archive.file(&format!("/modules/{n:02}.ko"), false, &read(module)?);
     }
-    if let Some(workgate) = &bench.workgate {
-        archive.file("/bin/workgate", true, &read(workgate)?);
+    if let Some(payload) = &bench.payload {
+        binary::add(&mut archive, "/bin/workgate", &payload.workgate)?;
         linux::add(&mut archive, kernel, &read(&kernel.image)?, &shell, bench.rounds)?;
-        for library in libraries(workgate)? {
-            archive.file(&library.to_string_lossy(), true, &read(&library)?);
-        }
+        payload.tools.add(&mut archive, &payload.disk)?;
         for scenario in scenarios {
             archive.file(&format!("/scenarios/{}.plan", scenario.name), false, scenario.text.as_bytes());
         }
     }
     archive.file("/init", true, init_script(cases).as_bytes());
     Ok(archive.finish())
-}
-
-/// The shared libraries that a binary is linked with, the dynamic loader included; none for a static one.
-fn libraries(binary: &Path) -> Result<Vec<PathBuf>, LabError> {
-    let ldd = process::find("ldd", "libc-bin")?;
-    let told = Command::new(ldd).arg(binary).output().map_err(LabError::io("ldd"))?;
-    let text = String::from_utf8_lossy(&told.stdout).into_owned();
-    let files = text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
-    Ok(files.map(PathBuf::from).collect())
 }
 
 /// What the first process does: load the modules, run each command with a time limit, and send back status, output and errors
@@ -284,9 +293,13 @@ fn init_script(cases: &[Case]) -> String {
             Some(_) => (": >/tmp/out; $b tail -f /tmp/out >/dev/ttyS0 & shown=$!\n", "$b kill $shown\n"),
             None => ("", ""),
         };
+        let check = case.check.as_ref().map_or(String::new(), |check| {
+            format!("[ $s -ne 0 ] || {{ {check} >>/tmp/out 2>>/tmp/err; s=$?; }}\n")
+        });
         script.push_str(&format!(
             "{before}\
              $b timeout -k {LAST_SECONDS} {} /bin/workgate {command} >/tmp/out 2>/tmp/err </dev/null; s=$?\n\
+             {check}\
              echo \"{MARK} report {} $s $($b stat -c %s /tmp/out) $($b stat -c %s /tmp/err)\" >&3\n\
              $b cat /tmp/out /tmp/err >&3; echo >&3\n\
              {after}",
@@ -378,6 +391,7 @@ mod tests {
             arguments: Vec::new(),
             status: 0,
             says: None,
+            check: None,
             chance: false,
             weight,
             limit: 1,
@@ -394,6 +408,16 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), 42);
         assert_eq!(shares.iter().map(Vec::len).collect::<Vec<_>>(), [14, 28]);
+    }
+
+    #[test]
+    fn a_check_runs_after_a_command_that_held_and_its_status_counts() {
+        let script = init_script(&[Case { check: Some("/look".into()), ..case("a") }]);
+        let lines: Vec<&str> = script.lines().collect();
+        let command = lines.iter().position(|line| line.contains("/bin/workgate")).expect("a command");
+        assert_eq!(lines[command + 1], "[ $s -ne 0 ] || { /look >>/tmp/out 2>>/tmp/err; s=$?; }");
+        assert!(lines[command + 2].contains("report a $s"));
+        assert!(!init_script(&[case("a")]).contains("-ne 0"));
     }
 
     #[test]
