@@ -80,7 +80,7 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let (tours, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.says.is_some());
     let mut wrong = Vec::new();
     for tour in tours {
-        wrong.extend(side_by_side(&bench, vec![vec![tour]])?);
+        wrong.extend(one_after_another(&bench, &tour.name.clone(), vec![tour])?);
     }
     wrong.extend(side_by_side(&bench, split(cases, MACHINES))?);
     if wrong.is_empty() { Ok(()) } else { Err(LabError::Failed(wrong.join(", "))) }
@@ -130,7 +130,7 @@ fn side_by_side(bench: &Bench, shares: Vec<Vec<Case>>) -> Result<Vec<String>, La
     std::thread::scope(|scope| {
         let machines = shares.into_iter().enumerate();
         let machines: Vec<_> = machines
-            .map(|(number, share)| scope.spawn(move || one_after_another(bench, number, share)))
+            .map(|(number, share)| scope.spawn(move || one_after_another(bench, &number.to_string(), share)))
             .collect();
         let mut wrong = Vec::new();
         for machine in machines {
@@ -143,9 +143,9 @@ fn side_by_side(bench: &Bench, shares: Vec<Vec<Case>>) -> Result<Vec<String>, La
     })
 }
 
-/// Runs cases in machine `number`, and in a new one for as long as some are not judged.
-fn one_after_another(bench: &Bench, number: usize, cases: Vec<Case>) -> Result<Vec<String>, LabError> {
-    let file = |name: &str, kind: &str| bench.folder.join(format!("svm-{name}-{number}{kind}"));
+/// Runs cases in the machine `label`, and in a new one for as long as some are not judged.
+fn one_after_another(bench: &Bench, label: &str, cases: Vec<Case>) -> Result<Vec<String>, LabError> {
+    let file = |name: &str, kind: &str| bench.folder.join(format!("svm-{name}-{label}{kind}"));
     let files = Files {
         initrd: file("initrd", ""),
         console: file("console", ".log"),

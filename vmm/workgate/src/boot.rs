@@ -1,11 +1,12 @@
 //! `workgate boot`: an image in the KVM machine, its serial console on this terminal.
 
 use crate::cli::BootArgs;
-use crate::collect::{Collected, Line};
+use crate::collect::Line;
 use crate::console::Console;
 use crate::control::{Control, Debugger, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine;
+use crate::places::Places;
 use control::Over;
 use devices::fault::plan::Plan;
 
@@ -16,24 +17,13 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
     let initrd =
         args.initrd.as_deref().map(|path| crate::load::bytes("initial RAM disk", path)).transpose()?;
     let name = args.image.display().to_string();
-    let collected =
-        args.console.collect.as_deref().map(|folder| Collected::open(folder, &name)).transpose()?;
-    let (core, console) = match &collected {
-        Some(collected) => {
-            let core = vmm::CoreFile::new(&collected.core(), &name).map_err(Failure::request)?;
-            (Some(core), Some(Console::log(&collected.console())?))
-        }
-        None => (
-            crate::stacks::core_file(&args.debug, &name)?,
-            Console::open(args.console.console.as_ref(), true)?,
-        ),
-    };
-    if let Some(place) = console.as_ref().and_then(Console::told) {
-        eprintln!("workgate: console: {place}");
+    let mut places = Places::open(&name, &args.console, &args.debug)?;
+    if let Some(told) = places.told() {
+        eprint!("workgate: {told}");
     }
     let options = vmm::Options {
-        core,
-        tap: console.as_ref().map(Console::tap),
+        core: places.core.take(),
+        tap: places.console.as_ref().map(Console::tap),
         command_line: args.cmdline.clone(),
         initrd,
         // A console that goes somewhere else is not here.
@@ -55,31 +45,35 @@ pub fn boot(args: &BootArgs) -> Result<Exit, Failure> {
         control.over(over(&outcome.ending), &silent);
         control.close(None);
     }
-    console.map_or(Ok(()), Console::close)?;
-    if let Some(collected) = collected {
-        collected.close(line(&name, &outcome, quit))?;
+    leave(&name, &outcome, quit, places)
+}
+
+/// Tells how the guest ended, and then what became of what it leaves behind: a console, a core or a list that could not be written hides no outcome.
+fn leave(name: &str, outcome: &vmm::Outcome, quit: bool, places: Places) -> Result<Exit, Failure> {
+    let held = is_held(outcome, quit);
+    if !held {
+        eprintln!("workgate: {}", outcome.describe());
     }
+    let closed = places.close(line(name, outcome, quit));
     if let Some(line) = crate::stacks::told(outcome.core.as_ref())? {
         eprint!("workgate: {line}");
     }
-    match outcome.ending {
-        _ if quit => Ok(Exit::Held),
-        vmm::Ending::PowerOff | vmm::Ending::Reset => Ok(Exit::Held),
-        _ => {
-            eprintln!("workgate: {}", outcome.describe());
-            Ok(Exit::Found)
-        }
-    }
+    closed?;
+    Ok(if held { Exit::Held } else { Exit::Found })
+}
+
+/// Whether the guest, or who steers it, ended it in order.
+fn is_held(outcome: &vmm::Outcome, quit: bool) -> bool {
+    quit || matches!(outcome.ending, vmm::Ending::PowerOff | vmm::Ending::Reset)
 }
 
 /// What the list of a collection says of a guest that is not ours: nobody judges it, unless it came to a bad end.
 fn line<'a>(name: &'a str, outcome: &vmm::Outcome, quit: bool) -> Line<'a> {
-    let held = quit || matches!(outcome.ending, vmm::Ending::PowerOff | vmm::Ending::Reset);
     Line {
         what: name,
         machine: "kvm",
         seed: None,
-        verdict: if held { "NONE" } else { "FAIL" },
+        verdict: if is_held(outcome, quit) { "NONE" } else { "FAIL" },
         ended: outcome.ending.to_string(),
         rules: Vec::new(),
         core: matches!(outcome.core, Some(Ok(_))),

@@ -21,6 +21,7 @@ mod load;
 mod machine;
 mod manual;
 mod output;
+mod places;
 mod progress;
 mod report;
 mod run;

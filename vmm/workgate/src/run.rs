@@ -1,14 +1,15 @@
 //! `workgate run`: one plan, one machine, one verdict; or [several](many) plans, one after the other.
 
 mod many;
-mod places;
 
 use crate::books::{Books, Scheduling};
 use crate::cli::RunArgs;
+use crate::collect::Line;
 use crate::console::Console;
 use crate::control::{Control, Debugger, Steering, Watched};
 use crate::exit::{Exit, Failure};
 use crate::machine::{self, Chosen, Machine};
+use crate::places::Places;
 use crate::progress::Progress;
 use crate::report::{self, Collector, Seen};
 use crate::timeline::Timeline;
@@ -16,7 +17,6 @@ use control::Over;
 use devices::fault::plan::{Plan, Rule};
 use devices::fault::plane::SITES;
 use explore::teardown::{self, Item, Teardown};
-use places::Places;
 use serde::Serialize;
 use std::path::Path;
 use trace::Event;
@@ -66,7 +66,7 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     let image = args.image.as_deref().map(|path| crate::load::bytes("image", path)).transpose()?;
     let needs = image_needs_kvm(image.as_deref()).or(args.debug.needs_kvm());
     let chosen = machine::choose(args.machine, needs, args.slow_down)?;
-    let mut places = Places::open(args, &plan, args.report.as_deref(), &chosen)?;
+    let mut places = places(args, &plan, args.report.as_deref(), &chosen)?;
     if !args.json {
         crate::output::print(&preface(&plan, &chosen, args.seed))?;
         crate::output::print(&places.told().unwrap_or_default())?;
@@ -95,8 +95,35 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
         crate::output::print(&line)?;
     }
     // A console or a list that could not be written hides no verdict.
-    places.close(&report)?;
+    places.close(line(&report))?;
     Ok(exit(&report.verdict))
+}
+
+/// Where a run of `plan` leaves what it leaves; `report` is the folder of this plan's report.
+fn places(args: &RunArgs, plan: &Plan, report: Option<&Path>, chosen: &Chosen) -> Result<Places, Failure> {
+    let mut places = Places::open(&plan.name, &args.console, &args.debug)?.with_report(report);
+    // The simulator's kernel has no memory of its own that a core could have.
+    places.core = places.core.filter(|_| matches!(chosen.machine, Machine::Kvm(_)));
+    Ok(places)
+}
+
+/// What the list of a collection says of a run.
+fn line(report: &Report) -> Line<'_> {
+    Line {
+        what: &report.plan,
+        machine: report.machine,
+        seed: report.seed,
+        verdict: verdict::word(&report.verdict),
+        ended: match &report.verdict.ended {
+            Ended::Done => "done".to_owned(),
+            Ended::Quit => "ended from outside".to_owned(),
+            Ended::Panic(why) => format!("panic: {why}"),
+            Ended::Hang(why) => format!("hang: {why}"),
+            Ended::Bad(why) | Ended::HostDefect(why) => why.clone(),
+        },
+        rules: report.verdict.findings.iter().map(|finding| finding.rule.as_ref()).collect(),
+        core: report.core.is_some(),
+    }
 }
 
 /// An image of one's own runs on KVM only, and why.

@@ -81,6 +81,20 @@ fn the_zoos_leak_is_named_and_its_twin_passes() {
 }
 
 #[test]
+fn a_card_with_one_request_at_a_time_goes_while_that_is_in_flight() {
+    let plan = Draft::new("single.plan", "plug edu0 edu slot=1\nload edu0 clients=1 depth=1\n");
+    for what in ["plug", "eject"] {
+        let (leaks, status) =
+            document(plan.path(), &["--passes", "20", "--what", what, "--driver", "edu=zoo-instance-leak"]);
+        assert_eq!(status, Some(1), "{what}");
+        let problems = leaks["problems"].to_string();
+        assert!(problems.contains("class ZooRequest grows by"), "{what}: {problems}");
+        let (fixed, status) = document(plan.path(), &["--passes", "20", "--what", what]);
+        assert_eq!((status, &fixed["done"]), (Some(0), &20.into()), "{what}: {}", fixed["problems"]);
+    }
+}
+
+#[test]
 fn a_driver_that_never_closes_and_one_that_releases_too_much_are_found_in_their_first_pass() {
     let plan = Draft::new("never.plan", EDU);
     let (stays, status) = document(plan.path(), &["--driver", "edu=zoo-never-closes"]);

@@ -159,3 +159,43 @@ fn a_core_that_finds_no_room_leaves_nothing() {
     let left: Vec<_> = std::fs::read_dir(&cores).expect("a folder").flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// Where the image's 32-bit entry is in the file: the PVH note (Xen's `XEN_ELFNOTE_PHYS32_ENTRY`, 18) names its physical address, the program headers map that.
+fn entry_in(image: &[u8]) -> usize {
+    let number = |at: usize, bytes: usize| {
+        image[at..at + bytes].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    };
+    let note =
+        |at: &usize| number(*at, 4) == 4 && number(at + 8, 4) == 18 && &image[at + 12..at + 16] == b"Xen\0";
+    let note = (0..image.len() - 20).step_by(4).find(note).expect("a PVH image");
+    let entry = number(note + 16, 4);
+    let (headers, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    let segments = (0..count).map(|n| headers + n * size).filter(|at| number(*at, 4) == 1);
+    let mut inside = segments.filter_map(|at| {
+        let (offset, physical, length) = (number(at + 8, 8), number(at + 24, 8), number(at + 32, 8));
+        (physical..physical + length).contains(&entry).then(|| offset + entry - physical)
+    });
+    inside.next().expect("its entry is in it")
+}
+
+/// A console that fails at its end is told behind the end of the guest, and does not hide it.
+#[test]
+fn a_console_that_is_full_hides_no_outcome() {
+    let folder = folder("full-console");
+    let image = folder.join("guest.elf");
+    assert_eq!(workgate(&["image", text(&image)]).0, Some(0));
+    let mut bytes = std::fs::read(&image).expect("it is there");
+    let entry = entry_in(&bytes);
+    // mov dx, 0x3f8; mov al, '!'; out dx, al; mov al, '\n'; out dx, al; ud2: without a descriptor table of interrupts that is the end of the machine.
+    let code = b"\x66\xba\xf8\x03\xb0!\xee\xb0\n\xee\x0f\x0b";
+    bytes[entry..entry + code.len()].copy_from_slice(code);
+    std::fs::write(&image, bytes).expect("room for it");
+    let (status, _, err) = workgate(&["boot", text(&image), "--memory", "32M", "--console", "/dev/full"]);
+    if status == Some(3) || !std::path::Path::new("/dev/full").exists() {
+        eprintln!("SKIPPED a full console: {}", err.trim());
+        return;
+    }
+    assert_eq!(status, Some(2), "{err}");
+    let at = |part: &str| err.find(part).unwrap_or_else(|| panic!("no {part:?} in {err}"));
+    assert!(at("last console lines:\n  | !") < at("cannot write the console to /dev/full"), "{err}");
+}

@@ -11,6 +11,8 @@ const MAX_FOLLOWED: usize = 4096;
 /// A gate that is closed, or that somebody waits for.
 #[derive(Default)]
 struct Gate {
+    /// `None` while somebody waits: the gate changes hands. `gate.open` is told before the lock is let go, and an awaited lock goes straight to a waiter, who is
+    /// woken and tells `gate.close` when it runs; until then the trace does not say whose it is.
     holder: Option<u32>,
     /// Since when, machine ns.
     since: u64,
@@ -132,7 +134,10 @@ mod tests {
         assert_eq!((&view["gates"], &view["interrupts"]), (&json!([gate]), &json!({"65": 1})));
         events.extend([(31, Kind::CommandSleep, 7, 3), (32, Kind::GateClose, 7, 4)]);
         assert_eq!(pulse(&events).view(&json!([]))["gates"][0]["holder"], 4);
-        events.push((33, Kind::GateOpen, 7, 4));
+        events.extend([(33, Kind::GateWait, 7, 5), (34, Kind::GateOpen, 7, 4)]);
+        let passed = json!([{"name": "EduDriver@7", "holder": null, "for": 0, "waiting": [5]}]);
+        assert_eq!(pulse(&events).view(&json!([]))["gates"], passed, "the waiter does not run yet");
+        events.extend([(40, Kind::GateClose, 7, 5), (41, Kind::GateOpen, 7, 5)]);
         assert_eq!(pulse(&events).view(&json!([]))["gates"], json!([]));
     }
 }

@@ -4,46 +4,22 @@
 //! has told so far, so that it does not matter why the machine let this one look.
 
 use super::bench::Bench;
-use super::follow::{Figures, Follow};
+use super::coming::{Arrival, Coming};
+use super::follow::Follow;
 use super::request::{Move, Request};
 use super::sample::{Sample, Series};
+use super::settling::Settling;
+use super::stage::{PATIENCE, Stage};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use trace::Kind;
 use trace::ring::Command;
 
-/// Machine time that each half of a pass may take: more than any timeout of a driver that is right.
-const PATIENCE: u64 = 2_000_000_000;
-/// Censuses behind one pass at the most: threads that are about to end have so long to let go of what they hold.
-const CENSUSES: u32 = 24;
-/// Censuses in a row that say the same: who has not let go by then does not.
-const STEADY: u32 = 8;
 /// Machine time from one census to the next.
 const BREATH: u64 = 100_000;
-/// A device without a load counts as at work when nothing of it has started for so long.
-const STILL: u64 = 1_000_000;
-
-/// Where a pass is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// The machine boots.
-    Boot,
-    /// The device comes; since then.
-    Coming,
-    /// It works until this machine time.
-    Working { until: u64 },
-    /// It was told to go at this machine time.
-    Going { since: u64 },
-    /// It is gone; the guest is asked for census number `nth` since this pass was over.
-    Counting { nth: u32, asked: u64 },
-    /// The next census is asked for at this machine time.
-    Breathing { nth: u32, until: u64 },
-    /// The next pass begins at this machine time.
-    Resting { until: u64 },
-    /// The guest was asked to end.
-    Ending,
-}
+/// A device that works goes with a request in flight, if there is one within so long.
+const IDLE: u64 = 1_000_000;
 
 /// What a turn came to.
 enum Next {
@@ -66,18 +42,13 @@ pub struct Conductor<'a> {
     stage: Stage,
     /// The pass, from 1; 0 before the first.
     pass: u64,
-    /// Machine time at which it began, and was at work.
-    began: u64,
+    coming: Coming,
+    /// Machine time at which it was at work, and how long it took to go.
     up: u64,
     down: u64,
-    /// Requests of each loaded slot at its beginning, and services that had started.
-    before: Vec<u64>,
-    started: u64,
-    still_since: u64,
-    last: Option<Sample>,
-    /// The census before the last one, and how many in a row were like it.
-    seen: Figures,
-    steady: u32,
+    /// Half of the time that a request took until then.
+    half_way: u64,
+    settling: Settling,
     /// Every pass.
     pub series: Series,
     /// Machine time of the beginning of the first pass and of the last.
@@ -104,15 +75,11 @@ impl<'a> Conductor<'a> {
             stop,
             stage: Stage::Boot,
             pass: 0,
-            began: 0,
+            coming: Coming::default(),
             up: 0,
             down: 0,
-            before: Vec::new(),
-            started: 0,
-            still_since: 0,
-            last: None,
-            seen: Figures::new(),
-            steady: 0,
+            half_way: 0,
+            settling: Settling::default(),
             series: Series::default(),
             span: None,
             trouble: None,
@@ -127,16 +94,7 @@ impl<'a> Conductor<'a> {
 
     /// The pass that is under way, and what it is at, for a run that ended on the way.
     pub fn place(&self) -> String {
-        let what = match self.stage {
-            Stage::Boot => return "before the first pass".to_owned(),
-            Stage::Coming | Stage::Working { .. } => self.request.come.word(),
-            Stage::Going { .. } => self.request.go.word(),
-            Stage::Counting { .. } | Stage::Breathing { .. } | Stage::Resting { .. } => {
-                "what is left is counted"
-            }
-            Stage::Ending => return format!("behind pass {}", self.pass),
-        };
-        format!("in pass {} ({what})", self.pass)
+        self.stage.place(self.request, self.pass)
     }
 
     /// Looks, and does what is to be done now.
@@ -163,7 +121,11 @@ impl<'a> Conductor<'a> {
             },
             Stage::Coming => return self.coming(bench, now),
             Stage::Working { until } if now < until => return self.wait(bench, until),
-            Stage::Working { .. } => {
+            Stage::Working { until } => {
+                if let Some(later) = self.later(now, until) {
+                    bench.at_event(Kind::IoIssue, None, 1);
+                    return self.wait(bench, later);
+                }
                 self.follow.borrow_mut().stepped = None;
                 self.make(bench, false);
                 self.stage = Stage::Going { since: now };
@@ -183,12 +145,10 @@ impl<'a> Conductor<'a> {
     /// The next pass begins.
     fn begin(&mut self, bench: &mut dyn Bench, now: u64) {
         self.pass += 1;
-        self.began = now;
         self.span = Some((self.span.map_or(now, |(first, _)| first), now));
         {
             let mut follow = self.follow.borrow_mut();
-            self.before = self.request.loaded.iter().map(|slot| follow.done_in(*slot)).collect();
-            (self.started, self.still_since) = (follow.started, now);
+            self.coming = Coming::new(self.request, &follow, now);
             follow.stepped = None;
             // What came back while nobody measured is no part of this pass.
             let _ = follow.take_taken();
@@ -217,65 +177,34 @@ impl<'a> Conductor<'a> {
         if let Some(refused) = self.refused(&self.request.come) {
             return self.fail(bench, refused);
         }
-        let Some((slot, missing)) = self.missing() else { return self.without_load(bench, now) };
-        if missing == 0 {
-            return self.work(now);
+        let arrival = self.coming.look(self.request, &self.follow.borrow(), now);
+        match arrival {
+            Arrival::AtWork(since) => self.work(since, now),
+            Arrival::NotYet { kind, slot, count, until } => {
+                bench.at_event(kind, slot, count);
+                self.wait(bench, until)
+            }
+            Arrival::Late(why) => self.fail(bench, why),
         }
-        let limit = self.began.saturating_add(PATIENCE);
-        if now >= limit {
-            let (device, wanted) = (self.name(slot), self.request.requests);
-            let done = wanted - missing.min(wanted);
-            return self.fail(
-                bench,
-                format!(
-                    "{device} did not work within {} of its coming: {done} of {wanted} requests came back",
-                    verdict::time(PATIENCE)
-                ),
-            );
-        }
-        bench.at_event(Kind::IoDone, Some(slot), missing);
-        self.wait(bench, limit)
-    }
-
-    /// The loaded slot that has most to do before it has been at work, and how many requests that is; `None`: nothing has a load.
-    fn missing(&self) -> Option<(u32, u64)> {
-        let follow = self.follow.borrow();
-        let loaded = self.request.loaded.iter().zip(&self.before);
-        let missing = loaded.map(|(slot, before)| {
-            (*slot, self.request.requests.saturating_sub(follow.done_in(*slot) - before))
-        });
-        missing.max_by_key(|(_, missing)| *missing)
-    }
-
-    /// A device without a load is at work when something of it has started, and nothing more does.
-    fn without_load(&mut self, bench: &mut dyn Bench, now: u64) -> Next {
-        let (started, gone) = {
-            let follow = self.follow.borrow();
-            (follow.started, follow.is_gone())
-        };
-        if started != self.started {
-            (self.started, self.still_since) = (started, now);
-        }
-        let still = self.still_since.saturating_add(STILL);
-        if !gone && now >= still {
-            return self.work(self.still_since);
-        }
-        let limit = self.began.saturating_add(PATIENCE);
-        if now >= limit {
-            let device = &self.request.device;
-            let after = verdict::time(PATIENCE);
-            return self.fail(bench, format!("nothing is attached for {device} {after} after its coming"));
-        }
-        bench.at_event(Kind::Started, None, 1);
-        self.wait(bench, if gone { limit } else { still.min(limit) })
     }
 
     /// The device has been at work since `up`.
-    fn work(&mut self, up: u64) -> Next {
+    fn work(&mut self, up: u64, now: u64) -> Next {
         self.up = up;
+        self.half_way = self.follow.borrow().taken().half / 2;
         let half = self.request.period.map_or(0, |period| period / 2);
-        self.stage = Stage::Working { until: self.began.saturating_add(half) };
+        self.stage = Stage::Working { until: self.coming.began.saturating_add(half).max(now) };
         Next::On
+    }
+
+    /// When to look again if hardware that could go since `since` is to stay for now: a removal with nothing in flight breaks little, and a request has just come back
+    /// when the device is at work. So it goes when one is in the middle of its way, if there is one in time.
+    fn later(&self, now: u64, since: u64) -> Option<u64> {
+        let may_wait = matches!(self.request.go, Move::Act(_)) && !self.request.loaded.is_empty();
+        let limit = since.saturating_add(IDLE);
+        let middle = self.follow.borrow().oldest().map(|issued| issued.saturating_add(self.half_way));
+        let later = middle.unwrap_or(limit).min(limit);
+        (may_wait && now < later).then_some(later)
     }
 
     fn going(&mut self, bench: &mut dyn Bench, now: u64, since: u64) -> Next {
@@ -333,41 +262,25 @@ impl<'a> Conductor<'a> {
             bench.at_event(Kind::CensusEnd, None, 1);
             return Next::Wait;
         }
-        if !self.has_settled() && nth < CENSUSES {
+        if !self.settling.is_over(&self.follow.borrow(), nth) {
             self.stage = Stage::Breathing { nth, until: now.saturating_add(BREATH) };
             return Next::On;
         }
         self.take_sample();
         let until = match self.request.period {
-            Some(period) if self.pass < self.request.passes => self.began.saturating_add(period),
+            Some(period) if self.pass < self.request.passes => self.coming.began.saturating_add(period),
             _ => now,
         };
         self.stage = Stage::Resting { until };
         Next::On
     }
 
-    /// Whether everything is as it was behind the pass before, or does not change any more.
-    fn has_settled(&mut self) -> bool {
-        let follow = self.follow.borrow();
-        let as_before = |last: &Sample| (&last.figures, last.open) == (&follow.figures, follow.open());
-        if self.last.as_ref().is_some_and(as_before) {
-            return true;
-        }
-        let same = self.seen == follow.figures;
-        self.steady = if same { self.steady + 1 } else { 1 };
-        if !same {
-            self.seen = follow.figures.clone();
-        }
-        self.steady >= STEADY
-    }
-
     fn take_sample(&mut self) {
-        self.steady = 0;
         let mut follow = self.follow.borrow_mut();
         let sample = Sample {
             pass: self.pass,
-            at: self.began.saturating_sub(follow.zero.unwrap_or(0)),
-            up: self.up.saturating_sub(self.began),
+            at: self.coming.began.saturating_sub(follow.zero.unwrap_or(0)),
+            up: self.up.saturating_sub(self.coming.began),
             down: self.down,
             requests: follow.take_taken(),
             open: follow.open(),
@@ -376,7 +289,7 @@ impl<'a> Conductor<'a> {
         drop(follow);
         self.series.push(&sample);
         (self.tell)(&sample);
-        self.last = Some(sample);
+        self.settling.next_pass(&sample);
     }
 
     fn fail(&mut self, bench: &mut dyn Bench, what: String) -> Next {
@@ -397,10 +310,5 @@ impl<'a> Conductor<'a> {
         let zero = self.follow.borrow().zero.unwrap_or(0);
         bench.at_time(until, until.saturating_sub(zero));
         Next::Wait
-    }
-
-    fn name(&self, slot: u32) -> String {
-        let plug = self.request.plan.plugs.iter().find(|plug| plug.slot == slot);
-        plug.map_or_else(|| format!("slot {slot}"), |plug| plug.name.clone())
     }
 }

@@ -35,6 +35,8 @@ pub struct Document {
     pub moves: [&'static str; 2],
     /// `kvm` or `sim`.
     pub machine: &'static str,
+    /// Its times are the host's, which others use too: they are told, and not judged.
+    pub shared_time: bool,
     /// Seed of the chooser (simulator).
     pub seed: Option<u64>,
     /// Passes that were asked for.
@@ -59,6 +61,8 @@ pub struct Document {
 pub struct Machine {
     /// `kvm` or `sim`.
     pub word: &'static str,
+    /// Its times are the host's, which others use too.
+    pub shared_time: bool,
     /// Seed of the chooser (simulator).
     pub seed: Option<u64>,
     /// Hash of every event (simulator).
@@ -69,7 +73,8 @@ impl Document {
     /// What `conductor` has seen, and what the oracles say.
     pub fn new(request: &Request, conductor: &Conductor<'_>, verdict: &Verdict, machine: Machine) -> Self {
         let series = &conductor.series;
-        let problems = problems(series, conductor, verdict);
+        let shared_time = machine.shared_time;
+        let problems = problems(series, conductor, verdict, shared_time);
         let word = match (&verdict.ended, problems.is_empty()) {
             (_, false) => "FAIL",
             _ if conductor.interrupted => "INTERRUPTED",
@@ -77,7 +82,7 @@ impl Document {
             (_, true) => "PASS",
         };
         let watched = |(figure, values): (&super::sample::Figure, &[u64])| {
-            let trend = trend::trend(values, figure.sort)?;
+            let trend = trend::trend(values, figure.sort, shared_time)?;
             Some(Watched { figure: figure.told(), trend })
         };
         let done = series.passes() as u64;
@@ -88,6 +93,7 @@ impl Document {
             device: request.device.clone(),
             moves: [request.come.word(), request.go.word()],
             machine: machine.word,
+            shared_time,
             seed: machine.seed,
             passes: request.passes,
             done,
@@ -110,9 +116,9 @@ impl Document {
     }
 }
 
-fn problems(series: &Series, conductor: &Conductor<'_>, verdict: &Verdict) -> Vec<String> {
+fn problems(series: &Series, conductor: &Conductor<'_>, verdict: &Verdict, shared_time: bool) -> Vec<String> {
     let grown = series.all().filter_map(|(figure, values)| {
-        let trend = trend::trend(values, figure.sort).filter(|trend| trend.grows)?;
+        let trend = trend::trend(values, figure.sort, shared_time).filter(|trend| trend.grows)?;
         Some(text::growth(&figure.told(), &trend, figure.sort))
     });
     let mut problems: Vec<String> = grown.chain(conductor.trouble.clone()).collect();

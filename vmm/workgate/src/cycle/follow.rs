@@ -142,6 +142,11 @@ impl Follow {
         self.done.get(&slot).copied().unwrap_or(0)
     }
 
+    /// Machine time at which the oldest request of the group was issued that has not come back.
+    pub fn oldest(&self) -> Option<u64> {
+        self.issued.values().min().copied()
+    }
+
     /// Services of the group that are not freed, as `class#id`.
     pub fn alive(&self) -> Vec<String> {
         self.alive.iter().map(|(id, class)| format!("{class}#{id}")).collect()
@@ -163,13 +168,20 @@ impl Follow {
         Some((code, text))
     }
 
-    /// How long the requests took that came back since the last call.
-    pub fn take_taken(&mut self) -> Taken {
-        let mut taken = std::mem::take(&mut self.taken);
+    /// How long the requests took that came back since the last [`Self::take_taken`].
+    pub fn taken(&self) -> Taken {
+        let mut taken = self.taken.clone();
         taken.sort_unstable();
         let rank = |part: usize| (taken.len() * part).div_ceil(100).saturating_sub(1);
         let at = |part: usize| taken.get(rank(part)).copied().unwrap_or(0);
         Taken { count: taken.len() as u64, half: at(50), p99: at(99) }
+    }
+
+    /// The same, and begins anew.
+    pub fn take_taken(&mut self) -> Taken {
+        let taken = self.taken();
+        self.taken.clear();
+        taken
     }
 }
 
@@ -222,8 +234,10 @@ mod tests {
             let mut done = event(if n == 5 { Kind::IoOffline } else { Kind::IoDone }, 9, 0).arg(n);
             done.time = 1_000 + n;
             follow.event(&issue);
+            assert_eq!(follow.oldest(), Some(1_000));
             follow.event(&done);
         }
+        assert_eq!(follow.oldest(), None);
         assert_eq!(follow.done_in(1), 99);
         let Taken { count, half, p99 } = follow.take_taken();
         assert_eq!(count, 99);

@@ -4,11 +4,14 @@
 //! instances, objects and wired memory behind each pass, and [`trend`] looks at the series. The verifier judges the same run by all its rules.
 
 mod bench;
+mod coming;
 mod conductor;
 mod document;
 mod follow;
 mod request;
 mod sample;
+mod settling;
+mod stage;
 mod text;
 mod trend;
 
@@ -56,7 +59,9 @@ pub fn cycle(args: &CycleArgs) -> Result<Exit, Failure> {
     }
     match args.json {
         true => crate::output::println(&crate::run::to_json(&document)?)?,
-        false => crate::output::print(&(text::trends(&series) + text::verdict(&document).as_str()))?,
+        false => crate::output::print(
+            &(text::trends(&series, document.shared_time) + text::verdict(&document).as_str()),
+        )?,
     }
     Ok(document.exit())
 }
@@ -82,7 +87,8 @@ fn run(
             let sim = sim::Sim::builder().seed(args.seed).steer(&mut *conductor);
             let outcome = sim::run_on(sim, plan, &mut sink).map_err(Failure::request)?;
             let trace_hash = Some(format!("{:016x}", outcome.trace_hash));
-            let machine = document::Machine { word: "sim", seed: Some(args.seed), trace_hash };
+            let machine =
+                document::Machine { word: "sim", shared_time: false, seed: Some(args.seed), trace_hash };
             (explore::execute::ended(&outcome), machine)
         }
         Machine::Kvm(host) => {
@@ -90,7 +96,7 @@ fn run(
             let steer: &mut dyn vmm::Steer = &mut *conductor;
             let outcome = vmm::run_steered(plan, guest_image::IMAGE, &options, Some(steer), None, &mut sink)
                 .map_err(machine::kvm_failure)?;
-            let machine = document::Machine { word: "kvm", seed: None, trace_hash: None };
+            let machine = document::Machine { word: "kvm", shared_time: true, seed: None, trace_hash: None };
             (machine::kvm_ended(&outcome), machine)
         }
     };

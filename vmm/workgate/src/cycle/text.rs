@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::request::Request;
 use super::sample::{Sample, Series, Sort};
-use super::trend::{self, Trend};
+use super::trend::{self, Excuse, Trend};
 use std::fmt::Write;
 
 /// Lines of the log at the most, more or less.
@@ -111,8 +111,19 @@ pub fn growth(told: &str, trend: &Trend, sort: Sort) -> String {
     format!("{told} grows by {by} per pass ({first} behind the first, {last} behind the last)")
 }
 
+/// What stands behind a figure that rises.
+fn remark(trend: &Trend) -> String {
+    let Trend { highs, looked_at, .. } = trend;
+    match trend.excuse {
+        _ if trend.grows => "  GROWS".to_owned(),
+        Some(Excuse::SeldomSteps) => format!("  rises behind {highs} of {looked_at} passes only: no leak"),
+        Some(Excuse::SharedTime) => "  rises; the host's time, not judged".to_owned(),
+        None => String::new(),
+    }
+}
+
 /// The trends: what grows, what is watched always, and what changed.
-pub fn trends(series: &Series) -> String {
+pub fn trends(series: &Series, shared_time: bool) -> String {
     if series.passes() == 0 {
         return String::new();
     }
@@ -122,7 +133,7 @@ pub fn trends(series: &Series) -> String {
     );
     let (mut same, mut more, mut shown) = (0, 0, 0);
     for (figure, values) in series.all() {
-        let Some(trend) = trend::trend(values, figure.sort) else { continue };
+        let Some(trend) = trend::trend(values, figure.sort, shared_time) else { continue };
         let always = matches!(figure.sort, Sort::Bytes | Sort::Time) || figure.name == "open handles";
         if trend.least == trend.most && !always {
             same += 1;
@@ -142,9 +153,13 @@ pub fn trends(series: &Series) -> String {
             "{name:<28}{:>12}{:>12}{:>14}  {}{}",
             value(trend.first, figure.sort),
             value(trend.last, figure.sort),
-            if values.len() < trend::LEAST { "-".to_owned() } else { rate(trend.per_pass, figure.sort) },
+            if values.len() < trend::least(figure.sort) {
+                "-".to_owned()
+            } else {
+                rate(trend.per_pass, figure.sort)
+            },
             sparkline(values, WIDTH),
-            if trend.grows { "  GROWS" } else { "" },
+            remark(&trend),
         );
     }
     if same > 0 {
@@ -172,8 +187,16 @@ pub fn verdict(document: &Document) -> String {
         let problem: String = problem.chars().flat_map(char::escape_debug).collect();
         _ = writeln!(out, "FOUND {problem}");
     }
-    if *done > 0 && *done < trend::LEAST as u64 {
-        _ = writeln!(out, "note: no trend can be told from fewer than {} passes", trend::LEAST);
+    let bytes = trend::least(Sort::Bytes);
+    match *done as usize {
+        0 => {}
+        few if few < trend::LEAST => {
+            _ = writeln!(out, "note: no trend can be told from fewer than {} passes", trend::LEAST);
+        }
+        few if few < bytes => {
+            _ = writeln!(out, "note: no trend of memory can be told from fewer than {bytes} passes");
+        }
+        _ => {}
     }
     _ = writeln!(out, "verdict: {}", document.verdict);
     out
@@ -203,12 +226,28 @@ mod tests {
 
     #[test]
     fn growth_is_told_with_its_unit() {
-        let trend = Trend { first: 2, last: 202, least: 2, most: 202, per_pass: 2.0, grows: true };
+        let trend = grown(None);
         assert_eq!(
             growth("class EduRequest", &trend, Sort::Instances),
             "class EduRequest grows by 2.00 per pass (2 behind the first, 202 behind the last)"
         );
         assert!(growth("wired memory (dma)", &trend, Sort::Bytes).contains("grows by 2 bytes per pass (2 B"));
         assert!(growth("time to go", &trend, Sort::Time).contains("by 2 ns per pass (2ns"));
+    }
+
+    /// A figure that rises by two a pass.
+    fn grown(excuse: Option<Excuse>) -> Trend {
+        let grows = excuse.is_none();
+        let (looked_at, highs) = (90, 7);
+        Trend { first: 2, last: 202, least: 2, most: 202, per_pass: 2.0, looked_at, highs, grows, excuse }
+    }
+
+    #[test]
+    fn what_rises_and_does_not_grow_says_why() {
+        assert_eq!(remark(&grown(None)), "  GROWS");
+        let seldom = remark(&grown(Some(Excuse::SeldomSteps)));
+        assert_eq!(seldom, "  rises behind 7 of 90 passes only: no leak");
+        assert!(remark(&grown(Some(Excuse::SharedTime))).contains("not judged"));
+        assert_eq!(remark(&Trend { grows: false, ..grown(None) }), "");
     }
 }

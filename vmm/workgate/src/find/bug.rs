@@ -90,22 +90,28 @@ impl Bug {
         finding.events.iter().cloned().chain(threads).collect::<Vec<_>>().join("\n")
     }
 
-    /// The same bug, with what the oracles say of the run in its capsule.
+    /// The same bug, with what the oracles say of `run`, which showed it.
     #[must_use]
-    pub fn witnessed(mut self, capsule: &Capsule) -> Self {
-        let plan = Plan::parse(&capsule.name, &capsule.plan);
-        let run = plan.ok().and_then(|plan| execute::run(&plan, &capsule.schedule, &mut |_| {}).ok());
-        if let Some(Run { mut verdict, outcome, .. }) = run {
-            self.told =
-                match verdict.expectations.iter().find(|held| self.rule == format!("expect {}", held.expect))
-                {
-                    Some(held) => held.detail.clone(),
-                    None => left(&outcome).unwrap_or_default(),
-                };
-            let first = verdict.findings.iter().position(|finding| finding.rule == self.rule);
-            self.finding = first.map(|first| verdict.findings.swap_remove(first));
-        }
+    pub fn seen_in(mut self, mut run: Run) -> Self {
+        let verdict = &mut run.verdict;
+        self.told =
+            match verdict.expectations.iter().find(|held| self.rule == format!("expect {}", held.expect)) {
+                Some(held) => held.detail.clone(),
+                None => left(&run.outcome).unwrap_or_default(),
+            };
+        let first = verdict.findings.iter().position(|finding| finding.rule == self.rule);
+        self.finding = first.map(|first| verdict.findings.swap_remove(first));
         self
+    }
+
+    /// The same bug, with what the oracles say of the run in its capsule, which is done for that.
+    #[must_use]
+    pub fn witnessed(self, capsule: &Capsule) -> Self {
+        let plan = Plan::parse(&capsule.name, &capsule.plan);
+        match plan.ok().and_then(|plan| execute::run(&plan, &capsule.schedule, &mut |_| {}).ok()) {
+            Some(run) => self.seen_in(run),
+            None => self,
+        }
     }
 
     /// The same bug, made small.
@@ -146,11 +152,9 @@ pub fn small(failing: &Failing, stop: &AtomicBool) -> Result<Shrunk, String> {
     explore::shrink::shrink(failing, &mut Budget { runs: SHRINK_RUNS, stop: &mut over })
 }
 
-/// The bug as it was found.
-pub fn as_found(failing: &Failing) -> Result<Capsule, String> {
-    let run = execute::run(&failing.plan, &failing.schedule, &mut |_| {}).map_err(|e| e.to_string())?;
-    let cause = Some(failing.cause.clone());
-    Ok(Capsule::new(&failing.plan, failing.schedule.clone(), cause, run.outcome.trace_hash))
+/// The bug as it was found, by `run`.
+pub fn as_found(failing: &Failing, run: &Run) -> Capsule {
+    Capsule::new(&failing.plan, failing.schedule.clone(), Some(failing.cause.clone()), run.outcome.trace_hash)
 }
 
 /// A file name for a cause.

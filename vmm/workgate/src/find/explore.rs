@@ -10,6 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::report::Campaign;
 use devices::fault::plan::Plan;
 use explore::campaign::{self, Changes, Options, Random, Sampled, Summary, Tasks};
+use explore::execute;
 use explore::exhaustive::Exhaustive;
 use explore::matrix::{Matrix, Placed};
 use explore::removal::{Company, Injection, Removals, Wanted, Way};
@@ -308,18 +309,17 @@ fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -
         let failing = Failing { plan: task.plan, schedule: task.schedule, cause: cause.clone() };
         let path = args.out.join(bug::file_name(cause));
         // The bug is kept before it is made small, which may be interrupted.
-        let found = bug::as_found(&failing).map_err(Failure::host)?;
-        bug::write_whole(&path, &found.to_string())?;
-        let mut told = Bug { capsule: Some(path.clone()), ..Bug::new(cause, (*first, *runs), &failing.plan) };
-        let mut capsule = found;
-        if !args.no_shrink
-            && let Ok(small) = bug::small(&failing, stop)
-        {
-            bug::write_whole(&path, &small.capsule.to_string())?;
-            told = told.shrunk(&small);
-            capsule = small.capsule;
-        }
-        bugs.push(told.witnessed(&capsule));
+        let run = execute::run(&failing.plan, &failing.schedule, &mut |_| {}).map_err(Failure::host)?;
+        bug::write_whole(&path, &bug::as_found(&failing, &run).to_string())?;
+        let told = Bug { capsule: Some(path.clone()), ..Bug::new(cause, (*first, *runs), &failing.plan) };
+        let small = (!args.no_shrink).then(|| bug::small(&failing, stop)).and_then(Result::ok);
+        bugs.push(match small {
+            Some(small) => {
+                bug::write_whole(&path, &small.capsule.to_string())?;
+                told.shrunk(&small).witnessed(&small.capsule)
+            }
+            None => told.seen_in(run),
+        });
     }
     bug::write_list(&args.out, &bugs)?;
     Ok(bugs)

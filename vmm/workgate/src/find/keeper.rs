@@ -4,6 +4,7 @@ use super::bug::{self, Bug};
 use super::live::Live;
 use crate::exit::Failure;
 use devices::fault::plan::Plan;
+use explore::execute::Run;
 use explore::shrink::Failing;
 use explore::{Capsule, Cause, Schedule, execute};
 use fuzzing::engine::{Found, Listener, Summary, minimize};
@@ -86,15 +87,14 @@ impl Keeper<'_> {
         })?;
         let Trouble { cause, told } = &found.trouble;
         // A plan is a finding only if the simulator breaks the same rule: a hang of the host or a bug of the image alone is kept as bytes.
-        let breaks = |(plan, schedule): &(Plan, Schedule)| {
-            execute::run(plan, schedule, &mut |_| {}).is_ok_and(|run| run.cause.as_ref() == Some(cause))
+        let breaks = |(plan, schedule): (Plan, Schedule)| {
+            let run = execute::run(&plan, &schedule, &mut |_| {}).ok()?;
+            let failing = Failing { plan, schedule, cause: cause.clone() };
+            (run.cause.as_ref() == Some(cause)).then_some((failing, run))
         };
-        let task = (cause.rule != "hang").then(|| self.target.plan(&found.input)).flatten().filter(breaks);
-        match task {
-            Some((plan, schedule)) => {
-                let failing = Failing { plan, schedule, cause: cause.clone() };
-                self.keep_plan(found.number, &failing)?;
-            }
+        let task = (cause.rule != "hang").then(|| self.target.plan(&found.input)).flatten();
+        match task.and_then(breaks) {
+            Some((failing, run)) => self.keep_plan(found.number, &failing, run)?,
             None => self.keep_input(found)?,
         }
         if !self.quiet {
@@ -104,17 +104,19 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// A bug that a plan shows: as it was found, then as small as it gets.
-    fn keep_plan(&mut self, number: u64, failing: &Failing) -> Result<(), Failure> {
-        let found = bug::as_found(failing).map_err(Failure::host)?;
+    /// A bug that a plan shows, as `run` did: as it was found, then as small as it gets.
+    ///
+    /// It is listed with its story before it is made small: that may take half a minute, in which the campaign may be killed. The story is that of the run that showed it
+    /// anyway; the small one takes a run of its own, behind the many of the shrinker.
+    fn keep_plan(&mut self, number: u64, failing: &Failing, run: Run) -> Result<(), Failure> {
         let path = self.out.join(bug::file_name(&failing.cause));
-        self.write_plan(&path, &found, &failing.cause)?;
+        self.write_plan(&path, &bug::as_found(failing, &run), &failing.cause)?;
         let told = Bug {
             capsule: Some(path.clone()),
             target: Some(self.target.name().to_owned()),
             ..Bug::new(&failing.cause, (number, 1), &failing.plan)
         };
-        let told = told.witnessed(&found);
+        let told = told.seen_in(run);
         self.list(&failing.cause, told.clone())?;
         if self.as_found || self.stop.load(Ordering::Relaxed) {
             return Ok(());

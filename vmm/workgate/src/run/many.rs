@@ -1,6 +1,5 @@
 //! Several plans, one after the other: a line for each, and how many held.
 
-use super::places::Places;
 use super::{Guest, Recorder, Report, exit, image_needs_kvm, on_machine, to_json};
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
@@ -104,7 +103,7 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
     say(&chosen.why)?;
     let mut done = Vec::new();
     for (plan, folder) in plans.iter().zip(folders) {
-        let mut places = Places::open(args, plan, folder.as_deref(), &chosen)?;
+        let mut places = super::places(args, plan, folder.as_deref(), &chosen)?;
         let mut recorder = Recorder::new(&places)?;
         let image = image.as_deref().unwrap_or(guest_image::IMAGE);
         let guest =
@@ -115,9 +114,11 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
         };
         if let Some(report) = &report {
             recorder.finish(report)?;
-            places.close(report)?;
         }
         say(&line(&plan.name, &outcome, report.as_ref()))?;
+        if let Some(report) = &report {
+            places.close(super::line(report))?;
+        }
         // Of many plans, the whole stories are kept only for whoever asked for them.
         done.push(Done { plan: plan.name.clone(), outcome, report: report.filter(|_| args.json) });
     }

@@ -75,9 +75,12 @@ fn draw_gates(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         row.map_or_else(|| format!("#{id}"), who)
     };
     let row = |gate: &super::sample::Gate| {
-        let holder = gate
-            .holder
-            .map_or_else(|| "open".to_owned(), |id| format!("{} for {}", name(id), verdict::time(gate.held)));
+        let holder = match gate.holder {
+            Some(id) => format!("{} for {}", name(id), verdict::time(gate.held)),
+            // Whoever leaves hands the gate to a waiter, and says before that it leaves; the waiter says that it has it when a processor runs it.
+            None if !gate.waiting.is_empty() => "changes hands".to_owned(),
+            None => "open".to_owned(),
+        };
         let waiting: Vec<String> = gate.waiting.iter().take(3).map(|id| name(*id)).collect();
         let waiting = if waiting.is_empty() {
             String::new()
@@ -170,6 +173,22 @@ mod tests {
             assert!(shown.contains(part), "no {part:?} in\n{shown}");
         }
         assert!(!shown.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_gate_that_somebody_waits_for_is_never_open() {
+        let (_, mut now) = samples();
+        let shown = |now: &super::super::sample::Sample| {
+            let mut terminal = Terminal::new(TestBackend::new(100, 24)).expect("a terminal in memory");
+            let model = Model::new(None, now, Order::Cpu);
+            terminal.draw(|frame| draw(frame, &model)).expect("it draws");
+            text(terminal.backend().buffer())
+        };
+        now.gates[0].holder = None;
+        let passed = shown(&now);
+        assert!(passed.contains("EduDriver@7 changes hands, 1 waiting: thread ?9#9"), "{passed}");
+        now.gates[0].waiting.clear();
+        assert!(shown(&now).contains("EduDriver@7 open\n"));
     }
 
     #[test]
