@@ -45,14 +45,9 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{COMMANDS, command};
+    use super::super::{COMMANDS, command, request};
     use super::*;
-    use serde_json::{Map, Value, json};
-
-    fn request(name: &str, arguments: Value) -> Request {
-        let Value::Object(arguments) = arguments else { panic!("an object") };
-        Request { name: name.to_owned(), arguments, id: None }
-    }
+    use serde_json::{Map, json};
 
     #[test]
     fn every_command_of_the_table_is_carried_out_by_somebody() {

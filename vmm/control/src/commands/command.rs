@@ -187,13 +187,9 @@ fn until(taken: &mut Taken) -> Result<Until, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request;
     use super::*;
     use serde_json::json;
-
-    fn request(name: &str, arguments: Value) -> Request {
-        let Value::Object(arguments) = arguments else { panic!("an object") };
-        Request { name: name.to_owned(), arguments, id: None }
-    }
 
     #[test]
     fn where_to_stop_is_a_time_or_an_event() {
