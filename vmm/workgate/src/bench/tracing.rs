@@ -11,11 +11,11 @@ const PLAN: &str = "machine cpus=1 memory=64M\n\
     plug disk0 virtio-blk slot=2\n\
     load edu0 clients=2 depth=4\n\
     load disk0 clients=2 depth=8\n\
-    run for=20ms\n";
+    run for=5ms\n";
 /// What the guest's command line has for the side without a trace: the host hears that it is ready, and that it is done.
 const MARKS: &str = "trace=marks";
 /// Turns of each side; the median of their ratios counts.
-const TURNS: usize = 9;
+const TURNS: usize = 7;
 
 /// Measures both, in turns.
 pub fn measure(context: &Context) -> Vec<Row> {
