@@ -23,7 +23,7 @@ const COMMAND_LIMIT_SECONDS: u32 = 500;
 const LIMIT_PER_MACHINE_SECOND: u32 = 500;
 /// The same for each round of the tour in which everything is torn out; it gets [`LINUX_LIMIT_SECONDS`] besides.
 const ROUND_LIMIT_SECONDS: u32 = 150;
-/// How long a Linux may take for its tour: this host takes two minutes, a host whose processors others use has taken ten times that.
+/// How long a Linux may take for its tour: this host takes two minutes and a half, and more than eight beside other work.
 const LINUX_LIMIT_SECONDS: u32 = 1_500;
 /// The machine inside says that it is alive each so many seconds.
 const HEARTBEAT_SECONDS: u32 = 5;
