@@ -54,7 +54,8 @@ pub trait Host {
     fn message(&mut self, address: u64, data: u32);
     /// Level of an INTx line; the wired OR is already done. Called on changes only.
     fn line(&mut self, gsi: u32, asserted: bool);
-    /// The card in `slot` has read or written `bytes` bytes of guest memory at `address` by DMA. For a machine that checks where.
+    /// The card in `slot` has read or written `bytes` bytes at `address` by DMA, or has tried to where no memory is. For a machine that checks
+    /// where.
     fn dma_done(&mut self, slot: u32, address: u64, bytes: usize) {
         let _ = (slot, address, bytes);
     }

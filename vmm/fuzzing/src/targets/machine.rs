@@ -9,8 +9,8 @@ use vm_memory::{GuestAddress, GuestMemoryMmap};
 pub const MEMORY: usize = 64 << 10;
 /// Calls of `advance` after one access: what comes due again and again must not keep the target.
 const MAX_ROUNDS: usize = 64;
-/// DMA writes kept.
-const MAX_WRITES: usize = 4096;
+/// DMA writes kept, at the most.
+pub const MAX_WRITES: usize = 4096;
 
 /// How wide an access is. Widths that no processor makes are among them: the platform is to refuse them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Arbitrary)]
@@ -46,7 +46,7 @@ pub struct Machine {
     pub now: u64,
     /// Guest memory.
     pub memory: GuestMemoryMmap,
-    /// Address and length of each DMA write; whoever looks at them clears them.
+    /// Address and length of each DMA write, of one where no memory is as well; whoever looks at them clears them.
     pub written: Vec<(u64, usize)>,
     messages: u64,
     lines: u64,

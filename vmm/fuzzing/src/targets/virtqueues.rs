@@ -1,6 +1,6 @@
 //! A disk whose driver fills its rings with anything, changes them under way, and resets it when it likes.
 
-use super::machine::{MEMORY, Machine, noise, pass};
+use super::machine::{MAX_WRITES, MEMORY, Machine, noise, pass};
 use super::steps;
 use crate::target::{Features, Target, Trouble};
 use arbitrary::Arbitrary;
@@ -177,6 +177,11 @@ fn script(input: &[u8]) -> (u8, Vec<Op>) {
     (slot, ops)
 }
 
+/// Whether a DMA access lies in memory.
+fn inside((address, bytes): (u64, usize)) -> bool {
+    address.checked_add(bytes as u64).is_some_and(|end| end <= MEMORY as u64)
+}
+
 struct Disk {
     platform: Platform,
     machine: Machine,
@@ -316,6 +321,32 @@ impl Disk {
         }
     }
 
+    /// A driver may send the disk where no memory is. The request ends there: what is written next, if anything, is its status byte, which tells
+    /// of an error (5.2.6). Where the status byte or a ring is what has no memory, the device wants a reset, and writes nothing more.
+    fn nowhere(&self, status: u8) {
+        let written = &self.machine.written;
+        // Of a list that is full the last may have had a successor.
+        let known = if written.len() < MAX_WRITES { written.len() } else { written.len() - 1 };
+        for (at, &(address, bytes)) in
+            written[..known].iter().enumerate().filter(|(_, write)| !inside(**write))
+        {
+            let what = format!("DMA of {bytes} bytes at {address:#x}");
+            let Some(&(answer, length)) = written.get(at + 1) else {
+                assert!(status & spec::STATUS_NEEDS_RESET != 0, "{what}, and no more");
+                continue;
+            };
+            assert_eq!(length, 1, "{what}, and then another at {answer:#x}");
+            let later = written[at + 2..].iter().any(|&(from, length)| {
+                let place = answer.checked_sub(from);
+                place.is_some_and(|place| place < length as u64)
+            });
+            let mut byte = [0];
+            if !later && self.machine.memory.read_slice(&mut byte, GuestAddress(answer)).is_ok() {
+                assert_eq!(byte, [spec::BLK_S_IOERR], "{what}, and the request is said to be good");
+            }
+        }
+    }
+
     /// One step, and what holds after it.
     fn step(&mut self, op: Op, features: &mut Features) {
         let broken = self.status() & spec::STATUS_NEEDS_RESET != 0;
@@ -324,10 +355,7 @@ impl Disk {
         self.act(op);
         pass(&mut self.platform, &mut self.machine);
         let status = self.status();
-        for &(address, bytes) in &self.machine.written {
-            let end = address.checked_add(bytes as u64);
-            assert!(end.is_some_and(|end| end <= MEMORY as u64), "DMA of {bytes} bytes at {address:#x}");
-        }
+        self.nowhere(status);
         let still = broken && status & spec::STATUS_NEEDS_RESET != 0;
         assert!(
             !still || self.machine.written.is_empty(),
@@ -363,6 +391,41 @@ impl Op {
             Self::Reset => 11 << 8,
             Self::Master(on) => 12 << 8 | u64::from(on),
             Self::Wait(_) => 13 << 8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by libFuzzer: the check took the driver's address for the disk's mistake.
+    #[test]
+    fn a_driver_may_send_the_disk_where_no_memory_is() {
+        // Its identification, and a block.
+        for (kind, length) in [(3, Length::Any(15)), (0, Length::Blocks(1))] {
+            let mut disk = Disk::new(1);
+            let data = Op::Descriptor {
+                indirect: false,
+                index: 1,
+                place: Place::Anywhere(0x6f84_5fbb_7952_61cd),
+                length,
+                flags: (WRITE | NEXT) as u8,
+                next: 2,
+            };
+            let request = Op::Request { kind, sector: 0, blocks: 1 };
+            for op in [request, data, Op::Kick] {
+                disk.step(op, &mut Features::default());
+            }
+            let mut nowhere = 0;
+            while disk.get(USED + 2) == 0 {
+                disk.step(Op::Wait(u8::MAX), &mut Features::default());
+                nowhere += disk.machine.written.iter().filter(|write| !inside(**write)).count();
+            }
+            assert_eq!(nowhere, 1, "the disk tried once");
+            let mut status = [0];
+            disk.machine.memory.read_slice(&mut status, GuestAddress(HEADERS + 16)).expect("it is in memory");
+            assert_eq!(status, [spec::BLK_S_IOERR]);
         }
     }
 }
