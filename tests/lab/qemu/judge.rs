@@ -3,12 +3,12 @@
 use super::units::{UNITS, Unit};
 use crate::console::{self, Counts};
 
-/// Checks it: the guest survived; each device worked before, between and after its removals, and went while requests were in flight; nothing
+/// Checks it after `rounds` rounds: the guest survived; each device worked before, between and after its removals, and went while requests were in flight; nothing
 /// is lost or wrong. The accounts, for the reader.
 ///
 /// # Errors
 /// What is wrong.
-pub fn judge(text: &str) -> Result<Vec<String>, String> {
+pub fn judge(text: &str, rounds: usize) -> Result<Vec<String>, String> {
     if let Some(line) = console::trouble(text) {
         return Err(format!("the guest is in trouble: {line}"));
     }
@@ -16,14 +16,15 @@ pub fn judge(text: &str) -> Result<Vec<String>, String> {
     for unit in UNITS.iter().filter(|unit| unit.load.is_some()) {
         let ended = console::ended(text, unit.name);
         told.extend(ended.iter().map(|counts| format!("{} {counts:?}", unit.name)));
-        accounts(unit, &ended).map_err(|why| format!("{}: {why}: {ended:?}", unit.name))?;
+        accounts(unit, unit.removals() * rounds, &ended)
+            .map_err(|why| format!("{}: {why}: {ended:?}", unit.name))?;
     }
     Ok(told)
 }
 
-/// The accounts of one device: one for each removal, and one of the run's end.
-fn accounts(unit: &Unit, ended: &[Counts]) -> Result<(), &'static str> {
-    if ended.len() != unit.removals + 1 {
+/// The accounts of one device: one for each of its `removals`, and one of the run's end.
+fn accounts(unit: &Unit, removals: usize, ended: &[Counts]) -> Result<(), &'static str> {
+    if ended.len() != removals + 1 {
         return Err("one account for each removal, and one more, were expected");
     }
     let (last, removed) = ended.split_last().ok_or("no account")?;
@@ -63,7 +64,7 @@ mod tests {
     fn accounts_are_judged() {
         let disk = UNITS.iter().find(|unit| unit.name == "disk0").expect("a disk");
         let good = [counts(9, 2, 0), counts(9, 0, 0)];
-        assert_eq!(accounts(disk, &good), Ok(()));
+        assert_eq!(accounts(disk, 1, &good), Ok(()));
         for (bad, word) in [
             (vec![counts(9, 2, 0)], "account"),
             (vec![counts(9, 0, 0), counts(9, 0, 0)], "nothing in flight"),
@@ -73,7 +74,7 @@ mod tests {
             (vec![Counts { issued: 12, ..counts(9, 2, 0) }, counts(9, 0, 0)], "lost"),
             (vec![counts(9, 2, 0), counts(9, 1, 0)], "although"),
         ] {
-            assert!(accounts(disk, &bad).is_err_and(|why| why.contains(word)), "{bad:?}");
+            assert!(accounts(disk, 1, &bad).is_err_and(|why| why.contains(word)), "{bad:?}");
         }
     }
 }

@@ -20,8 +20,9 @@ use units::{REMOVALS, UNITS, Unit};
 
 /// How long the guest may take for one step, in host time. Far above what is needed: it ends hangs.
 const STEP_LIMIT: Duration = Duration::from_secs(60);
-/// Machine time after which the guest finishes by itself, in nanoseconds.
-const FINISH_NS: u64 = 20_000_000_000;
+/// Machine time after which the guest finishes by itself, in nanoseconds, and what each round adds: a quiet host needs a second and a half for one.
+const FINISH_NS: u64 = 15_000_000_000;
+const ROUND_NS: u64 = 5_000_000_000;
 /// What lies between two looks.
 const STEP: Duration = Duration::from_millis(20);
 /// Operations on a medium after which it is in use.
@@ -40,11 +41,12 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let folder = process::folder()?;
     let image = image(request, &folder)?;
     let console = folder.join("qemu-console.log");
-    let result = session(&qemu, &image, &folder, &console);
+    let rounds = request.rounds.unwrap_or(1);
+    let result = session(&qemu, &image, &folder, &console, rounds);
     let text = std::fs::read(&console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
-    let judged = result.and_then(|()| judge::judge(&text).map_err(LabError::Failed));
+    let judged = result.and_then(|()| judge::judge(&text, rounds as usize).map_err(LabError::Failed));
     let told = judged.map_err(|error| match error {
         LabError::Failed(why) => LabError::Failed(format!("{why}\n{log}{}", process::last_lines(&text, 40))),
         other => other,
@@ -64,28 +66,40 @@ fn image(request: &Request, folder: &Path) -> Result<PathBuf, LabError> {
 }
 
 /// One run of the machine: each device goes and comes back, then the guest finishes by itself.
-fn session(qemu: &Path, image: &Path, folder: &Path, console: &Path) -> Result<(), LabError> {
-    let command = &mut command(qemu, image, folder, console)?;
+fn session(qemu: &Path, image: &Path, folder: &Path, console: &Path, rounds: u32) -> Result<(), LabError> {
+    let command = &mut command(qemu, image, folder, console, rounds)?;
     let mut machine = Qemu::start(command, &folder.join(LOG))?;
     working(&mut machine, console, &UNITS.iter().collect::<Vec<_>>())?;
-    for removed in REMOVALS {
-        let gone: Vec<&Unit> = UNITS.iter().filter(|unit| unit.goes_with(removed)).collect();
-        machine.execute("device_del", json!({"id": removed}))?;
-        machine.event("DEVICE_DELETED", removed, STEP_LIMIT)?;
-        until(&mut machine, console, &format!("{removed} is not given up"), |text| given_up(text, &gone))?;
-        println!("lab qemu: the guest gave {removed} up");
-        for unit in &gone {
-            machine.execute("device_add", unit.properties())?;
-        }
-        working(&mut machine, console, &gone)?;
-        println!("lab qemu: {removed} works again");
+    let begun = Instant::now();
+    for round in 1..=rounds {
+        self::round(&mut machine, console)?;
+        println!("lab qemu: round {round} of {rounds} done after {} ms", begun.elapsed().as_millis());
     }
-    let end = Instant::now() + STEP_LIMIT;
+    let end = Instant::now() + STEP_LIMIT + Duration::from_nanos(finish(rounds));
     while !machine.ended()? {
         if Instant::now() > end {
             return Err(LabError::Failed("the guest does not finish".into()));
         }
         std::thread::sleep(STEP);
+    }
+    Ok(())
+}
+
+/// Takes each device away while it works, and gives it back.
+fn round(machine: &mut Qemu, console: &Path) -> Result<(), LabError> {
+    for removed in REMOVALS {
+        let gone: Vec<&Unit> = UNITS.iter().filter(|unit| unit.goes_with(removed)).collect();
+        machine.execute("device_del", json!({"id": removed}))?;
+        for unit in gone.iter().filter(|unit| unit.told_of_when(removed)) {
+            machine.event("DEVICE_DELETED", unit.name, STEP_LIMIT)?;
+        }
+        until(machine, console, &format!("{removed} is not given up"), |text| given_up(text, &gone))?;
+        println!("lab qemu: the guest gave {removed} up");
+        for unit in &gone {
+            machine.execute("device_add", unit.properties())?;
+        }
+        working(machine, console, &gone)?;
+        println!("lab qemu: {removed} works again");
     }
     Ok(())
 }
@@ -137,7 +151,13 @@ fn type_and_move(machine: &mut Qemu) -> Result<(), LabError> {
     Ok(())
 }
 
-fn command(qemu: &Path, image: &Path, folder: &Path, console: &Path) -> Result<Command, LabError> {
+fn command(
+    qemu: &Path,
+    image: &Path,
+    folder: &Path,
+    console: &Path,
+    rounds: u32,
+) -> Result<Command, LabError> {
     let mut command = Command::new(qemu);
     command
         .args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "256M"])
@@ -148,7 +168,7 @@ fn command(qemu: &Path, image: &Path, folder: &Path, console: &Path) -> Result<C
         .arg(format!("file:{}", console.display()))
         .arg("-kernel")
         .arg(image)
-        .args(["-append", &words()]);
+        .args(["-append", &words(rounds)]);
     for unit in &UNITS {
         if let Some(node) = unit.node {
             let file = medium(folder, node)?;
@@ -172,12 +192,17 @@ fn medium(folder: &Path, node: &str) -> Result<PathBuf, LabError> {
 }
 
 /// The guest's command line.
-fn words() -> String {
+fn words(rounds: u32) -> String {
     // The lab acts on what the guest says: it must not wait in the guest's log.
     let mut words = vec!["io=0x200000".to_owned()];
     words.extend(UNITS.iter().flat_map(Unit::words));
-    words.push(format!("finish={FINISH_NS}"));
+    words.push(format!("finish={}", finish(rounds)));
     words.join(" ")
+}
+
+/// When the guest finishes, in machine ns.
+fn finish(rounds: u32) -> u64 {
+    FINISH_NS + ROUND_NS * u64::from(rounds)
 }
 
 /// Waits until the console's text is such that `reached` says so.

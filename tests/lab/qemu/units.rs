@@ -15,8 +15,6 @@ pub struct Unit {
     pub node: Option<&'static str>,
     /// Clients of its workload, and requests in flight of each; `None` = there is none.
     pub load: Option<(u32, u32)>,
-    /// How often it is taken away.
-    pub removals: usize,
 }
 
 enum Place {
@@ -31,17 +29,17 @@ const CONTROLLER: (u32, &str) = (3, "usb0");
 
 /// All of them, each after what it is plugged into.
 pub const UNITS: [Unit; 7] = [
-    card("edu0", 1, "edu", None, Some((2, 4)), 1),
-    card("disk0", 2, "virtio-blk-pci", Some("medium"), Some((2, 4)), 1),
-    card(CONTROLLER.1, CONTROLLER.0, "qemu-xhci", None, None, 0),
-    usb("stick0", 20, "usb-storage", "1", Some("stick"), Some((2, 2)), 1),
-    usb("kb0", 21, "usb-kbd", "2", None, Some((2, 1)), 1),
-    usb("hub0", 22, "usb-hub", "3", None, None, 0),
-    usb("mouse0", 23, "usb-mouse", "3.1", None, Some((1, 1)), 1),
+    card("edu0", 1, "edu", None, Some((2, 4))),
+    card("disk0", 2, "virtio-blk-pci", Some("medium"), Some((2, 4))),
+    card(CONTROLLER.1, CONTROLLER.0, "qemu-xhci", None, None),
+    usb("stick0", 20, "usb-storage", "1", Some("stick"), Some((2, 2))),
+    usb("kb0", 21, "usb-kbd", "2", None, Some((2, 1))),
+    usb("hub0", 22, "usb-hub", "3", None, None),
+    usb("mouse0", 23, "usb-mouse", "3.1", None, Some((1, 1))),
 ];
 
-/// What is taken away, one after the other: this device, and all that is behind it.
-pub const REMOVALS: [&str; 5] = ["edu0", "disk0", "stick0", "kb0", "mouse0"];
+/// What is taken away in a round, one after the other: this device, and all that is behind it.
+pub const REMOVALS: [&str; 7] = ["edu0", "disk0", "stick0", "kb0", "mouse0", "hub0", CONTROLLER.1];
 
 const fn card(
     name: &'static str,
@@ -49,9 +47,8 @@ const fn card(
     driver: &'static str,
     node: Option<&'static str>,
     load: Option<(u32, u32)>,
-    removals: usize,
 ) -> Unit {
-    Unit { name, slot, driver, place: Place::Card, node, load, removals }
+    Unit { name, slot, driver, place: Place::Card, node, load }
 }
 
 const fn usb(
@@ -61,9 +58,8 @@ const fn usb(
     port: &'static str,
     node: Option<&'static str>,
     load: Option<(u32, u32)>,
-    removals: usize,
 ) -> Unit {
-    Unit { name, slot, driver, place: Place::Usb(port), node, load, removals }
+    Unit { name, slot, driver, place: Place::Usb(port), node, load }
 }
 
 impl Unit {
@@ -105,7 +101,22 @@ impl Unit {
 
     /// Whether it goes when `other` does.
     pub fn goes_with(&self, other: &str) -> bool {
-        self.name == other || (other == CONTROLLER.1 && matches!(self.place, Place::Usb(_)))
+        let behind = |port: &str| match UNITS.iter().find(|unit| unit.name == other).map(|unit| &unit.place) {
+            Some(Place::Usb(hub)) => port.strip_prefix(hub).is_some_and(|rest| rest.starts_with('.')),
+            _ => other == CONTROLLER.1,
+        };
+        self.name == other || matches!(self.place, Place::Usb(port) if behind(port))
+    }
+
+    /// Whether QEMU tells that it has gone, when `removed` has been taken away and this with it. Of its controller it never does, although the controller
+    /// goes (seen with 7.2: `query-pci` has it no more, and its id is free again): but it does of what is plugged into it.
+    pub fn told_of_when(&self, removed: &str) -> bool {
+        self.name != CONTROLLER.1 && self.goes_with(removed)
+    }
+
+    /// How often it goes in a round.
+    pub fn removals(&self) -> usize {
+        REMOVALS.iter().filter(|gone| self.goes_with(gone)).count()
     }
 }
 
@@ -114,11 +125,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_removal_is_counted_with_each_that_it_takes_along() {
-        for unit in &UNITS {
-            let count = REMOVALS.iter().filter(|gone| unit.goes_with(gone)).count();
-            assert_eq!(count, unit.removals, "{}", unit.name);
-        }
+    fn what_is_behind_a_device_goes_with_it() {
+        let gone = |removed| {
+            UNITS.iter().filter(|unit| unit.goes_with(removed)).map(|unit| unit.name).collect::<Vec<_>>()
+        };
+        assert_eq!(gone("usb0"), ["usb0", "stick0", "kb0", "hub0", "mouse0"]);
+        assert_eq!(gone("hub0"), ["hub0", "mouse0"]);
+        assert_eq!(gone("disk0"), ["disk0"]);
+        let counts = UNITS.each_ref().map(Unit::removals);
+        assert_eq!(counts, [1, 1, 1, 2, 2, 2, 3]);
     }
 
     #[test]
