@@ -50,7 +50,7 @@ pub(super) enum Exercise {
     Daq,
     /// A keyboard or a mouse: reads of its reports.
     Hid,
-    /// A serial port that loops back: bytes there and back.
+    /// A serial port: bytes there and back, or what it sends by itself.
     Serial,
     /// A plain FireWire node: writes, reads of what was written, locks.
     Node,

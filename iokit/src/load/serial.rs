@@ -1,4 +1,7 @@
-//! The exercise of a serial port that loops back: what is written comes back, in order. One client has the port; its threads take turns.
+//! The exercise of a serial port: of one that loops back, that what is written comes back, in order; of one that sends by itself, that its bytes
+//! count on. One client has the port; its threads take turns.
+//!
+//! Nothing tells which of the two a port is. The first is assumed until something else comes than what was written, and does not end.
 
 use super::exercise::Outcome;
 use super::pattern;
@@ -10,55 +13,124 @@ use mach::{KernelRef, Mutex};
 
 /// Bytes of one request at the most.
 const BYTES: usize = 96;
-/// How long one read waits, and how many of them bring back what was written.
+/// How long one read waits, and how many of them may bring nothing.
 const WAIT_NS: u64 = 100_000_000;
-const READS: u32 = 20;
-/// Reads that empty the line at the most: more than it holds.
+const IDLE: u32 = 20;
+/// Reads that empty the line at the most: more than it holds. A source gives no read nothing.
 const DRAINS: u32 = 200;
+
+/// How long a source may be left alone, machine ns: it, and the driver, keep at least 4 KiB, which take 355 ms at 115200 bits a second.
+const LEFT_ALONE_NS: u64 = 300_000_000;
 
 /// Whose turn it is on the line.
 pub(super) struct Line {
     kernel: KernelRef,
+    state: Mutex<State>,
+}
+
+/// What is known of the line.
+#[derive(Default)]
+struct State {
     /// Something went wrong before: bytes of it may still be on their way.
-    dirty: Mutex<bool>,
+    dirty: bool,
+    source: Option<Source>,
 }
 
 impl Line {
     pub(super) fn new(kernel: &KernelRef) -> Arc<Self> {
-        Arc::new(Self { kernel: kernel.clone(), dirty: Mutex::new(kernel, false) })
+        Arc::new(Self { kernel: kernel.clone(), state: Mutex::new(kernel, State::default()) })
     }
 
-    /// One request: bytes that nobody else has written there, and back.
+    /// One request: bytes that nobody else has written there, and back; or the next bytes of a source.
     pub(super) fn request(&self, connection: &Connection, id: u64) -> Outcome {
-        let mut dirty = self.dirty.lock(&self.kernel);
-        if *dirty {
-            match drain(connection) {
-                Ok(()) => *dirty = false,
-                Err(why) => return Outcome::of(Err(why), false),
+        let mut state = self.state.lock(&self.kernel);
+        let length = 1 + (id as usize % BYTES);
+        if state.source.is_none() {
+            match self.looped(&mut state, connection, id, length) {
+                Some(outcome) => return outcome,
+                None => state.source = Some(Source::new()),
+            }
+        }
+        let mut bytes = [0; BYTES];
+        let result = fill(connection, &mut bytes[..length]);
+        let now = self.kernel.now();
+        let right =
+            state.source.as_mut().is_some_and(|source| source.goes_on(&bytes[..length], &result, now));
+        Outcome::of(result, right)
+    }
+
+    /// A request of a port that loops back; `None` if this is none.
+    fn looped(&self, state: &mut State, connection: &Connection, id: u64, length: usize) -> Option<Outcome> {
+        if state.dirty {
+            match empty(connection) {
+                Ok(true) => state.dirty = false,
+                Ok(false) => return None,
+                Err(why) => return Some(Outcome::of(Err(why), false)),
             }
         }
         let (mut there, mut back) = ([0; BYTES], [0; BYTES]);
-        let length = 1 + (id as usize % BYTES);
         pattern::fill(&mut there[..length], id);
         let outcome = match exchange(connection, &there[..length], &mut back[..length]) {
+            Ok(()) if there != back && empty(connection) == Ok(false) => return None,
             Ok(()) => Outcome::of(Ok(()), there == back),
             Err(why) => Outcome::of(Err(why), false),
         };
-        *dirty = outcome != Outcome::Done;
-        outcome
+        state.dirty = outcome != Outcome::Done;
+        Some(outcome)
+    }
+}
+
+/// What has been seen of a port that sends 0, 1, 2 … by itself.
+#[derive(Default)]
+struct Source {
+    /// The byte that comes next, and when the one before it was read; unknown at the start, and after a failure.
+    next: Option<u8>,
+    read: u64,
+    /// It was left alone for longer than it can keep its bytes: once, somewhere, some are missing.
+    gap: bool,
+}
+
+impl Source {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether `bytes`, read by `now` with this result, follow the ones before.
+    fn goes_on(&mut self, bytes: &[u8], result: &IOResult, now: u64) -> bool {
+        if result.is_err() {
+            *self = Self::new();
+            return false;
+        }
+        self.gap |= self.next.is_some() && now.saturating_sub(self.read) > LEFT_ALONE_NS;
+        self.read = now;
+        let mut right = true;
+        for &byte in bytes {
+            if self.next.is_some_and(|next| next != byte) {
+                right &= core::mem::take(&mut self.gap);
+            }
+            self.next = Some(byte.wrapping_add(1));
+        }
+        right
     }
 }
 
 fn exchange(connection: &Connection, there: &[u8], back: &mut [u8]) -> IOResult {
     connection.call(serial::WRITE, &mut Arguments { struct_input: there, ..Arguments::default() })?;
-    let mut filled = 0;
-    for _ in 0..READS {
-        filled += read(connection, &mut back[filled..])?;
-        if filled == back.len() {
-            return Ok(());
+    fill(connection, back)
+}
+
+/// Reads until `into` is full. Timeout: nothing more comes.
+fn fill(connection: &Connection, into: &mut [u8]) -> IOResult {
+    let (mut filled, mut idle) = (0, 0);
+    while filled < into.len() {
+        let count = read(connection, &mut into[filled..])?;
+        filled += count;
+        idle += u32::from(count == 0);
+        if idle == IDLE {
+            return Err(IOReturn::Timeout);
         }
     }
-    Err(IOReturn::Timeout)
+    Ok(())
 }
 
 fn read(connection: &Connection, into: &mut [u8]) -> IOResult<usize> {
@@ -73,13 +145,45 @@ fn read(connection: &Connection, into: &mut [u8]) -> IOResult<usize> {
     Ok(usize::try_from(count[0]).unwrap_or(room).min(room))
 }
 
-/// Reads until nothing more comes. Timeout: it does not end, so this is no port that loops back.
-fn drain(connection: &Connection) -> IOResult {
+/// Reads until nothing more comes; false if it does not end: then this is no port that loops back.
+fn empty(connection: &Connection) -> IOResult<bool> {
     let mut bytes = [0; BYTES];
     for _ in 0..DRAINS {
         if read(connection, &mut bytes)? == 0 {
-            return Ok(());
+            return Ok(true);
         }
     }
-    Err(IOReturn::Timeout)
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_counts_on() {
+        let mut source = Source::new();
+        assert!(source.goes_on(&[254, 255, 0], &Ok(()), 1));
+        assert!(source.goes_on(&[1], &Ok(()), LEFT_ALONE_NS));
+        assert!(!source.goes_on(&[3, 4], &Ok(()), LEFT_ALONE_NS + 1), "2 is missing");
+        assert!(source.goes_on(&[5], &Ok(()), LEFT_ALONE_NS + 2), "and told of once");
+        assert!(!source.goes_on(&[6, 6], &Ok(()), LEFT_ALONE_NS + 3), "one comes twice");
+    }
+
+    #[test]
+    fn bytes_of_a_source_that_was_left_alone_may_be_missing_once() {
+        let mut source = Source::new();
+        assert!(source.goes_on(&[0, 1], &Ok(()), 1));
+        assert!(source.goes_on(&[2, 3], &Ok(()), 2 + LEFT_ALONE_NS), "they were kept");
+        assert!(source.goes_on(&[4, 77], &Ok(()), 3 + LEFT_ALONE_NS), "and what came then was not");
+        assert!(!source.goes_on(&[78, 80], &Ok(()), 4 + LEFT_ALONE_NS));
+    }
+
+    #[test]
+    fn after_a_failure_anything_may_come_next() {
+        let mut source = Source::new();
+        assert!(source.goes_on(&[7], &Ok(()), 1));
+        assert!(!source.goes_on(&[0], &Err(IOReturn::Timeout), 2));
+        assert!(source.goes_on(&[99, 100], &Ok(()), 3));
+    }
 }
