@@ -1,4 +1,4 @@
-//! The register map (OHCI 1.1, chapter 5 and A.4).
+//! The register map (OHCI 1.1, chapters 4 and 5).
 
 use super::interrupt::Kind;
 use super::{Ohci, by_host};

@@ -1,6 +1,6 @@
 //! The serial bus: IEEE 1394-1995 with the changes of 1394a-2000, and the CSR architecture of IEEE 1212 below it.
 
-/// Transaction code: write a quadlet (IEEE 1394-1995, 6.2.4.5).
+/// Transaction code: write a quadlet (IEEE 1394-1995, 6.2.4).
 pub const TCODE_WRITE_QUADLET: u8 = 0x0;
 /// Transaction code: write a block.
 pub const TCODE_WRITE_BLOCK: u8 = 0x1;
@@ -25,7 +25,7 @@ pub const TCODE_LOCK_RESPONSE: u8 = 0xb;
 /// Transaction code that links use among themselves: PHY packets.
 pub const TCODE_PHY: u8 = 0xe;
 
-/// Acknowledge code: done (IEEE 1394-1995, 6.2.5.2).
+/// Acknowledge code: done (IEEE 1394-1995, 6.2.5).
 pub const ACK_COMPLETE: u8 = 0x1;
 /// Acknowledge code: received, a response follows.
 pub const ACK_PENDING: u8 = 0x2;
@@ -36,7 +36,7 @@ pub const ACK_DATA_ERROR: u8 = 0xd;
 /// Acknowledge code: this cannot be done here.
 pub const ACK_TYPE_ERROR: u8 = 0xe;
 
-/// Response code: done (IEEE 1394-1995, 6.2.4.10).
+/// Response code: done (IEEE 1394-1995, 6.2.4).
 pub const RCODE_COMPLETE: u8 = 0x0;
 /// Response code: a resource is taken, the request may be sent again.
 pub const RCODE_CONFLICT: u8 = 0x4;
@@ -47,7 +47,7 @@ pub const RCODE_TYPE: u8 = 0x6;
 /// Response code: nothing at this address.
 pub const RCODE_ADDRESS: u8 = 0x7;
 
-/// Extended transaction codes of locks (IEEE 1394-1995, 6.2.4.9).
+/// Extended transaction codes of locks (IEEE 1394-1995, 6.2.4).
 pub mod lock {
     /// `(old & !arg) | (data & arg)`.
     pub const MASK_SWAP: u16 = 1;

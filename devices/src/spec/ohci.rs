@@ -6,7 +6,7 @@ pub const VENDOR: u16 = 0x1af4;
 pub const DEVICE: u16 = 0x10f4;
 /// Class code: serial bus controller, FireWire, OpenHCI (A.3).
 pub const CLASS: [u8; 3] = [0x0c, 0x00, 0x10];
-/// Bytes of BAR 0: the 2 KiB of A.4, and as much again that reads as zero.
+/// Bytes of BAR 0: the 2 KiB of the register map (chapter 4), and as much again that reads as zero.
 pub const BAR_BYTES: u64 = 4096;
 /// Isochronous transmit contexts of this controller (4 to 32).
 pub const TRANSMIT_CONTEXTS: usize = 4;

@@ -1,6 +1,6 @@
 //! Serial Bus Protocol 2 (ANSI NCITS 325-1998).
 
-/// Specifier ID of the unit directory: NCITS (7.4).
+/// Specifier ID of the unit directory: NCITS (7.4.1).
 pub const SPECIFIER: u32 = 0x00_609e;
 /// Version of the unit directory.
 pub const VERSION: u32 = 0x01_0483;
@@ -9,7 +9,7 @@ pub const COMMAND_SET_SPECIFIER: u32 = 0x00_609e;
 /// Command set: SCSI primary commands and what belongs to them.
 pub const COMMAND_SET: u32 = 0x01_04d8;
 
-/// Key: management agent, an offset in the register space (7.5).
+/// Key: management agent, an offset in the register space (7.4.7).
 pub const KEY_MANAGEMENT_AGENT: u8 = 0x54;
 /// Key: logical unit number.
 pub const KEY_LOGICAL_UNIT: u8 = 0x14;
@@ -24,14 +24,14 @@ pub const KEY_FIRMWARE: u8 = 0x3c;
 /// Key: reconnect timeout.
 pub const KEY_RECONNECT: u8 = 0x3d;
 
-/// Bytes of a management ORB (5.1.4).
+/// Bytes of a management ORB (5.1.3).
 pub const MANAGEMENT_ORB_BYTES: u16 = 32;
-/// Bytes of a command ORB of this project's targets: with room for a command of 16 bytes (5.1.3).
+/// Bytes of a command ORB of this project's targets: with room for a command of 16 bytes (5.1.2).
 pub const COMMAND_ORB_BYTES: u16 = 36;
 /// A pointer that points nowhere has this bit in its upper quadlet (5.1).
 pub const NULL: u32 = 1 << 31;
 
-/// Functions of management ORBs (5.1.4).
+/// Functions of management ORBs (5.1.3).
 pub mod function {
     /// LOGIN.
     pub const LOGIN: u32 = 0x0;
@@ -53,13 +53,13 @@ pub mod function {
     pub const TARGET_RESET: u32 = 0xf;
 }
 
-/// Login ORB: nobody else may be logged in (5.1.4.1).
+/// Login ORB: nobody else may be logged in (5.1.3.1).
 pub const LOGIN_EXCLUSIVE: u32 = 1 << 28;
 /// ORB: write a status block in the end, even for success.
 pub const NOTIFY: u32 = 1 << 31;
 /// ORB: where the request format is.
 pub const FORMAT_SHIFT: u32 = 29;
-/// Command ORB: the target writes to the initiator's buffer (5.1.3).
+/// Command ORB: the target writes to the initiator's buffer (5.1.2).
 pub const DIRECTION: u32 = 1 << 27;
 /// Command ORB: the data descriptor points to a page table.
 pub const PAGE_TABLE: u32 = 1 << 19;

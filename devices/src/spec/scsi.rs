@@ -1,41 +1,41 @@
 //! SCSI: commands, sense keys and pages of a disk (SPC-4, SBC-3).
 
-/// TEST UNIT READY (SPC-4, 6.37).
+/// TEST UNIT READY (SPC-4).
 pub const TEST_UNIT_READY: u8 = 0x00;
-/// REQUEST SENSE (SPC-4, 6.29).
+/// REQUEST SENSE (SPC-4).
 pub const REQUEST_SENSE: u8 = 0x03;
-/// INQUIRY (SPC-4, 6.4).
+/// INQUIRY (SPC-4).
 pub const INQUIRY: u8 = 0x12;
-/// MODE SENSE (6) (SPC-4, 6.11).
+/// MODE SENSE (6) (SPC-4).
 pub const MODE_SENSE_6: u8 = 0x1a;
-/// START STOP UNIT (SBC-3, 5.23).
+/// START STOP UNIT (SBC-3).
 pub const START_STOP_UNIT: u8 = 0x1b;
-/// PREVENT ALLOW MEDIUM REMOVAL (SBC-3, 5.13).
+/// PREVENT ALLOW MEDIUM REMOVAL (SBC-3).
 pub const PREVENT_ALLOW: u8 = 0x1e;
-/// READ CAPACITY (10) (SBC-3, 5.15).
+/// READ CAPACITY (10) (SBC-3).
 pub const READ_CAPACITY_10: u8 = 0x25;
-/// READ (10) (SBC-3, 5.11).
+/// READ (10) (SBC-3).
 pub const READ_10: u8 = 0x28;
-/// WRITE (10) (SBC-3, 5.30).
+/// WRITE (10) (SBC-3).
 pub const WRITE_10: u8 = 0x2a;
-/// VERIFY (10) (SBC-3, 5.27).
+/// VERIFY (10) (SBC-3).
 pub const VERIFY_10: u8 = 0x2f;
-/// SYNCHRONIZE CACHE (10) (SBC-3, 5.25).
+/// SYNCHRONIZE CACHE (10) (SBC-3).
 pub const SYNCHRONIZE_CACHE_10: u8 = 0x35;
-/// MODE SENSE (10) (SPC-4, 6.12).
+/// MODE SENSE (10) (SPC-4).
 pub const MODE_SENSE_10: u8 = 0x5a;
-/// READ (16) (SBC-3, 5.13).
+/// READ (16) (SBC-3).
 pub const READ_16: u8 = 0x88;
-/// WRITE (16) (SBC-3, 5.32).
+/// WRITE (16) (SBC-3).
 pub const WRITE_16: u8 = 0x8a;
-/// SERVICE ACTION IN (16) (SPC-4, 4.3.4.3).
+/// SERVICE ACTION IN (16) (SPC-4).
 pub const SERVICE_ACTION_IN_16: u8 = 0x9e;
-/// Its service action READ CAPACITY (16) (SBC-3, 5.16).
+/// Its service action READ CAPACITY (16) (SBC-3).
 pub const READ_CAPACITY_16: u8 = 0x10;
-/// REPORT LUNS (SPC-4, 6.27).
+/// REPORT LUNS (SPC-4).
 pub const REPORT_LUNS: u8 = 0xa0;
 
-/// Sense key: nothing to report (SPC-4, 4.5.6).
+/// Sense key: nothing to report (SPC-4).
 pub const NO_SENSE: u8 = 0x0;
 /// Sense key: not ready.
 pub const NOT_READY: u8 = 0x2;
@@ -67,19 +67,19 @@ pub const ASC_NO_UNIT: [u8; 2] = [0x25, 0x00];
 /// Power on, reset, or bus device reset occurred.
 pub const ASC_RESET: [u8; 2] = [0x29, 0x00];
 
-/// Vital product data page: those that there are (SPC-4, 7.8.15).
+/// Vital product data page: those that there are (SPC-4).
 pub const VPD_PAGES: u8 = 0x00;
-/// Vital product data page: serial number (SPC-4, 7.8.16).
+/// Vital product data page: serial number (SPC-4).
 pub const VPD_SERIAL: u8 = 0x80;
-/// Vital product data page: identification (SPC-4, 7.8.6).
+/// Vital product data page: identification (SPC-4).
 pub const VPD_IDENTIFICATION: u8 = 0x83;
-/// Vital product data page: block limits (SBC-3, 6.5.3).
+/// Vital product data page: block limits (SBC-3).
 pub const VPD_LIMITS: u8 = 0xb0;
-/// Mode page: caching (SBC-3, 6.4.5).
+/// Mode page: caching (SBC-3).
 pub const MODE_CACHING: u8 = 0x08;
 /// Mode page: all of them.
 pub const MODE_ALL: u8 = 0x3f;
-/// Fixed format sense data, current (SPC-4, 4.5.3).
+/// Fixed format sense data, current (SPC-4).
 pub const SENSE_FIXED: u8 = 0x70;
 /// Bytes of fixed format sense data.
 pub const SENSE_BYTES: usize = 18;

@@ -1,4 +1,4 @@
-//! A command block agent: fetches ORBs, carries out their commands, writes status (SBP-2, 5.1.3, 6.4 and 9).
+//! A command block agent: fetches ORBs, carries out their commands, writes status (SBP-2, 5.1.2, 6.4 and 9).
 
 use super::orb::{Status, address, quadlet};
 use super::{Tag, Target};

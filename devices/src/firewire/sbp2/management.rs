@@ -1,4 +1,4 @@
-//! The management agent: logins and what is done to them (SBP-2, 5.1.4 and 8).
+//! The management agent: logins and what is done to them (SBP-2, 5.1.3 and 8).
 
 use super::agent::Agent;
 use super::orb::{Status, address, quadlet};
@@ -181,7 +181,7 @@ impl Target {
         Ok(response)
     }
 
-    /// The answer to QUERY LOGINS (5.1.4.2).
+    /// The answer to QUERY LOGINS (5.1.3.2).
     fn list(&self) -> Vec<u8> {
         let logins: Vec<&Login> = self.logins.iter().flatten().collect();
         let length = 4 + logins.len() as u32 * 12;

@@ -231,14 +231,14 @@ impl Disk {
         }
         let mut answer = if vital { self.vital(block[2])? } else { self.standard() };
         if unit != 0 {
-            // No such logical unit (SPC-4, 6.4.2): qualifier 3, type 1f.
+            // No such logical unit (SPC-4): qualifier 3, type 1f.
             answer[0] = 0x7f;
         }
         answer.truncate(length);
         Ok(sent(answer))
     }
 
-    /// Standard inquiry data (SPC-4, 6.4.2): a disk with a removable medium.
+    /// Standard inquiry data (SPC-4): a disk with a removable medium.
     fn standard(&self) -> Vec<u8> {
         let mut answer = vec![0, 0x80, 0x06, 0x02, 31, 0, 0, 0];
         answer.extend(format!("Workgate{:<16.16}0001", self.product).into_bytes());
@@ -252,7 +252,7 @@ impl Disk {
             }
             spec::VPD_SERIAL => self.name.clone().into_bytes(),
             spec::VPD_IDENTIFICATION => {
-                // One designator of the unit: ASCII, by the vendor's name (SPC-4, 7.8.6.4).
+                // One designator of the unit: ASCII, by the vendor's name (SPC-4).
                 let mut name = b"Workgate".to_vec();
                 name.extend(self.name.bytes());
                 let mut body = vec![0x02, 0x01, 0x00, name.len() as u8];
@@ -278,7 +278,7 @@ fn sent(answer: Vec<u8>) -> Work {
     if answer.is_empty() { Work::Done } else { Work::Send(answer) }
 }
 
-/// One logical unit, number 0 (SPC-4, 6.27).
+/// One logical unit, number 0 (SPC-4).
 fn report_luns(block: &[u8; 16]) -> Work {
     let mut answer = vec![0; 16];
     answer[3] = 8;
@@ -287,7 +287,7 @@ fn report_luns(block: &[u8; 16]) -> Work {
     sent(answer)
 }
 
-/// The caching page: writes go through (SBC-3, 6.4.5). No block descriptor.
+/// The caching page: writes go through (SBC-3). No block descriptor.
 fn mode_sense(block: &[u8; 16]) -> Result<Work, Sense> {
     let page = block[2] & 0x3f;
     let mut pages = Vec::new();

@@ -80,7 +80,7 @@ pub fn transfer(write: bool, first: u64, count: u16) -> Block {
     }
 }
 
-/// What sense data says (SPC-4, 4.5.3): the IOReturn of a command that failed. `None`: ask again, nothing is wrong with the command.
+/// What sense data says (SPC-4): the IOReturn of a command that failed. `None`: ask again, nothing is wrong with the command.
 pub fn why(sense: &[u8]) -> Option<IOReturn> {
     match sense.get(2).map(|byte| byte & 0xf) {
         // Not ready: there is no medium, or not yet.

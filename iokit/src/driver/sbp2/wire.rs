@@ -4,16 +4,16 @@
 pub const SPECIFIER: u32 = 0x00_609e;
 /// Version of the unit directory.
 pub const VERSION: u32 = 0x01_0483;
-/// Key: the management agent, in quadlets of the register space (7.5).
+/// Key: the management agent, in quadlets of the register space (7.4.7).
 pub const KEY_MANAGEMENT_AGENT: u8 = 0x54;
 /// Key: the logical unit, in bits 15:0.
 pub const KEY_LOGICAL_UNIT: u8 = 0x14;
 
-/// Bytes of a management ORB (5.1.4).
+/// Bytes of a management ORB (5.1.3).
 pub const MANAGEMENT_BYTES: usize = 32;
-/// Bytes of a command ORB with room for 16 bytes of command (5.1.3).
+/// Bytes of a command ORB with room for 16 bytes of command (5.1.2).
 pub const COMMAND_BYTES: usize = 36;
-/// Bytes of the answer to a login (5.1.4.1).
+/// Bytes of the answer to a login (5.1.3.1).
 pub const LOGIN_BYTES: usize = 16;
 /// Bytes of a status block at the most (5.3).
 pub const STATUS_BYTES: usize = 32;
