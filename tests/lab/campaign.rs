@@ -93,6 +93,11 @@ impl Campaign {
         lines
     }
 
+    /// Whether the case of this name has held.
+    pub fn held(&self, name: &str) -> bool {
+        self.0.iter().any(|(case, state)| case.name == name && matches!(state, State::Held))
+    }
+
     /// The cases that did not hold, with the reason in a word.
     pub fn wrong(&self) -> Vec<String> {
         let told = |(case, state): &(Case, State)| match state {

@@ -32,6 +32,8 @@ const SURPRISE: &str = include_str!("linux-surprise.plan");
 const RING: &str = "on bell0.mmio.write #";
 /// Where that plan is in the lab's file system.
 const PLAN: &str = "/linux/surprise.plan";
+/// What the kernel is told in either tour. Its buffer is to keep all that it says in many rounds: the drivers' complaints are looked for in the end.
+const KERNEL_WORDS: &str = "console=ttyS0 loglevel=5 log_buf_len=4M";
 
 /// The guest's first process: it finds the root disk, and goes on there.
 const INIT: &str = include_str!("linux-init.sh");
@@ -91,17 +93,18 @@ pub fn add(
     Ok(())
 }
 
-/// What `workgate` is told for the tour in which everything is ejected in order. A kernel that panics stops, and does not reset the machine, which
+/// What `workgate` is told for the tour in which everything is ejected in order, `rounds` times. A kernel that panics stops, and does not reset the machine, which
 /// would look like an end in order.
-pub fn arguments() -> Vec<String> {
+pub fn arguments(rounds: u32) -> Vec<String> {
     let root = format!("2=virtio-blk,file={DISK}");
     let devices = DEVICES.into_iter().chain([&*root]).flat_map(|device| ["--plug", device]);
-    told(["--cpus", "2", "--memory", "300M"].into_iter().chain(devices), "console=ttyS0 loglevel=5")
+    let words = format!("{KERNEL_WORDS} rounds={rounds}");
+    told(["--cpus", "2", "--memory", "300M"].into_iter().chain(devices), &words)
 }
 
 /// The same for the tour in which everything is torn out, `rounds` times.
 pub fn surprise_arguments(rounds: u32) -> Vec<String> {
-    told(["--plan", PLAN], &format!("console=ttyS0 loglevel=5 tour=surprise rounds={rounds}"))
+    told(["--plan", PLAN], &format!("{KERNEL_WORDS} tour=surprise rounds={rounds}"))
 }
 
 /// The plan of `rounds` rounds: the rules of the first one again and again, at the rings that follow.
@@ -121,9 +124,9 @@ fn rule(line: &str) -> Option<(usize, &str)> {
     Some((number.parse().ok()?, action))
 }
 
-fn told<'a>(machine: impl IntoIterator<Item = &'a str>, command_line: &'a str) -> Vec<String> {
+fn told<'a>(machine: impl IntoIterator<Item = &'a str>, command_line: &str) -> Vec<String> {
     let kernel = ["boot", KERNEL, "--initrd", INITRD, "--cmdline", command_line];
-    kernel.into_iter().chain(machine).map(Into::into).collect()
+    kernel.into_iter().map(String::from).chain(machine.into_iter().map(String::from)).collect()
 }
 
 #[cfg(test)]

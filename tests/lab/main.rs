@@ -16,6 +16,7 @@ mod campaign;
 mod console;
 mod control;
 mod error;
+mod exercised;
 mod gdb;
 mod initramfs;
 mod kernel;
@@ -43,7 +44,7 @@ const USAGE: &str =
   --workgate   the workgate binary to use (default: cargo builds it in release)
   --image      the guest image for the qemu leg (default: the one built with the lab)
   --only       one scenario of the svm leg; may be repeated
-  --rounds     svm: how often linux-surprise tears everything out, 1 to 100 (default: 20 with --long, else 1);
+  --rounds     svm: how often linux ejects everything and linux-surprise tears it out, 1 to 100 (default: 20 with --long, else 2 and 1);
                qemu: how often each device is taken away and given back (default: 1)
   --long       svm: the scenarios of more than 200 ms of machine time too, which take minutes each
   --boot-only  svm: only boot the inner kernel and look for its KVM device";

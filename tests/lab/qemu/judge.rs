@@ -2,9 +2,10 @@
 
 use super::units::{UNITS, Unit};
 use crate::console::{self, Counts};
+use crate::exercised;
 
 /// Checks it after `rounds` rounds: the guest survived; each device worked before, between and after its removals, and went while requests were in flight; nothing
-/// is lost or wrong. The accounts, for the reader.
+/// is lost or wrong. A table of what was exercised.
 ///
 /// # Errors
 /// What is wrong.
@@ -12,14 +13,14 @@ pub fn judge(text: &str, rounds: usize) -> Result<Vec<String>, String> {
     if let Some(line) = console::trouble(text) {
         return Err(format!("the guest is in trouble: {line}"));
     }
-    let mut told = Vec::new();
+    let mut rows = Vec::new();
     for unit in UNITS.iter().filter(|unit| unit.load.is_some()) {
         let ended = console::ended(text, unit.name);
-        told.extend(ended.iter().map(|counts| format!("{} {counts:?}", unit.name)));
         accounts(unit, unit.removals() * rounds, &ended)
             .map_err(|why| format!("{}: {why}: {ended:?}", unit.name))?;
+        rows.push(exercised::row(unit.name, unit.driver, &ended));
     }
-    Ok(told)
+    Ok(exercised::table(&exercised::DRIVEN, &rows))
 }
 
 /// The accounts of one device: one for each of its `removals`, and one of the run's end.

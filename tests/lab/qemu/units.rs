@@ -9,7 +9,7 @@ pub struct Unit {
     /// The number by which the guest's command line knows it; of a card, its root port.
     pub slot: u32,
     /// What QEMU calls the model.
-    driver: &'static str,
+    pub driver: &'static str,
     place: Place,
     /// Block node of its medium.
     pub node: Option<&'static str>,

@@ -1,0 +1,111 @@
+//! What the leg runs: the scenarios, and the tours of a Linux.
+
+use crate::Request;
+use crate::campaign::Case;
+use crate::error::LabError;
+use crate::linux;
+use crate::root_disk;
+use crate::scenarios::Scenario;
+
+/// How long one command may take. Far above what is needed: it ends hangs.
+const COMMAND_LIMIT_SECONDS: u32 = 500;
+/// The same for each second of a plan's machine time, several times what it takes on a host that does nothing else.
+const LIMIT_PER_MACHINE_SECOND: u32 = 500;
+/// The same for each round of a tour of a Linux; it gets [`LINUX_LIMIT_SECONDS`] besides.
+const ROUND_LIMIT_SECONDS: u32 = 150;
+/// How long a Linux may take for its tour: this host takes two minutes and a half, and more than eight beside other work.
+const LINUX_LIMIT_SECONDS: u32 = 1_500;
+/// Rounds of the tour in which everything is torn out, unless it is told how many: alone, and in the long leg.
+const ROUNDS: u32 = 1;
+/// How often everything is ejected in order.
+const EJECTIONS: u32 = 2;
+const ROUNDS_LONG: u32 = 20;
+/// Host seconds to a machine second. The machine measures 17 when nothing else runs; a busy host must not turn a plan's deadlines into
+/// judgements of the host.
+const SLOW_DOWN: &str = "120";
+/// The same for plans that end so soon, or in which a driver's own timer is so short, that the time of a few interrupts is too long.
+const SLOW_DOWN_DELICATE: &str = "800";
+/// The name of the case that boots a Linux in our machine.
+const LINUX: &str = "linux";
+/// The same, and things are torn out of it.
+const SURPRISE: &str = "linux-surprise";
+/// Machine time that takes as long as a short plan, in ms.
+const WEIGHT_MS: u64 = 80;
+
+/// How often everything is torn out.
+pub fn rounds(request: &Request) -> u32 {
+    request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { ROUNDS })
+}
+
+/// The cases that are asked for, and before them a look at the host inside.
+///
+/// # Errors
+/// One of this name is not known.
+pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, LabError> {
+    if request.boot_only {
+        return Ok(Vec::new());
+    }
+    let limit = COMMAND_LIMIT_SECONDS;
+    let of_plan = |scenario: &Scenario| {
+        let machine_time = u32::try_from(scenario.machine_time).unwrap_or(u32::MAX);
+        limit.saturating_add(machine_time.saturating_mul(LIMIT_PER_MACHINE_SECOND) / 1_000)
+    };
+    let doctor = Case {
+        name: "doctor".into(),
+        arguments: vec!["doctor".into()],
+        status: 0,
+        says: None,
+        check: None,
+        chance: false,
+        weight: 1,
+        limit,
+    };
+    let linux = |name: &str, arguments, limit| Case {
+        name: name.into(),
+        arguments,
+        status: 0,
+        says: Some(linux::LAST_WORD),
+        check: Some(root_disk::check()),
+        chance: false,
+        weight: 1,
+        limit,
+    };
+    let wanted = |name: &str| request.only.is_empty() || request.only.iter().any(|only| only == name);
+    let asked = |scenario: &&Scenario| request.long || !request.only.is_empty() || !scenario.long;
+    let cases =
+        scenarios.iter().filter(asked).filter(|scenario| wanted(&scenario.name)).map(|scenario| Case {
+            name: scenario.name.clone(),
+            arguments: [
+                "run",
+                &format!("/scenarios/{}.plan", scenario.name),
+                "--machine",
+                "kvm",
+                "--slow-down",
+                if scenario.delicate { SLOW_DOWN_DELICATE } else { SLOW_DOWN },
+                "--json",
+            ]
+            .map(Into::into)
+            .into(),
+            status: scenario.status,
+            says: None,
+            check: None,
+            chance: scenario.chance,
+            weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
+            limit: of_plan(scenario),
+        });
+    let limit = |rounds: u32| LINUX_LIMIT_SECONDS.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
+    let ejections = request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { EJECTIONS });
+    let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(ejections), limit(ejections)));
+    let surprise = wanted(SURPRISE) && (request.long || !request.only.is_empty());
+    let rounds = rounds(request);
+    let surprise = surprise.then(|| linux(SURPRISE, linux::surprise_arguments(rounds), limit(rounds)));
+    let cases: Vec<Case> = cases.chain(tour).chain(surprise).collect();
+    let known = |only: &&String| cases.iter().any(|case| case.name == **only);
+    if let Some(unknown) = request.only.iter().find(|only| !known(only)) {
+        let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(LabError::Failed(format!(
+            "there is no scenario `{unknown}`; there are {names}, {LINUX}, {SURPRISE}"
+        )));
+    }
+    Ok(std::iter::once(doctor).chain(cases).collect())
+}
