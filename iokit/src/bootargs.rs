@@ -13,6 +13,9 @@ const TIERS_MAX: usize = 6;
 const CLIENTS_MAX: u32 = 64;
 /// Requests in flight of one client.
 const DEPTH_MAX: u32 = 256;
+/// Bytes of a request of a disk.
+const SIZE_MIN: u32 = 512;
+const SIZE_MAX: u32 = 1 << 20;
 /// Threads of a plan.
 const THREADS_MAX: u32 = 16;
 /// Unknown words that are kept for the log.
@@ -77,7 +80,7 @@ impl SlotArgs {
     }
 }
 
-/// `load.N=clients:4,depth:8[,as:tasks]`
+/// `load.N=clients:4,depth:8[,size:65536][,as:tasks]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadArgs {
     /// Slot number, 1–31.
@@ -86,6 +89,8 @@ pub struct LoadArgs {
     pub clients: u32,
     /// Requests in flight of each, 1–256.
     pub depth: u32,
+    /// Bytes of one request of a disk, 512 to 1 MiB.
+    pub size: Option<u32>,
     /// Each client is a user task.
     pub tasks: bool,
 }
@@ -293,11 +298,12 @@ fn place(text: &str) -> Option<(u32, Vec<u8>)> {
 }
 
 fn load_args(slot: u32, value: &str) -> Option<LoadArgs> {
-    let mut args = LoadArgs { slot, clients: 1, depth: 1, tasks: false };
+    let mut args = LoadArgs { slot, clients: 1, depth: 1, size: None, tasks: false };
     for option in value.split(',') {
         match option.split_once(':')? {
             ("clients", n) => args.clients = small(n, CLIENTS_MAX)?,
             ("depth", n) => args.depth = small(n, DEPTH_MAX)?,
+            ("size", n) => args.size = Some(small(n, SIZE_MAX).filter(|&size| size >= SIZE_MIN)?),
             ("as", "tasks") => args.tasks = true,
             _ => return None,
         }
@@ -386,7 +392,7 @@ mod tests {
     #[test]
     fn a_whole_line() {
         let a = BootArgs::parse(
-            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8 era=10.4 seed=7 overstay=5 debounce=6 finish=100 quiet x=1",
+            "bench=0x3ff0000,0x5b0 tsc_hz=3700000 slot.1=name:edu0,driver:early-close,irq:msi load.1=clients:4,depth:8,size:65536 era=10.4 seed=7 overstay=5 debounce=6 finish=100 quiet x=1",
         );
         assert_eq!((a.overstay, a.debounce), (5, 6));
         assert_eq!(a.bench, Some((0x3ff_0000, 0x5b0)));
@@ -396,7 +402,10 @@ mod tests {
             (slot.name.as_str(), slot.driver.as_deref(), slot.irq),
             ("edu0", Some("early-close"), Some(IrqKind::Msi))
         );
-        assert_eq!(a.load(1), Some(LoadArgs { slot: 1, clients: 4, depth: 8, tasks: false }));
+        assert_eq!(
+            a.load(1),
+            Some(LoadArgs { slot: 1, clients: 4, depth: 8, size: Some(65_536), tasks: false })
+        );
         assert!(BootArgs::parse("load.2=clients:2,as:tasks").load(2).unwrap().tasks);
         assert_eq!((a.era, a.seed, a.finish), (Era::E104, 7, Some(100)));
         assert_eq!(a.unknown, vec!["quiet", "x=1"]);

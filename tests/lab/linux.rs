@@ -48,12 +48,18 @@ pub const LAST_WORD: &str = "guest: no driver complains";
 ///
 /// # Errors
 /// A module cannot be read, or the disk not be made.
-pub fn root_disk(tools: &Tools, kernel: &Kernel, busybox: &[u8], folder: &Path) -> Result<Vec<u8>, LabError> {
+pub fn root_disk(
+    tools: &Tools,
+    kernel: &Kernel,
+    busybox: &[u8],
+    folder: &Path,
+    rounds: u32,
+) -> Result<Vec<u8>, LabError> {
     let modules = modules(&kernel.guest_modules)?;
     let program = |path: &str, data| File { path: path.into(), executable: true, data };
     let mut files = vec![program("bin/busybox", busybox), program("tour", TOUR.as_bytes())];
     files.extend(modules.iter().map(|(path, data)| File { path: path.clone(), executable: false, data }));
-    tools.disk(folder, &FOLDERS, &files)
+    tools.disk(folder, &FOLDERS, &files, rounds)
 }
 
 /// Modules with their places, whose order is the one in which to load them.

@@ -10,8 +10,8 @@ use std::process::Command;
 
 /// The Debian package of the tools.
 const PACKAGE: &str = "e2fsprogs";
-/// Size of the disk, as `mke2fs` takes it: half of it is free for what a tour writes.
-const SIZE: &str = "16M";
+/// Size of the disk without what a tour writes, in MiB.
+const MEBIBYTES: u32 = 24;
 /// Where the disk is in the lab's file system.
 pub const DISK: &str = "/linux/root.img";
 /// Where the script is that looks at it.
@@ -44,11 +44,17 @@ impl Tools {
         Ok(Self { mke2fs: find("mke2fs")?, inside: [find("e2fsck")?, find("debugfs")?] })
     }
 
-    /// A disk with `files` and empty `folders`; made in `place`, which may hold an earlier one.
+    /// A disk with `files`, empty `folders`, and room for so many MiB more; made in `place`, which may hold an earlier one.
     ///
     /// # Errors
     /// A file cannot be written, or they do not fit.
-    pub fn disk(&self, place: &Path, folders: &[&str], files: &[File]) -> Result<Vec<u8>, LabError> {
+    pub fn disk(
+        &self,
+        place: &Path,
+        folders: &[&str],
+        files: &[File],
+        room: u32,
+    ) -> Result<Vec<u8>, LabError> {
         let (tree, image) = (place.join("root"), place.join("root.img"));
         match std::fs::remove_dir_all(&tree) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -66,7 +72,7 @@ impl Tools {
         // Nothing is left to be initialised later: what is written then is written by the tour.
         command.args(["-q", "-F", "-t", "ext4", "-L", "workgate"]);
         command.args(["-E", "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "-d"]);
-        process::output(command.arg(&tree).arg(&image).arg(SIZE))?;
+        process::output(command.arg(&tree).arg(&image).arg(format!("{}M", MEBIBYTES + room)))?;
         std::fs::read(&image).map_err(LabError::io(image.display().to_string()))
     }
 
@@ -114,7 +120,7 @@ mod tests {
         let sum = sum.replace(&*written.to_string_lossy(), "/kept/file");
         let file = |path: &str, data| File { path: path.into(), executable: false, data };
         let files = [file("kept/file", data), file("kept/sums", sum.as_bytes())];
-        let disk = tools.disk(place, &["dev"], &files).expect("a disk");
+        let disk = tools.disk(place, &["dev"], &files, 2).expect("a disk");
         let (script, image) = (place.join("check"), place.join("written.img"));
         std::fs::write(&script, include_bytes!("linux-check.sh")).expect("a file");
         std::fs::write(&image, disk).expect("a file");

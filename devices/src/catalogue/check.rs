@@ -9,6 +9,8 @@ use crate::fault::plan::{Action, Load, Nanos, Plan, PlanError, Plug, Rule, Span,
 use crate::fault::plane::{Site, guest_kind};
 use std::collections::BTreeMap;
 
+/// Models with blocks.
+const DISKS: [&str; 3] = ["virtio-blk", "usb-storage", "firewire-disk"];
 /// Models that a user program exercises (`as=tasks`).
 const PROGRAMS: [&str; 2] = ["virtio-blk", "daq"];
 
@@ -80,6 +82,9 @@ fn check_loads(plan: &Plan, errors: &mut Vec<PlanError>) {
         if load.tasks {
             check_tasks(plan, load, errors);
         }
+        if load.size.is_some() {
+            check_size(plan, load, errors);
+        }
     }
 }
 
@@ -99,6 +104,18 @@ fn check_tasks(plan: &Plan, load: &Load, errors: &mut Vec<PlanError>) {
         let error = PlanError::new(load.span_of("depth"), format!("a task has no {} threads", load.depth));
         errors.push(error.expected(format!("1 to {TASK_THREADS} with `as=tasks`")));
     }
+}
+
+/// Requests have a size where there are blocks; the program for disks has its own.
+fn check_size(plan: &Plan, load: &Load, errors: &mut Vec<PlanError>) {
+    let Some(plug) = plan.plug_named(&load.device) else { return };
+    let what = match () {
+        () if load.tasks => "of a user task".to_owned(),
+        () if !DISKS.contains(&plug.model.as_str()) => format!("on `{}`", plug.model),
+        () => return,
+    };
+    let error = PlanError::new(load.span_of("size"), format!("a load {what} has no size"));
+    errors.push(error.expected(format!("`size=` for kernel threads on one of {} only", DISKS.join(", "))));
 }
 
 /// A device that is not there at boot and that no rule plugs in.

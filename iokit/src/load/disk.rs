@@ -8,7 +8,7 @@ use crate::user_client::{Arguments, Connection};
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Blocks of one request at the most.
+/// Blocks of one request at the most, unless its size is said.
 const BLOCKS_MAX: u64 = 8;
 /// Bytes of a block at the most: what a disk says is not believed beyond.
 const BLOCK_BYTES_MAX: u64 = 4096;
@@ -20,6 +20,7 @@ pub(super) struct DiskWorker {
     number: u32,
     threads: u32,
     turn: u32,
+    size: Option<u32>,
     /// Where, once the size is known: first block, bytes; or nowhere.
     part: Option<Option<(u64, usize)>>,
     /// The seed of what stands there.
@@ -27,8 +28,8 @@ pub(super) struct DiskWorker {
 }
 
 impl DiskWorker {
-    pub(super) fn new(number: u32, threads: u32) -> Self {
-        Self { number, threads, turn: 0, part: None, written: None }
+    pub(super) fn new(number: u32, threads: u32, size: Option<u32>) -> Self {
+        Self { number, threads, turn: 0, size, part: None, written: None }
     }
 
     /// One request: a write, a read of it, now and then a flush.
@@ -70,16 +71,17 @@ impl DiskWorker {
         if block_bytes > BLOCK_BYTES_MAX {
             return Err(IOReturn::NoResources);
         }
-        let part = share(u64::from(self.number), u64::from(self.threads), blocks)
+        let most = self.size.map_or(BLOCKS_MAX, |bytes| (u64::from(bytes) / block_bytes.max(1)).max(1));
+        let part = share(u64::from(self.number), u64::from(self.threads), blocks, most)
             .map(|(first, count)| (first, (count * block_bytes) as usize));
         self.part = Some(part);
         Ok(part)
     }
 }
 
-/// First block and number of blocks of thread `number` of `threads`; `None` = the disk has no room for it.
-fn share(number: u64, threads: u64, blocks: u64) -> Option<(u64, u64)> {
-    let each = (blocks / threads.max(1)).clamp(1, BLOCKS_MAX);
+/// First block and number of blocks, at `most`, of thread `number` of `threads`; `None` = the disk has no room for it.
+fn share(number: u64, threads: u64, blocks: u64, most: u64) -> Option<(u64, u64)> {
+    let each = (blocks / threads.max(1)).clamp(1, most);
     (number < blocks / each).then_some((number * each, each))
 }
 
@@ -107,12 +109,15 @@ mod tests {
         for (threads, blocks) in
             [(1, 0), (1, 1), (4, 1), (4, 3), (4, 4), (4, 7), (16_384, 1), (16_384, 16_385), (3, 1 << 27)]
         {
-            let mut end = 0;
-            for (first, count) in (0..threads).filter_map(|number| share(number, threads, blocks)) {
-                assert!(first >= end && count > 0 && first + count <= blocks, "{threads} {blocks}");
-                end = first + count;
+            for most in [1, 8, 2_048] {
+                let mut end = 0;
+                for (first, count) in (0..threads).filter_map(|number| share(number, threads, blocks, most)) {
+                    assert!(first >= end && count > 0 && first + count <= blocks, "{threads} {blocks}");
+                    assert!(count <= most);
+                    end = first + count;
+                }
+                assert_eq!(end > 0, blocks > 0);
             }
-            assert_eq!(end > 0, blocks > 0);
         }
     }
 }

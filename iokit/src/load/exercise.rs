@@ -62,8 +62,8 @@ pub(super) enum Exercise {
 pub(super) enum Shared {
     /// Nothing is shared.
     Edu,
-    /// Nothing is shared.
-    Disk,
+    /// Nothing is shared; bytes of a request, if they are said.
+    Disk(Option<u32>),
     /// What they have seen of the stream.
     Daq(Arc<Stream>),
     /// What they have seen of the reports.
@@ -95,11 +95,11 @@ pub(super) enum Worker {
 }
 
 impl Exercise {
-    /// The exercise of one client with `depth` threads.
-    pub(super) fn shared(self, kernel: &KernelRef, depth: u32) -> Shared {
+    /// The exercise of one client with `depth` threads; `size` bytes of a request of a disk.
+    pub(super) fn shared(self, kernel: &KernelRef, depth: u32, size: Option<u32>) -> Shared {
         match self {
             Self::Edu => Shared::Edu,
-            Self::Disk => Shared::Disk,
+            Self::Disk => Shared::Disk(size),
             Self::Daq => Shared::Daq(Stream::new(kernel, depth)),
             Self::Hid => Shared::Hid(Reports::new(kernel, depth)),
             Self::Serial => Shared::Serial(Line::new(kernel)),
@@ -114,7 +114,7 @@ impl Shared {
     pub(super) fn worker(&self, number: u32, threads: u32) -> Worker {
         match self {
             Self::Edu => Worker::Edu(number),
-            Self::Disk => Worker::Disk(DiskWorker::new(number, threads)),
+            Self::Disk(size) => Worker::Disk(DiskWorker::new(number, threads, *size)),
             Self::Daq(stream) => Worker::Daq(stream.clone()),
             Self::Hid(reports) => Worker::Hid(reports.clone()),
             Self::Serial(line) => Worker::Serial(line.clone()),
@@ -126,7 +126,7 @@ impl Shared {
     /// All threads are through: what their work as a whole says, if there is more to it than its parts.
     pub(super) fn close(&self) -> Option<Outcome> {
         match self {
-            Self::Edu | Self::Disk | Self::Serial(_) | Self::Node => None,
+            Self::Edu | Self::Disk(_) | Self::Serial(_) | Self::Node => None,
             Self::Daq(stream) => Some(if stream.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
             Self::Camera(frames) => Some(if frames.is_whole() { Outcome::Done } else { Outcome::Corrupt }),
             Self::Hid(reports) => Some(if reports.is_whole() { Outcome::Done } else { Outcome::Corrupt }),

@@ -34,6 +34,7 @@ pub(super) struct Session {
     slot: u32,
     exercise: Exercise,
     depth: u32,
+    size: Option<u32>,
     counts: Counts,
     numbers: Arc<Vec<AtomicU64>>,
 }
@@ -53,6 +54,7 @@ impl Session {
             slot: service.slot(),
             exercise,
             depth: args.depth,
+            size: args.size,
             counts: Counts::default(),
             numbers,
         });
@@ -79,7 +81,7 @@ impl Session {
 
     /// What the threads of one client share.
     pub(super) fn shared(&self) -> Shared {
-        self.exercise.shared(self.kernel(), self.depth)
+        self.exercise.shared(self.kernel(), self.depth, self.size)
     }
 
     /// What thread `index` of `client`, which has `shared`, does.

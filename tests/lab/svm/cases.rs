@@ -37,6 +37,11 @@ pub fn rounds(request: &Request) -> u32 {
     request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { ROUNDS })
 }
 
+/// How often everything is ejected in order; each time writes a MiB to the root disk.
+pub fn ejections(request: &Request) -> u32 {
+    request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { EJECTIONS })
+}
+
 /// The cases that are asked for, and before them a look at the host inside.
 ///
 /// # Errors
@@ -94,7 +99,7 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
             limit: of_plan(scenario),
         });
     let limit = |rounds: u32| LINUX_LIMIT_SECONDS.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
-    let ejections = request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { EJECTIONS });
+    let ejections = ejections(request);
     let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(ejections), limit(ejections)));
     let surprise = wanted(SURPRISE) && (request.long || !request.only.is_empty());
     let rounds = rounds(request);

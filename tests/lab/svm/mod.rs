@@ -40,7 +40,8 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let payload = match tools {
         Some(tools) => {
             let workgate = binary::workgate(request, "svm")?;
-            let disk = linux::root_disk(&tools, &kernel, &read(&busybox)?, &folder)?;
+            let disk =
+                linux::root_disk(&tools, &kernel, &read(&busybox)?, &folder, cases::ejections(request))?;
             Some(Payload { workgate, tools, disk })
         }
         None => None,

@@ -177,7 +177,7 @@ pub struct Plug {
     pub marks: Marks,
 }
 
-/// `load NAME clients=N depth=N [as=tasks]`
+/// `load NAME clients=N depth=N [size=BYTES] [as=tasks]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Device name.
@@ -186,6 +186,8 @@ pub struct Load {
     pub clients: u32,
     /// Requests in flight per client, 1–256.
     pub depth: u32,
+    /// Bytes of one request of a disk; what the workload thinks right if not said.
+    pub size: Option<u32>,
     /// Each client is a user task, not kernel threads.
     pub tasks: bool,
     /// Where the statement stands.
@@ -304,7 +306,7 @@ impl Plug {
 }
 
 impl Load {
-    /// Where the word with this role stands: `device`, `clients`, `depth` or `as`. The whole statement if the role is unknown.
+    /// Where the word with this role stands: `device`, `clients`, `depth`, `size` or `as`. The whole statement if the role is unknown.
     pub fn span_of(&self, role: &str) -> Span {
         self.marks.0.get(role).copied().unwrap_or(self.span)
     }

@@ -27,8 +27,9 @@ impl Plan {
         for load in &self.loads {
             if let Some(plug) = self.plug_named(&load.device) {
                 let tasks = if load.tasks { ",as:tasks" } else { "" };
-                words
-                    .push(format!("load.{}=clients:{},depth:{}{tasks}", plug.slot, load.clients, load.depth));
+                let size = load.size.map_or(String::new(), |bytes| format!(",size:{bytes}"));
+                let (clients, depth) = (load.clients, load.depth);
+                words.push(format!("load.{}=clients:{clients},depth:{depth}{size}{tasks}", plug.slot));
             }
         }
         for (n, thread) in self.threads.iter().enumerate() {

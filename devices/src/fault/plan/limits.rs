@@ -49,6 +49,8 @@ pub const MEMORY_UNIT: u64 = 1 << 20;
 pub const CLIENTS: RangeInclusive<u64> = 1..=64;
 /// Requests in flight of one client.
 pub const DEPTH: RangeInclusive<u64> = 1..=256;
+/// Bytes of one request of a load on a disk.
+pub const REQUEST: RangeInclusive<u64> = 512..=1 << 20;
 /// A point of plan time.
 pub const TIME: RangeInclusive<Nanos> = 0..=3_600_000_000_000;
 /// A stretch of plan time: of a run, a storm, an expectation.

@@ -105,6 +105,9 @@ impl Display for Plug {
 impl Display for Load {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "load {} clients={} depth={}", self.device, self.clients, self.depth)?;
+        if let Some(size) = self.size {
+            write!(f, " size={}", SIZE.show(size.into()))?;
+        }
         if self.tasks { f.write_str(" as=tasks") } else { Ok(()) }
     }
 }

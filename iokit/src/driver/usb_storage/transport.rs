@@ -256,7 +256,7 @@ impl BulkOnly {
 }
 
 impl Transport for BulkOnly {
-    const DATA_BYTES: u32 = 16384;
+    const DATA_BYTES: u32 = 65536;
 
     fn frame(&self) -> &Frame {
         self.usb.frame()

@@ -171,7 +171,7 @@ impl Device {
         if clients > 0 {
             let depth = u32::from(self.load >> 2 & 7) + 1;
             let (span, marks) = (Span::default(), Default::default());
-            plan.loads.push(Load { device, clients, depth, tasks: false, span, marks });
+            plan.loads.push(Load { device, clients, depth, size: None, tasks: false, span, marks });
         }
     }
 

@@ -27,10 +27,12 @@ const RUNS: usize = 10;
 const STAGES: u64 = 3;
 
 const USB: &str = "plug usb0 xhci slot=1\nplug stick0 usb-storage on=usb0 port=1 size=16M latency=1us\n";
+const SUPER: &str =
+    "plug usb0 xhci slot=1\nplug stick0 usb-storage on=usb0 port=1 size=16M latency=1us speed=super\n";
 const VIRTIO: &str = "plug disk0 virtio-blk slot=1 size=16M latency=1us\n";
 
 /// The figures that [`measure`] answers.
-pub const FIGURES: &[&str] = &["usb-byte", "usb-doorbells", "usb-interrupts"];
+pub const FIGURES: &[&str] = &["usb-byte", "usb-rate", "usb-doorbells", "usb-interrupts"];
 
 /// What a run was.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +48,8 @@ struct Run {
 
 /// Both sides, and what there is to tell of them.
 pub fn measure(context: &Context) -> Vec<Row> {
-    let rows = both(context).map(|(usb, virtio)| {
+    let rows = both(context).and_then(|(usb, virtio)| Ok((usb, virtio, of_reads(SUPER)?)));
+    let rows = rows.map(|(usb, virtio, fast)| {
         let transfers = (usb.commands * STAGES) as f64;
         let time = |run: &Run| run.core.as_secs_f64() * 1e6 / READS as f64;
         let machine = |run: &Run| run.machine as f64 / 1e3 / READS as f64;
@@ -56,8 +59,13 @@ pub fn measure(context: &Context) -> Vec<Row> {
             Part::new("machine time of a read from the stick", machine(&usb), "us"),
             Part::new("machine time of a read from virtio-blk", machine(&virtio), "us"),
         ];
+        let rate = vec![
+            Part::new("machine time of a read from the stick", machine(&fast), "us"),
+            Part::new("machine time of a read from virtio-blk", machine(&virtio), "us"),
+        ];
         let each = |count: u64| (count as f64 / transfers, vec![Part::new("bulk transfers", transfers, "")]);
-        [(time(&usb) / time(&virtio), byte), each(usb.doorbells), each(usb.interrupts)]
+        let rates = (machine(&fast) / machine(&virtio), rate);
+        [(time(&usb) / time(&virtio), byte), rates, each(usb.doorbells), each(usb.interrupts)]
     });
     match rows {
         Ok(rows) => FIGURES.iter().zip(rows).map(|(id, row)| Row::new(id, Ok(row))).collect(),

@@ -135,6 +135,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(2.0),
     },
     Figure {
+        id: "usb-rate",
+        what: "reads of 64 KiB from a USB stick at SuperSpeed in the simulator, machine time, to virtio-blk's",
+        unit: "×",
+        bound: Bound::AtMost(2.0),
+    },
+    Figure {
         id: "usb-doorbells",
         what: "doorbells that xHCI's driver rings for a bulk transfer",
         unit: "doorbells",

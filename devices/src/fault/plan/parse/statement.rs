@@ -111,6 +111,8 @@ impl Parser {
         let device = arguments.name("device")?;
         let clients = arguments.required("clients", NUMBER, &limits::CLIENTS)?;
         let depth = arguments.required("depth", NUMBER, &limits::DEPTH)?;
+        let size =
+            arguments.optional("size", SIZE, &limits::REQUEST)?.and_then(|bytes| bytes.try_into().ok());
         let tasks = match arguments.take("as").map(|option| (option.value, option.span)) {
             None | Some(("threads", _)) => false,
             Some(("tasks", _)) => true,
@@ -123,7 +125,7 @@ impl Parser {
         };
         let (span, marks) = arguments.finish();
         let (clients, depth) = (u32::try_from(clients).ok()?, u32::try_from(depth).ok()?);
-        self.plan.loads.push(Load { device, clients, depth, tasks, span, marks });
+        self.plan.loads.push(Load { device, clients, depth, size, tasks, span, marks });
         Some(Item::Load(self.plan.loads.len() - 1))
     }
 

@@ -105,12 +105,13 @@ fn rules(names: Vec<String>) -> impl Strategy<Value = Vec<Rule>> {
 }
 
 fn loads(names: Vec<String>) -> impl Strategy<Value = Vec<Load>> {
-    let numbers = (any::<bool>(), limits::CLIENTS, limits::DEPTH);
+    let numbers = (any::<bool>(), limits::CLIENTS, limits::DEPTH, option::of(limits::REQUEST));
     vec(numbers, names.len()).prop_map(move |numbers| {
-        let load = |(device, (_, clients, depth)): (&String, (bool, u64, u64))| Load {
+        let load = |(device, (_, clients, depth, size)): (&String, (bool, u64, u64, Option<u64>))| Load {
             device: device.clone(),
             clients: clients as u32,
             depth: depth as u32,
+            size: size.map(|bytes| bytes as u32),
             tasks: (clients + depth) % 3 == 0,
             span: Span::default(),
             marks: Default::default(),
