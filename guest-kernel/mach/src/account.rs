@@ -12,6 +12,7 @@ use crate::thread::{RunState, Sched, Thread};
 use alloc::sync::Arc;
 use core::ops::Bound;
 use core::sync::atomic::Ordering;
+use spin::MutexGuard;
 
 /// S6 up to 10.5: 800 quanta, in ns.
 pub const FAIL_SAFE_800_QUANTA: u64 = 800 * QUANTUM;
@@ -81,19 +82,17 @@ impl Kernel {
     /// Charges `thread`, which `cpu` runs, for its time there up to `now`, and lets its priority follow.
     pub(crate) fn charge(&self, sched: &mut Scheduler, cpu: usize, thread: &Arc<Thread>, now: u64) {
         let is_idle = sched.is_idle(cpu);
-        {
-            let mut t = self.lock_raw(&thread.sched);
-            let ran = t.record.ran(now);
-            if is_idle || ran == 0 {
-                return;
-            }
-            let limit = self.fail_safe.load(Ordering::Relaxed);
-            if t.charge(ran, || sched.load(), limit, now) {
-                drop(t);
-                return self.demoted(sched, thread, now);
-            }
+        let mut t = self.lock_raw(&thread.sched);
+        let ran = t.record.ran(now);
+        if is_idle || ran == 0 {
+            return;
         }
-        self.refresh(sched, thread, 0, now);
+        let limit = self.fail_safe.load(Ordering::Relaxed);
+        if t.charge(ran, || sched.load(), limit, now) {
+            drop(t);
+            return self.demoted(sched, thread, now);
+        }
+        self.refresh_held(sched, thread, t, 0, now);
     }
 
     /// The fail-safe has changed the policy of `thread`, which runs.
@@ -105,25 +104,38 @@ impl Kernel {
 
     /// Lets the priority of `thread` follow its usage and the load, to which it adds `itself`, and ends a demotion whose time is up.
     pub(crate) fn refresh(&self, sched: &mut Scheduler, thread: &Arc<Thread>, itself: usize, now: u64) {
-        let (restored, priority) = {
-            let mut t = self.lock_raw(&thread.sched);
-            if !t.policy_now().ask(|rules| rules.counts_usage()) {
-                return;
-            }
-            let restored = t.demoted_until.is_some_and(|until| until <= now);
-            if restored {
-                t.demoted_until = None;
-                t.computed = 0;
-            }
-            let load = sched.load();
-            t.compute_own(Load { runnable: load.runnable + itself, ..load }, now);
-            (restored, t.priority)
-        };
+        self.refresh_held(sched, thread, self.lock_raw(&thread.sched), itself, now);
+    }
+
+    /// [`Kernel::refresh`] by whoever has the thread's book open.
+    pub(crate) fn refresh_held(
+        &self,
+        sched: &mut Scheduler,
+        thread: &Arc<Thread>,
+        mut t: MutexGuard<'_, Sched>,
+        itself: usize,
+        now: u64,
+    ) {
+        if !t.policy_now().ask(|rules| rules.counts_usage()) {
+            return;
+        }
+        let restored = t.demoted_until.is_some_and(|until| until <= now);
+        if restored {
+            t.demoted_until = None;
+            t.computed = 0;
+        }
+        let load = sched.load();
+        t.compute_own(Load { runnable: load.runnable + itself, ..load }, now);
+        let priority = t.priority;
+        let settled = t.own == priority && t.contended.is_empty();
+        drop(t);
         if restored {
             // Its place in the queue may be another one at the same level.
             self.set_priority(sched, thread, priority);
         }
-        self.settle_priority(sched, thread);
+        if !settled {
+            self.settle_priority(sched, thread);
+        }
     }
 
     /// Starts a sweep if a tick has begun, and does its next step. Under the timer's interrupt on `cpu`.

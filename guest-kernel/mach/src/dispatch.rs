@@ -6,7 +6,7 @@
 //! put back into a run queue can be picked by another CPU between the halves: `on_cpu` tells that its context is not saved
 //! yet, and the picker spins until it is. Each CPU picks only among threads released in earlier critical sections, so such waits cannot form a circle.
 
-use crate::kernel::{Kernel, KernelRef, Scheduler};
+use crate::kernel::{Kernel, KernelRef, Left, Scheduler};
 use crate::run_queue::{End, Rank};
 use crate::seam::ContextId;
 use crate::thread::{RunState, Thread};
@@ -34,7 +34,8 @@ impl Kernel {
             sched.cpus[cpu].promised = mine;
             self.cpus[cpu].deferred.store(false, Ordering::Relaxed);
             if sched.cpus[cpu].quantum_end == u64::MAX {
-                self.start_quantum(&mut sched, cpu, &current, now);
+                let quantum = self.lock_raw(&current.sched).take_quantum();
+                self.start_quantum(&mut sched, cpu, quantum, now);
             }
             return;
         }
@@ -72,14 +73,13 @@ impl Kernel {
             Some(next) => next,
             None => sched.cpus[cpu].idle.clone().expect("every started CPU has an idle thread"),
         };
-        self.note_inversion(&sched, &next, &current, now);
-        let rank = self.dispatched(&mut sched, cpu, &next, now);
+        let (rank, quantum) = self.dispatched(&mut sched, cpu, &next, &current, now);
         sched.cpus[cpu].current = Some(next.clone());
         sched.cpus[cpu].promised = if sched.is_idle(cpu) { Rank::NOBODY } else { rank };
         self.cpus[cpu].reschedule.store(false, Ordering::Relaxed);
         self.cpus[cpu].deferred.store(false, Ordering::Relaxed);
         self.settle_promises(&mut sched, cpu);
-        self.start_quantum(&mut sched, cpu, &next, now);
+        self.start_quantum(&mut sched, cpu, quantum, now);
         let left = self.offer_preempted(&mut sched, &current);
         if Arc::ptr_eq(&next, &current) {
             return;
@@ -97,10 +97,11 @@ impl Kernel {
             self.machine().relax();
         }
         next.on_cpu.store(true, Ordering::Relaxed);
-        let from = context(self, &current);
-        let to = context(self, &next);
+        let from = context(&current);
+        let to = context(&next);
         let id = next.id();
-        *self.lock_raw(&self.cpus[cpu].leaving) = Some(current);
+        let ended = left == RunState::Dead;
+        *self.lock_raw(&self.cpus[cpu].leaving) = Some(Left { thread: current, ended });
         drop(next);
         self.machine().switch(from, to, id);
         if self.is_stopped() {
@@ -113,9 +114,21 @@ impl Kernel {
         }
     }
 
-    /// Writes down that `cpu` runs `thread` from `now` on; its rank.
-    fn dispatched(&self, sched: &mut Scheduler, cpu: usize, thread: &Thread, now: u64) -> Rank {
+    /// Writes down that `cpu` runs `thread` from `now` on, in place of `before`; its rank, and its quantum in ns.
+    fn dispatched(
+        &self,
+        sched: &mut Scheduler,
+        cpu: usize,
+        thread: &Thread,
+        before: &Thread,
+        now: u64,
+    ) -> (Rank, u64) {
         let mut t = self.lock_raw(&thread.sched);
+        if self.traced() && !t.contended.is_empty() {
+            drop(t);
+            self.note_inversion(sched, thread, before, now);
+            t = self.lock_raw(&thread.sched);
+        }
         let moved = core::mem::replace(&mut t.last_cpu, cpu) != cpu;
         if t.state == RunState::Waiting {
             // Only idle threads come from there, not out of a run queue.
@@ -128,7 +141,7 @@ impl Kernel {
         t.place = None;
         thread.tell(&t);
         self.note_ready_time(cpu, thread.id(), &t.record);
-        t.rank()
+        (t.rank(), t.take_quantum())
     }
 
     /// The tail of a switch, on the stack of the thread that was entered: the one that was left is free now.
@@ -136,11 +149,12 @@ impl Kernel {
         let cpu = self.machine().cpu();
         let Some(left) = self.lock_raw(&self.cpus[cpu].leaving).take() else { return };
         // Not `is_dead`: a thread on its way out says that before it wakes its joiners, and may be preempted there.
-        let ended = self.lock_raw(&left.sched).state == RunState::Dead;
-        if ended && let Some(context) = self.lock_raw(&left.context).take() {
+        if left.ended
+            && let Some(context) = left.thread.context.take()
+        {
             self.machine().destroy(context);
         }
-        left.on_cpu.store(false, Ordering::Release);
+        left.thread.on_cpu.store(false, Ordering::Release);
     }
 
     /// The running thread ends.
@@ -167,7 +181,6 @@ impl Kernel {
     }
 }
 
-fn context(kernel: &Kernel, thread: &Thread) -> ContextId {
-    let context = *kernel.lock_raw(&thread.context);
-    context.expect("a thread that runs has a context")
+fn context(thread: &Thread) -> ContextId {
+    thread.context.get().expect("a thread that runs has a context")
 }

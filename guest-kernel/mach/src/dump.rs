@@ -72,7 +72,7 @@ impl Kernel {
     fn resting_context(&self, thread: &Thread) -> Option<ContextId> {
         let rests = matches!(self.lock_raw(&thread.sched).state, RunState::Waiting | RunState::Runnable);
         let left = rests && !thread.on_cpu.load(Ordering::Acquire);
-        if left { *self.lock_raw(&thread.context) } else { None }
+        if left { thread.context.get() } else { None }
     }
 
     /// Under the scheduler's lock, so that nobody goes on meanwhile who does not run.

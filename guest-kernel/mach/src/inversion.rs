@@ -7,7 +7,6 @@
 use crate::band;
 use crate::kernel::{Kernel, Scheduler};
 use crate::thread::Thread;
-use alloc::sync::Arc;
 use trace::{Event, Kind};
 
 /// Inversions that are shorter are no more than the time that it takes to look, ns.
@@ -19,22 +18,10 @@ impl Kernel {
         self.push.store(on, core::sync::atomic::Ordering::Relaxed);
     }
 
-    /// `owner` gets the CPU that `before` leaves: tells of an inversion that ends with this.
-    pub(crate) fn note_inversion(
-        &self,
-        sched: &Scheduler,
-        owner: &Arc<Thread>,
-        before: &Arc<Thread>,
-        now: u64,
-    ) {
-        if !self.traced() {
-            return;
-        }
+    /// `owner`, for whose locks others wait, gets the CPU that `before` leaves: tells of an inversion that ends with this.
+    pub(crate) fn note_inversion(&self, sched: &Scheduler, owner: &Thread, before: &Thread, now: u64) {
         let (priority, ready_since, waiter) = {
             let t = self.lock_raw(&owner.sched);
-            if t.contended.is_empty() {
-                return;
-            }
             let locks = t.contended.iter().filter_map(|lock| sched.locks.get(lock));
             let best = locks.filter_map(|lock| self.best_for_lock(lock)).max_by_key(|waiter| waiter.priority);
             (t.priority, t.record.since_when(), best)

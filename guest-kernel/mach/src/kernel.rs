@@ -48,6 +48,12 @@ pub(crate) enum Due {
     Call(Arc<Call>),
 }
 
+/// A thread in the wait hash, and what it waits for.
+pub(crate) struct Waiter {
+    pub event: WaitEvent,
+    pub thread: Arc<Thread>,
+}
+
 pub(crate) struct CpuSched {
     pub current: Option<Arc<Thread>>,
     pub idle: Option<Arc<Thread>>,
@@ -84,7 +90,7 @@ impl CpuSched {
 pub(crate) struct Scheduler {
     pub queues: RunQueues<Arc<Thread>>,
     pub threads: BTreeMap<ThreadId, Arc<Thread>>,
-    pub waits: Box<[VecDeque<Arc<Thread>>; WAIT_BUCKETS]>,
+    pub waits: Box<[VecDeque<Waiter>; WAIT_BUCKETS]>,
     pub cpus: Vec<CpuSched>,
     pub sequence: u64,
     pub locks: ContendedLocks,
@@ -112,7 +118,7 @@ impl Scheduler {
     fn take_waiters(&mut self) -> Vec<Arc<Thread>> {
         let mut waiters = Vec::new();
         for queue in self.waits.iter_mut().filter(|queue| !queue.is_empty()) {
-            waiters.extend(queue.drain(..));
+            waiters.extend(queue.drain(..).map(|waiter| waiter.thread));
         }
         waiters
     }
@@ -138,10 +144,16 @@ struct Owned {
     _locks: ContendedLocks,
 }
 
+/// The thread that the last switch on a CPU left; taken by whoever runs next.
+pub(crate) struct Left {
+    pub thread: Arc<Thread>,
+    /// Nothing will ever switch back to it.
+    pub ended: bool,
+}
+
 /// What a CPU may look at without the scheduler's lock.
 pub(crate) struct CpuLocal {
-    /// The thread that the last switch on this CPU left; taken by whoever runs next.
-    pub leaving: Mutex<Option<Arc<Thread>>>,
+    pub leaving: Mutex<Option<Left>>,
     pub reschedule: AtomicBool,
     /// The thread that was dispatched here last, and how long it had been kept waiting for a CPU by then, ns.
     pub dispatched: AtomicU32,
@@ -371,7 +383,7 @@ impl Kernel {
             thread.task = task.cloned();
         }
         let context = self.machine.create(thread.id())?;
-        *thread.context.lock() = Some(context);
+        thread.context.set(context);
         self.announce(&thread);
         let mut sched = self.sched_lock();
         sched.threads.insert(thread.id(), thread.clone());

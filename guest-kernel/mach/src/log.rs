@@ -11,13 +11,16 @@ use crate::call::ThreadCall;
 use crate::kernel::{Kernel, KernelRef};
 use crate::seam::OutOfMemory;
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write};
 use spin::Mutex;
 
 /// Bytes of text that wait for the console at the most.
 pub const LOG_BYTES: usize = 4096;
 /// From the first line in the buffer to its writing, in ns.
 pub const LOG_DRAIN: u64 = 2_000_000_000;
+
+/// Bytes that a line has room for from the start: most need no more.
+const USUAL_LINE: usize = 120;
 
 /// Text that waits, and who writes it.
 pub(crate) struct Log {
@@ -61,10 +64,19 @@ impl Log {
     }
 }
 
+/// `message` and the end of the line.
+fn line(message: fmt::Arguments<'_>) -> String {
+    let mut line = String::with_capacity(USUAL_LINE);
+    // Writing into a string cannot fail.
+    _ = line.write_fmt(message);
+    line.push('\n');
+    line
+}
+
 impl Kernel {
     /// Writes a line to the console at once, interrupts off (S9). Legal everywhere.
     pub fn kprintf(&self, message: fmt::Arguments<'_>) {
-        let text = alloc::format!("{message}\n");
+        let text = line(message);
         let _masked = self.masked();
         self.machine().console(&text);
     }
@@ -73,7 +85,7 @@ impl Kernel {
     pub fn log(&self, message: fmt::Arguments<'_>) {
         let Some(drain) = self.drain() else { return self.kprintf(message) };
         // Formatted outside of the lock: what is printed may want locks itself.
-        let line = alloc::format!("{message}\n");
+        let line = line(message);
         let first = {
             let _masked = self.masked();
             self.lock_raw(&self.log.buffer).add(&line)

@@ -70,7 +70,7 @@ impl Kernel {
         let Some(directory) = &self.directory else { return };
         let told = &thread.told;
         told.id.store(thread.id(), Ordering::Relaxed);
-        let context = self.lock_raw(&thread.context).map_or(0, |context| context.0 as u64);
+        let context = thread.context.get().map_or(0, |context| context.0 as u64);
         told.context.store(context, Ordering::Relaxed);
         told.name.set(thread.name());
         if let Some(task) = &thread.task {

@@ -120,8 +120,13 @@ impl RecursiveLock {
 
     /// Takes the lock, or one more level of it, if that needs no waiting; whether it did.
     pub fn try_lock(&self, kernel: &Kernel) -> bool {
-        let me = kernel.thread_id();
-        let taken = self.try_lock_as(me);
+        self.try_lock_as(kernel, kernel.thread_id())
+    }
+
+    /// As [`RecursiveLock::try_lock`] for a caller who knows that it is thread `me`.
+    #[inline]
+    pub fn try_lock_as(&self, kernel: &Kernel, me: ThreadId) -> bool {
+        let taken = self.attempt_once(me);
         if taken == Some(true) {
             // An attempt does not wait: no order is broken by it.
             self.took(kernel, me, false);
@@ -131,7 +136,7 @@ impl RecursiveLock {
 
     /// Whether it was taken, and then whether that is the first level.
     #[inline]
-    fn try_lock_as(&self, me: ThreadId) -> Option<bool> {
+    fn attempt_once(&self, me: ThreadId) -> Option<bool> {
         match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Some(true),
             Err(owner) if owner & !WAITERS == me => {

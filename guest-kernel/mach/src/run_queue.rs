@@ -5,7 +5,7 @@
 //! real-time deadline, S5) looks for its place, among the keys of its level.
 
 use crate::band::LEVELS;
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 /// The key of an item that has none: behind all that have one.
 pub const NO_KEY: u64 = u64::MAX;
@@ -70,7 +70,8 @@ struct List {
 
 /// Runnable items by level, by key within a level, first in first out within a key.
 pub struct RunQueues<T> {
-    levels: [List; LEVELS],
+    /// Apart, so that what holds the queues can be moved about cheaply.
+    levels: Box<[List; LEVELS]>,
     occupied: u128,
     slots: Vec<Slot<T>>,
     /// First of the free slots, linked by `next`.
@@ -83,9 +84,9 @@ pub struct RunQueues<T> {
 
 impl<T> RunQueues<T> {
     /// Empty queues.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
-            levels: [List { head: NONE, tail: NONE }; LEVELS],
+            levels: Box::new([List { head: NONE, tail: NONE }; LEVELS]),
             occupied: 0,
             slots: Vec::new(),
             free: NONE,

@@ -36,46 +36,60 @@ impl Sched {
     pub(crate) fn rank(&self) -> Rank {
         Rank::new(self.priority, self.policy_now().ask(|rules| rules.key()))
     }
+
+    /// The thread's next quantum, in ns: what a preemption left of the last one, or a fresh one.
+    pub(crate) fn take_quantum(&mut self) -> u64 {
+        match core::mem::take(&mut self.quantum_left) {
+            0 => self.policy_now().ask(|rules| rules.quantum()),
+            left => left,
+        }
+    }
+}
+
+/// [`Kernel::enqueue`] by whoever has the thread's book open.
+fn enqueue_held(sched: &mut Scheduler, thread: &Arc<Thread>, t: &mut Sched, end: End) {
+    let key = t.policy_now().ask(|rules| rules.key());
+    t.place = Some(sched.queues.insert(t.priority, key, end, thread.clone()));
 }
 
 impl Kernel {
     /// Puts a thread, new or one whose wait is over, into its run queue and finds it a CPU.
     pub(crate) fn make_runnable(&self, sched: &mut Scheduler, thread: &Arc<Thread>) {
         let now = self.machine().now();
-        self.lock_raw(&thread.sched).woken(now);
-        self.refresh(sched, thread, 1, now);
-        let (rank, last_cpu) = {
-            let mut t = self.lock_raw(&thread.sched);
-            t.state = RunState::Runnable;
-            t.quantum_left = 0;
-            thread.tell(&t);
-            (t.rank(), t.last_cpu)
-        };
-        self.enqueue(sched, thread, End::Tail);
+        let mut t = self.lock_raw(&thread.sched);
+        t.woken(now);
+        if t.policy_now().ask(|rules| rules.counts_usage()) {
+            self.refresh_held(sched, thread, t, 1, now);
+            t = self.lock_raw(&thread.sched);
+        }
+        t.state = RunState::Runnable;
+        t.quantum_left = 0;
+        thread.tell(&t);
+        let (rank, last_cpu) = (t.rank(), t.last_cpu);
+        enqueue_held(sched, thread, &mut t, End::Tail);
+        drop(t);
         self.offer(sched, rank, last_cpu);
     }
 
     /// Puts a thread into its run queue: in order of deadlines if it is real time (S5); at the head if it was preempted within its quantum, at
     /// the tail if not (S3).
     pub(crate) fn enqueue(&self, sched: &mut Scheduler, thread: &Arc<Thread>, end: End) {
-        let mut t = self.lock_raw(&thread.sched);
-        let key = t.policy_now().ask(|rules| rules.key());
-        t.place = Some(sched.queues.insert(t.priority, key, end, thread.clone()));
+        enqueue_held(sched, thread, &mut self.lock_raw(&thread.sched), end);
     }
 
     /// Asks the CPU that runs the least important thread, or was asked to, to give way to a queued one of `rank` if that is better
     /// (S2). Among equals: this CPU if it idles, as it needs no interrupt; else the one that the thread ran on last; else this one.
     pub(crate) fn offer(&self, sched: &mut Scheduler, rank: Rank, last_cpu: usize) {
         let here = self.machine().cpu();
-        let started = sched.cpus.iter().enumerate().filter(|(_, state)| state.current.is_some());
-        let least = started
+        let worse = sched.cpus.iter().enumerate().filter(|(_, state)| state.promised < rank);
+        let least = worse
+            .filter(|(_, state)| state.current.is_some())
             .map(|(cpu, state)| {
                 let idles_here = cpu == here && state.promised == Rank::NOBODY;
                 (state.promised, !idles_here, cpu != last_cpu, cpu != here, cpu)
             })
             .min();
-        let Some((promised, .., cpu)) = least else { return };
-        if promised < rank {
+        if let Some((.., cpu)) = least {
             sched.cpus[cpu].promised = rank;
             self.ask(cpu, here);
         }
@@ -127,15 +141,8 @@ impl Kernel {
         }
     }
 
-    /// Starts the quantum of `thread`, which `cpu`, this one, runs from `now` on: what a preemption left of the last one, or a fresh one.
-    pub(crate) fn start_quantum(&self, sched: &mut Scheduler, cpu: usize, thread: &Thread, now: u64) {
-        let length = {
-            let mut t = self.lock_raw(&thread.sched);
-            match core::mem::take(&mut t.quantum_left) {
-                0 => t.policy_now().ask(|rules| rules.quantum()),
-                left => left,
-            }
-        };
+    /// Starts a quantum of `length` ns for the thread that `cpu`, this one, runs from `now` on.
+    pub(crate) fn start_quantum(&self, sched: &mut Scheduler, cpu: usize, length: u64, now: u64) {
         sched.cpus[cpu].used_up = false;
         sched.cpus[cpu].quantum_end = if sched.is_idle(cpu) { u64::MAX } else { now.saturating_add(length) };
         self.arm(sched, cpu);

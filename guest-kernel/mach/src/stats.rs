@@ -1,7 +1,7 @@
 //! Statistics: what each thread and each CPU did with its time, and how long the woken wait.
 //!
 //! Taken where a thread changes its state, under the scheduler's lock, which is held there anyway: a subtraction and an addition, no
-//! allocation. Reading them allocates, and holds that lock for as long as it takes to copy a line for each thread.
+//! allocation but for the first of each band. Reading them allocates, and holds that lock for as long as it takes to copy a line for each thread.
 
 use crate::band::BANDS;
 use crate::kernel::{Kernel, Scheduler};
@@ -53,13 +53,19 @@ impl Histogram {
 }
 
 /// Wake-up latencies by band, in the order of [`BANDS`].
+///
+/// Each made when it is needed first: a machine that lives for some microseconds has threads in one band or two.
 #[derive(Default)]
-pub(crate) struct Latencies(Box<[Histogram; BANDS.len()]>);
+pub(crate) struct Latencies([Option<Box<Histogram>>; BANDS.len()]);
 
 impl Latencies {
     pub(crate) fn add(&mut self, level: u8, nanos: u64) {
         let band = BANDS.iter().position(|band| level >= band.low).unwrap_or(BANDS.len() - 1);
-        self.0[band].add(nanos);
+        self.0[band].get_or_insert_default().add(nanos);
+    }
+
+    fn all(&self) -> [Histogram; BANDS.len()] {
+        self.0.each_ref().map(|histogram| histogram.as_deref().copied().unwrap_or_default())
     }
 }
 
@@ -232,7 +238,7 @@ impl Kernel {
             time,
             cpus: (0..sched.cpus.len()).map(|cpu| self.cpu_statistics(&sched, cpu, time)).collect(),
             threads: sched.threads.values().map(|thread| thread.statistics_at(self, time)).collect(),
-            latencies: *sched.latencies.0,
+            latencies: sched.latencies.all(),
         }
     }
 
@@ -311,6 +317,6 @@ mod tests {
     fn every_level_has_its_band() {
         let mut latencies = Latencies::default();
         (0..=127).for_each(|level| latencies.add(level, 0));
-        assert_eq!(latencies.0.map(|histogram| histogram.count()), [32, 16, 16, 63, 1]);
+        assert_eq!(latencies.all().map(|histogram| histogram.count()), [32, 16, 16, 63, 1]);
     }
 }

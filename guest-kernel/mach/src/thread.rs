@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use spin::Mutex;
 
 /// What a thread does.
@@ -54,6 +54,33 @@ impl Abort {
 
 /// What a thread runs.
 pub(crate) type Body = Box<dyn FnOnce(&KernelRef) + Send>;
+
+/// A thread's context: set before the thread is known to anybody, taken by whoever has left it for good. A word instead of a lock: it is
+/// looked at in every switch.
+pub(crate) struct ContextCell(AtomicUsize);
+
+impl ContextCell {
+    /// No context.
+    const NONE: usize = usize::MAX;
+
+    const fn new() -> Self {
+        Self(AtomicUsize::new(Self::NONE))
+    }
+
+    pub(crate) fn get(&self) -> Option<ContextId> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&context| context != Self::NONE).map(ContextId)
+    }
+
+    pub(crate) fn set(&self, context: ContextId) {
+        self.0.store(context.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> Option<ContextId> {
+        let context = self.get();
+        self.0.store(Self::NONE, Ordering::Relaxed);
+        context
+    }
+}
 
 /// Everything about a thread that only the scheduler's lock may touch.
 pub(crate) struct Sched {
@@ -99,7 +126,7 @@ pub(crate) struct Sched {
 pub struct Thread {
     id: ThreadId,
     name: String,
-    pub(crate) context: Mutex<Option<ContextId>>,
+    pub(crate) context: ContextCell,
     pub(crate) body: Mutex<Option<Body>>,
     pub(crate) sched: Mutex<Sched>,
     /// True from the moment a CPU switches to the thread until it has left it whole.
@@ -126,7 +153,7 @@ impl Thread {
         Self {
             id,
             name: name.into(),
-            context: Mutex::new(None),
+            context: ContextCell::new(),
             body: Mutex::new(body),
             sched: Mutex::new(Sched {
                 state: RunState::Waiting,
@@ -208,5 +235,19 @@ impl Thread {
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.name, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_taken_once() {
+        let cell = ContextCell::new();
+        assert_eq!((cell.get(), cell.take()), (None, None));
+        cell.set(ContextId(0));
+        assert_eq!(cell.get(), Some(ContextId(0)), "the machine counts from 0");
+        assert_eq!((cell.take(), cell.get()), (Some(ContextId(0)), None));
     }
 }

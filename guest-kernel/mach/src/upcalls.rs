@@ -16,7 +16,7 @@ impl Kernel {
     /// Upcall: this CPU starts; its boot context becomes its idle thread. Called masked; does not return before the machine is torn down.
     pub fn start_cpu(self: &Arc<Self>, cpu: usize) {
         let idle = self.new_thread(IDLE[cpu % IDLE.len()], band::IDLE, Policy::Fixed, None);
-        *idle.context.lock() = Some(self.machine.adopt(idle.id()));
+        idle.context.set(self.machine.adopt(idle.id()));
         idle.on_cpu.store(true, Ordering::Relaxed);
         idle.sched.lock().state = RunState::Running;
         self.cpus[cpu].dispatched.store(idle.id(), Ordering::Release);

@@ -3,7 +3,7 @@
 //! Saying and blocking are two steps, so that a condition can be tested between them: a wake-up that comes in the gap takes the
 //! thread off the hash, and the block returns at once. Nothing is lost.
 
-use crate::kernel::{Due, Kernel, Scheduler, WAIT_BUCKETS};
+use crate::kernel::{Due, Kernel, Scheduler, WAIT_BUCKETS, Waiter};
 use crate::thread::{Abort, RunState, Thread};
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
 use alloc::sync::Arc;
@@ -11,6 +11,11 @@ use trace::{Event, Kind};
 
 fn bucket(event: WaitEvent) -> usize {
     (event.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % WAIT_BUCKETS
+}
+
+fn find_waiter(sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
+    let waiter = sched.waits[bucket(event)].iter().find(|waiter| waiter.event == event);
+    waiter.map(|waiter| waiter.thread.clone())
 }
 
 impl Kernel {
@@ -46,7 +51,7 @@ impl Kernel {
             sched.cpus[cpu].deadlines.insert(key, Due::Wait(thread.clone()));
         }
         drop(t);
-        sched.waits[bucket(event)].push_back(thread);
+        sched.waits[bucket(event)].push_back(Waiter { event, thread });
         if deadline.is_some() {
             self.arm(&mut sched, cpu);
         }
@@ -89,7 +94,7 @@ impl Kernel {
     pub fn wakeup(&self, event: WaitEvent) -> usize {
         let mut sched = self.sched_lock();
         let mut woken = 0;
-        while let Some(thread) = self.find_waiter(&sched, event) {
+        while let Some(thread) = find_waiter(&sched, event) {
             self.end_wait(&mut sched, &thread, WaitResult::Awakened);
             woken += 1;
         }
@@ -104,16 +109,12 @@ impl Kernel {
         true
     }
 
-    fn find_waiter(&self, sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
-        sched.waits[bucket(event)].iter().find(|t| self.lock_raw(&t.sched).wait == Some(event)).cloned()
-    }
-
     fn best_waiter(&self, sched: &Scheduler, event: WaitEvent) -> Option<Arc<Thread>> {
         let mut best: Option<(u8, &Arc<Thread>)> = None;
-        for thread in &sched.waits[bucket(event)] {
-            let t = self.lock_raw(&thread.sched);
-            if t.wait == Some(event) && best.is_none_or(|(priority, _)| t.priority > priority) {
-                best = Some((t.priority, thread));
+        for waiter in sched.waits[bucket(event)].iter().filter(|waiter| waiter.event == event) {
+            let priority = self.lock_raw(&waiter.thread.sched).priority;
+            if best.is_none_or(|(other, _)| priority > other) {
+                best = Some((priority, &waiter.thread));
             }
         }
         best.map(|(_, thread)| thread.clone())
@@ -147,7 +148,7 @@ impl Kernel {
         }
         drop(t);
         let queue = &mut sched.waits[bucket(event)];
-        if let Some(at) = queue.iter().position(|waiter| Arc::ptr_eq(waiter, thread)) {
+        if let Some(at) = queue.iter().position(|waiter| Arc::ptr_eq(&waiter.thread, thread)) {
             queue.remove(at);
         }
         true

@@ -126,7 +126,9 @@ impl Notifications {
                 kinds.contains(&n.kind)
                     && n.kind.existing().is_some_and(|s| !old.contains(s) || !n.kind.once())
             };
-            list.iter().filter(fresh).cloned().collect::<Vec<_>>()
+            let mut told = Vec::with_capacity(list.len());
+            told.extend(list.iter().filter(fresh).cloned());
+            told
         };
         for kind in kinds {
             told.iter().filter(|n| n.kind == *kind).for_each(|n| n.notify(kernel, service));

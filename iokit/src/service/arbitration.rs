@@ -66,6 +66,8 @@ impl Arbitration {
 /// The lock is held until this is dropped.
 pub(crate) struct Arbitrated<'a> {
     service: &'a Service,
+    /// The thread that holds it.
+    me: ThreadId,
     outermost: bool,
 }
 
@@ -75,7 +77,7 @@ impl Drop for Arbitrated<'_> {
         if self.outermost {
             arbitration.owner.store(0, Ordering::Release);
         }
-        arbitration.lock.unlock(self.service.kernel());
+        arbitration.lock.unlock_as(self.service.kernel(), self.me);
     }
 }
 
@@ -98,9 +100,9 @@ impl Service {
         let me = kernel.thread_id();
         if self.arbitration.owner.load(Ordering::Acquire) == me {
             self.arbitration.lock.lock(kernel);
-            return Some(Arbitrated { service: self, outermost: false });
+            return Some(Arbitrated { service: self, me, outermost: false });
         }
-        if !self.arbitration.lock.try_lock(kernel) {
+        if !self.arbitration.lock.try_lock_as(kernel, me) {
             let graph = self.kit.wait_graph();
             if !graph.enter(&self.kit, me, &self.arbitration.owner) {
                 return None;
@@ -113,6 +115,6 @@ impl Service {
 
     fn arbitrated(&self, me: ThreadId) -> Arbitrated<'_> {
         self.arbitration.owner.store(me, Ordering::Release);
-        Arbitrated { service: self, outermost: true }
+        Arbitrated { service: self, me, outermost: true }
     }
 }

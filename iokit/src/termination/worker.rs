@@ -14,6 +14,9 @@ use crate::{
 /// What was taken off the lists; freed only when the worker is through.
 type Kept = Vec<ServiceRef>;
 
+/// What a worker keeps of the termination of one device: its services, some more than once.
+const USUAL_KEPT: usize = 16;
+
 /// What the scan of the stop list found.
 enum Stop {
     /// This one can stop now.
@@ -28,7 +31,7 @@ impl IoKit {
     /// Does all that is on the lists.
     pub(super) fn do_termination_work(&self, options: Options) {
         let options = options | Options::REQUIRED | Options::TERMINATE;
-        let mut kept = Kept::new();
+        let mut kept = Kept::with_capacity(USUAL_KEPT);
         loop {
             let done = self.jobs(|jobs| jobs.work);
             while let Some(root) = self.jobs(|jobs| jobs.phase_2.pop_front()) {

@@ -210,6 +210,8 @@ impl Cold {
     }
 
     /// Somebody waits for `event`, or may do so.
+    #[cold]
+    #[inline(never)]
     fn recorded(&mut self, h: &Hot, event: &Event) {
         if event.kind == Kind::Ready && self.plan.ready(event.time) {
             self.limits.time = self.plan.finish_at.saturating_add(self.plan.grace);
@@ -276,7 +278,9 @@ impl Cold {
         self.end_call();
         self.refresh_due();
         h.hurry(self.due);
-        self.notice_devices(h);
+        if self.attention.is_some() {
+            self.notice_devices(h);
+        }
         Some(result)
     }
 

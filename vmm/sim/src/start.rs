@@ -107,8 +107,9 @@ pub(crate) fn run_machine(
     let (traced, points) = (setup.traced, setup.points);
     let mut steer = setup.steer.take();
     let board = steer.as_ref().and_then(|steer| steer.board());
-    let attention =
-        steer.as_ref().map(|steer| Attention::new(steer.attention(), board.clone(), steer.passes()));
+    let attention = steer
+        .as_ref()
+        .map(|steer| Box::new(Attention::new(steer.attention(), board.clone(), steer.passes())));
     hot(|h| {
         h.reset(number, cpus);
         h.at_locks.set(setup.chooser.at_locks());
@@ -135,7 +136,7 @@ pub(crate) fn run_machine(
     Ok(outcome)
 }
 
-fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock, attention: Option<Attention>) -> Box<Cold> {
+fn fresh_state(setup: Setup<'_>, bus: Bus, plan: PlanClock, attention: Option<Box<Attention>>) -> Box<Cold> {
     let boot = |cpu| Context { thread: 0, live: true, cpu: Some(cpu as u8) };
     let mut contexts = Vec::with_capacity(USUAL_CONTEXTS);
     contexts.extend((0..setup.cpus).map(boot));

@@ -237,8 +237,8 @@ pub(crate) struct Cold {
     pub due: u64,
     /// How the run ended, once it has.
     pub snapshot: Option<Snapshot>,
-    /// What whoever steers the machine waits for; `None`: nobody does.
-    pub attention: Option<Attention>,
+    /// What whoever steers the machine waits for; `None`: nobody does. Boxed: most machines are steered by nobody.
+    pub attention: Option<Box<Attention>>,
     /// Machine time at which whoever steers the machine looks, whatever happens; `u64::MAX` = none.
     pub look_at: u64,
 }
