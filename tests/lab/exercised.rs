@@ -31,7 +31,7 @@ pub fn row(device: &str, driver: &str, ended: &[Counts]) -> Vec<String> {
 pub const DRIVEN: [&str; 6] = ["device", "model", "removed", "requests", "done", "Offline"];
 
 /// What a tour of a Linux speaks of, and what that is. The first that fits counts.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     ("/dev/sda", "usb-storage"),
     ("1-1:1.0/host", "usb-storage"),
     ("/dev/sdb", "firewire-disk"),
@@ -39,6 +39,7 @@ const NAMES: [(&str, &str); 12] = [
     ("/dev/vdb", "virtio-blk"),
     ("virtio*/block/vda", "virtio-blk, the root"),
     ("/dev/ttyACM0", "usb-serial"),
+    ("/heard", "usb-serial"),
     ("1-2/product", "usb-keyboard"),
     ("1-4.2/product", "usb-mouse behind usb-hub"),
     ("0000:01:00.0", "edu"),
@@ -46,18 +47,21 @@ const NAMES: [(&str, &str); 12] = [
     ("FireWire node", "firewire-node"),
 ];
 
+/// The ends of the lines that count, and the columns in which they do.
+const ENDS: [(&str, usize); 4] =
+    [(" is there", 0), (" is gone", 1), (" keeps what it is given", 2), (" is once more", 2)];
+
 /// What the tour of a Linux found, missed and compared: how often it said of each device that it was there, that it was gone, that it kept its data.
 pub fn tour(said: &str) -> Vec<String> {
     let mut rows: Vec<(&str, [u32; 3])> = Vec::new();
     for line in said.lines().filter_map(|line| line.strip_prefix("guest: ")) {
-        let ends = [" is there", " is gone", " keeps what it is given"];
-        let Some(column) = ends.iter().position(|end| line.ends_with(end)) else { continue };
+        let Some((_, column)) = ENDS.iter().find(|(end, _)| line.ends_with(end)) else { continue };
         let Some((_, name)) = NAMES.iter().find(|(pattern, _)| line.contains(pattern)) else { continue };
         let at = rows.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
             rows.push((name, [0; 3]));
             rows.len() - 1
         });
-        rows[at].1[column] += 1;
+        rows[at].1[*column] += 1;
     }
     let rows: Vec<Vec<String>> = rows
         .into_iter()
@@ -80,6 +84,7 @@ guest: /sys/bus/firewire/devices/fw1 is there
 [  1.0] sd 0:0:0:0: noise is there
 guest: /dev/sda keeps what it is given
 guest: /dev/sda is gone
+guest: /heard is once more
 guest: the FireWire node is gone
 guest: /sys/bus/usb/devices/1-1:1.0/host*/target*/*/block/sd* is there
 guest: /sys/bus/firewire/devices/fw1/vendor is 0x025747
@@ -88,6 +93,7 @@ guest: /sys/bus/firewire/devices/fw1/vendor is 0x025747
             "device         found  missed  data right",
             "usb-storage        2       1           1",
             "firewire-node      1       1           0",
+            "usb-serial         0       0           1",
         ];
         assert_eq!(tour(said), expected);
     }
