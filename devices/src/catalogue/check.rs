@@ -290,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn only_requests_of_disks_have_a_size() {
+        let plan = |model: &str, more: &str| {
+            format!("plug a {model} slot=1\nload a clients=1 depth=1 size=64K{more}\n")
+        };
+        assert_eq!(messages(&plan("virtio-blk", "")), Vec::<String>::new());
+        only(
+            &plan("edu", ""),
+            "t:2:26: a load on `edu` has no size; expected `size=` for kernel threads on one of virtio-blk",
+        );
+        only(&plan("virtio-blk", " as=tasks"), "t:2:26: a load of a user task has no size");
+    }
+
+    #[test]
     fn rules_that_never_act() {
         let edu = "plug edu0 edu slot=1\n";
         let absent = "plug edu0 edu slot=1 absent=yes\n";

@@ -5,7 +5,6 @@ use super::pattern;
 use crate::family::storage::client as media;
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::user_client::{Arguments, Connection};
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Blocks of one request at the most, unless its size is said.
@@ -45,17 +44,17 @@ impl DiskWorker {
         }
         match self.written.take() {
             None => {
-                let result = write(connection, block, &data(bytes, id));
+                let result = data(bytes, id).and_then(|data| write(connection, block, &data));
                 self.written = result.is_ok().then_some(id);
                 Outcome::of(result, true)
             }
-            Some(seed) => {
-                let mut back = vec![0; bytes];
-                let mut arguments =
-                    Arguments { scalar_input: &[block], struct_output: &mut back, ..Arguments::default() };
-                let result = connection.call(media::READ, &mut arguments);
-                Outcome::of(result, back == data(bytes, seed))
-            }
+            Some(seed) => match (room(bytes), data(bytes, seed)) {
+                (Ok(mut back), Ok(data)) => {
+                    let result = read(connection, block, &mut back);
+                    Outcome::of(result, back == data)
+                }
+                (Err(why), _) | (_, Err(why)) => Outcome::of(Err(why), false),
+            },
         }
     }
 
@@ -94,10 +93,23 @@ fn write(connection: &Connection, block: u64, data: &[u8]) -> IOResult {
     connection.call(media::WRITE, &mut arguments)
 }
 
-fn data(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut data = vec![0; bytes];
+fn read(connection: &Connection, block: u64, data: &mut [u8]) -> IOResult {
+    let mut arguments = Arguments { scalar_input: &[block], struct_output: data, ..Arguments::default() };
+    connection.call(media::READ, &mut arguments)
+}
+
+fn data(bytes: usize, seed: u64) -> IOResult<Vec<u8>> {
+    let mut data = room(bytes)?;
     pattern::fill(&mut data, seed);
-    data
+    Ok(data)
+}
+
+/// A plan may ask for more than the guest has.
+fn room(bytes: usize) -> IOResult<Vec<u8>> {
+    let mut data = Vec::new();
+    data.try_reserve_exact(bytes).map_err(|_| IOReturn::NoMemory)?;
+    data.resize(bytes, 0);
+    Ok(data)
 }
 
 #[cfg(test)]
