@@ -13,6 +13,8 @@ use mach::{KernelRef, Mutex};
 
 /// Bytes of one request at the most.
 const BYTES: usize = 96;
+/// As many bytes that come back as they were written did not come by themselves.
+const SURE: usize = 8;
 /// How long one read waits, and how many of them may bring nothing.
 const WAIT_NS: u64 = 100_000_000;
 const IDLE: u32 = 20;
@@ -33,6 +35,8 @@ pub(super) struct Line {
 struct State {
     /// Something went wrong before: bytes of it may still be on their way.
     dirty: bool,
+    /// What was written has come back once: it is no source.
+    loops: bool,
     source: Option<Source>,
 }
 
@@ -64,6 +68,7 @@ impl Line {
         if state.dirty {
             match empty(connection) {
                 Ok(true) => state.dirty = false,
+                Ok(false) if state.loops => return Some(Outcome::of(Err(IOReturn::Timeout), false)),
                 Ok(false) => return None,
                 Err(why) => return Some(Outcome::of(Err(why), false)),
             }
@@ -71,10 +76,17 @@ impl Line {
         let (mut there, mut back) = ([0; BYTES], [0; BYTES]);
         pattern::fill(&mut there[..length], id);
         let outcome = match exchange(connection, &there[..length], &mut back[..length]) {
-            Ok(()) if there != back && empty(connection) == Ok(false) => return None,
-            Ok(()) => Outcome::of(Ok(()), there == back),
+            Ok(()) if there == back => Outcome::Done,
+            Ok(()) if state.loops => Outcome::Corrupt,
+            Ok(()) => match empty(connection) {
+                Ok(true) => Outcome::Corrupt,
+                Ok(false) => return None,
+                // It went before it could be told what it is.
+                Err(why) => Outcome::of(Err(why), false),
+            },
             Err(why) => Outcome::of(Err(why), false),
         };
+        state.loops |= outcome == Outcome::Done && length >= SURE;
         state.dirty = outcome != Outcome::Done;
         Some(outcome)
     }
