@@ -16,7 +16,7 @@ const HOST: i32 = 3;
 const DEFECT: &str = "\"how\": \"host-defect\"";
 
 /// One command to run inside, and the exit status that is right for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Case {
     /// The lab's name for it.
     pub name: String,
@@ -137,16 +137,7 @@ mod tests {
     use super::*;
 
     fn campaign() -> Campaign {
-        let case = |name: &str| Case {
-            name: name.into(),
-            arguments: Vec::new(),
-            status: 0,
-            says: None,
-            check: None,
-            chance: false,
-            weight: 1,
-            limit: 1,
-        };
+        let case = |name: &str| Case { name: name.into(), ..Case::default() };
         Campaign::new(vec![case("a"), case("b"), case("c")])
     }
 
@@ -200,16 +191,7 @@ mod tests {
 
     #[test]
     fn a_case_must_say_what_it_is_to_say() {
-        let case = Case {
-            name: "a".into(),
-            arguments: Vec::new(),
-            status: 0,
-            says: Some("all well"),
-            check: None,
-            chance: false,
-            weight: 1,
-            limit: 1,
-        };
+        let case = Case { name: "a".into(), says: Some("all well"), ..Case::default() };
         for (said, wrong) in [("so far\nall well\n", vec![]), ("not all well\n", vec!["a".to_owned()])] {
             let mut campaign = Campaign::new(vec![case.clone()]);
             campaign.judge(&reports(&[("a", 0, said)]));

@@ -52,7 +52,7 @@ impl Line {
         if state.source.is_none() {
             match self.looped(&mut state, connection, id, length) {
                 Some(outcome) => return outcome,
-                None => state.source = Some(Source::new()),
+                None => state.source = Some(Source::default()),
             }
         }
         let mut bytes = [0; BYTES];
@@ -103,14 +103,10 @@ struct Source {
 }
 
 impl Source {
-    fn new() -> Self {
-        Self::default()
-    }
-
     /// Whether `bytes`, read by `now` with this result, follow the ones before.
     fn goes_on(&mut self, bytes: &[u8], result: &IOResult, now: u64) -> bool {
         if result.is_err() {
-            *self = Self::new();
+            *self = Self::default();
             return false;
         }
         self.gap |= self.next.is_some() && now.saturating_sub(self.read) > LEFT_ALONE_NS;
@@ -174,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_source_counts_on() {
-        let mut source = Source::new();
+        let mut source = Source::default();
         assert!(source.goes_on(&[254, 255, 0], &Ok(()), 1));
         assert!(source.goes_on(&[1], &Ok(()), LEFT_ALONE_NS));
         assert!(!source.goes_on(&[3, 4], &Ok(()), LEFT_ALONE_NS + 1), "2 is missing");
@@ -184,7 +180,7 @@ mod tests {
 
     #[test]
     fn bytes_of_a_source_that_was_left_alone_may_be_missing_once() {
-        let mut source = Source::new();
+        let mut source = Source::default();
         assert!(source.goes_on(&[0, 1], &Ok(()), 1));
         assert!(source.goes_on(&[2, 3], &Ok(()), 2 + LEFT_ALONE_NS), "they were kept");
         assert!(source.goes_on(&[4, 77], &Ok(()), 3 + LEFT_ALONE_NS), "and what came then was not");
@@ -193,7 +189,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_anything_may_come_next() {
-        let mut source = Source::new();
+        let mut source = Source::default();
         assert!(source.goes_on(&[7], &Ok(()), 1));
         assert!(!source.goes_on(&[0], &Err(IOReturn::Timeout), 2));
         assert!(source.goes_on(&[99, 100], &Ok(()), 3));

@@ -34,12 +34,17 @@ const WEIGHT_MS: u64 = 80;
 
 /// How often everything is torn out.
 pub fn rounds(request: &Request) -> u32 {
-    request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { ROUNDS })
+    rounds_or(request, ROUNDS)
 }
 
 /// How often everything is ejected in order; each time writes a MiB to the root disk.
 pub fn ejections(request: &Request) -> u32 {
-    request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { EJECTIONS })
+    rounds_or(request, EJECTIONS)
+}
+
+/// What was asked for, or `usual` unless the leg is a long one.
+fn rounds_or(request: &Request, usual: u32) -> u32 {
+    request.rounds.unwrap_or(if request.long { ROUNDS_LONG } else { usual })
 }
 
 /// The cases that are asked for, and before them a look at the host inside.
@@ -55,25 +60,16 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
         let machine_time = u32::try_from(scenario.machine_time).unwrap_or(u32::MAX);
         limit.saturating_add(machine_time.saturating_mul(LIMIT_PER_MACHINE_SECOND) / 1_000)
     };
-    let doctor = Case {
-        name: "doctor".into(),
-        arguments: vec!["doctor".into()],
-        status: 0,
-        says: None,
-        check: None,
-        chance: false,
-        weight: 1,
-        limit,
-    };
+    let doctor =
+        Case { name: "doctor".into(), arguments: vec!["doctor".into()], weight: 1, limit, ..Case::default() };
     let linux = |name: &str, arguments, limit| Case {
         name: name.into(),
         arguments,
-        status: 0,
         says: Some(linux::LAST_WORD),
         check: Some(root_disk::check()),
-        chance: false,
         weight: 1,
         limit,
+        ..Case::default()
     };
     let wanted = |name: &str| request.only.is_empty() || request.only.iter().any(|only| only == name);
     let asked = |scenario: &&Scenario| request.long || !request.only.is_empty() || !scenario.long;
@@ -92,11 +88,10 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
             .map(Into::into)
             .into(),
             status: scenario.status,
-            says: None,
-            check: None,
             chance: scenario.chance,
             weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
             limit: of_plan(scenario),
+            ..Case::default()
         });
     let limit = |rounds: u32| LINUX_LIMIT_SECONDS.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
     let ejections = ejections(request);

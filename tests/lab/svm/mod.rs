@@ -175,16 +175,7 @@ mod tests {
 
     pub fn case(name: &str) -> Case {
         let weight = if name == "long" { 15 } else { 1 };
-        Case {
-            name: name.into(),
-            arguments: Vec::new(),
-            status: 0,
-            says: None,
-            check: None,
-            chance: false,
-            weight,
-            limit: 1,
-        }
+        Case { name: name.into(), weight, ..Case::default() }
     }
 
     #[test]
