@@ -7,6 +7,7 @@ pub const LAST_WORD: usize = 4;
 
 /// The words of `event` as [`Event::encode`] lays them out, with `sequence` in place. Faster than going through bytes,
 /// which counts where every instruction is interpreted.
+#[inline]
 pub fn words(event: &Event, sequence: u32) -> [u64; 8] {
     let text = |at: usize| u64::from_le_bytes(core::array::from_fn(|i| event.text[at + i]));
     [

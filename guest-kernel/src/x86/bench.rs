@@ -16,6 +16,8 @@ use trace::{EVENT_BYTES, Event, Lending, Scarcity};
 use super::lock::Masked;
 use super::{cpu, paging};
 
+/// Words of a record.
+const WORDS: usize = EVENT_BYTES / 8;
 /// Turns to wait for another CPU's event when the kernel panics.
 const PATIENCE: u32 = 100_000;
 
@@ -94,6 +96,7 @@ impl Bench {
         unsafe { &*((self.base + offset as u64) as *const AtomicU32) }
     }
 
+    #[inline]
     fn publish(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
         let number = self.claim();
         stamp(event);
@@ -101,6 +104,7 @@ impl Bench {
     }
 
     /// The number of the next record, once there is room for it.
+    #[inline]
     fn claim(&self) -> u64 {
         let number = self.word(HEAD).load(Ordering::Relaxed);
         while number.wrapping_sub(self.word(TAIL).load(Ordering::Acquire)) >= RING_EVENTS as u64 {
@@ -111,12 +115,23 @@ impl Bench {
         number
     }
 
-    fn store(&self, number: u64, words: [u64; 8]) {
+    /// Publishes a record: the word with its number last.
+    #[inline]
+    fn store(&self, number: u64, words: [u64; WORDS]) {
+        let place = self.place(number);
+        let put = |n: usize| place[n].store(words[n], Ordering::Relaxed);
+        (0..LAST_WORD).for_each(put);
+        (LAST_WORD + 1..WORDS).for_each(put);
+        place[LAST_WORD].store(words[LAST_WORD], Ordering::Release);
+    }
+
+    /// Where the record with this number goes.
+    #[inline]
+    fn place(&self, number: u64) -> &[AtomicU64; WORDS] {
         let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
-        for (n, &word) in words.iter().enumerate().filter(|(n, _)| *n != LAST_WORD) {
-            self.word(record + n * 8).store(word, Ordering::Relaxed);
-        }
-        self.word(record + LAST_WORD * 8).store(words[LAST_WORD], Ordering::Release);
+        // SAFETY: the record is 8-aligned, and ends within BENCH_BYTES of the page, which `new` mapped for good and which is shared with the host
+        // only; the host may write it at any time, so atomically.
+        unsafe { &*((self.base + record as u64) as *const [AtomicU64; WORDS]) }
     }
 
     fn is_armed(&self, event: &Event) -> bool {

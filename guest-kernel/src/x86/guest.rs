@@ -191,6 +191,7 @@ impl Guest {
         }
     }
 
+    #[inline]
     fn stamp(&'static self, event: &mut Event) {
         event.time = self.now();
         event.cpu = percpu::number() as u8;

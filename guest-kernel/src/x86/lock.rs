@@ -11,8 +11,30 @@ pub struct Masked<T>(SpinMutex<T>);
 
 /// Access to the data of a [`Masked`] lock.
 pub struct Guard<'a, T> {
-    inner: Option<SpinMutexGuard<'a, T>>,
+    // The order counts: the lock is open again before an interrupt can want it.
+    inner: SpinMutexGuard<'a, T>,
+    _mask: Mask,
+}
+
+/// Interrupts are masked, and come again if they came before.
+struct Mask {
     enabled: bool,
+}
+
+impl Mask {
+    #[inline]
+    fn new() -> Self {
+        Self { enabled: cpu::mask() }
+    }
+}
+
+impl Drop for Mask {
+    #[inline]
+    fn drop(&mut self) {
+        if self.enabled {
+            cpu::unmask();
+        }
+    }
 }
 
 impl<T> Masked<T> {
@@ -27,22 +49,20 @@ impl<T> Masked<T> {
     }
 
     /// Masks interrupts and takes the lock.
+    #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
-        let enabled = cpu::mask();
-        Guard { inner: Some(self.0.lock()), enabled }
+        let mask = Mask::new();
+        Guard { inner: self.0.lock(), _mask: mask }
     }
 
     /// Takes the lock, or gives up after `turns`: for the panic path, where the owner may have been stopped.
     pub fn lock_for(&self, turns: u32) -> Option<Guard<'_, T>> {
-        let enabled = cpu::mask();
+        let mask = Mask::new();
         for _ in 0..turns {
             if let Some(inner) = self.0.try_lock() {
-                return Some(Guard { inner: Some(inner), enabled });
+                return Some(Guard { inner, _mask: mask });
             }
             core::hint::spin_loop();
-        }
-        if enabled {
-            cpu::unmask();
         }
         None
     }
@@ -51,21 +71,12 @@ impl<T> Masked<T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.inner.as_ref().expect("present until drop")
+        &self.inner
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.inner.as_mut().expect("present until drop")
-    }
-}
-
-impl<T> Drop for Guard<'_, T> {
-    fn drop(&mut self) {
-        self.inner = None;
-        if self.enabled {
-            cpu::unmask();
-        }
+        &mut self.inner
     }
 }

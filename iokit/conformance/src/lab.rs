@@ -167,6 +167,11 @@ impl<'a> Lab<'a> {
         self.site.run(&Job { schedules: Some(schedules), ..self.job("", body) })
     }
 
+    /// The same under no more than this many schedules, for a body that computes for long.
+    pub fn for_long(&self, at_most: u64, body: impl Fn(&IoKit) + Send + Sync + 'static) -> Vec<Run> {
+        self.site.run(&Job { at_most: Some(at_most), ..self.job("", body) })
+    }
+
     /// Runs `body` on a kernel with `cpus` CPUs and without IOKit, under this many schedules; it must end in order and leave nothing behind.
     pub fn kernel(
         &self,
@@ -180,7 +185,7 @@ impl<'a> Lab<'a> {
         runs
     }
 
-    /// The same under no more than this many schedules, for a body that computes for long.
+    /// The same under no more than this many schedules.
     pub fn kernel_for_long(
         &self,
         cpus: usize,

@@ -225,7 +225,7 @@ fn mc2_ports_that_leave_each_other_to_each_other_die_with_their_task(lab: &Lab<'
 
 /// A thousand ports, each in a message queued at the next: taken apart without recursion.
 fn mc3_a_long_chain_of_queued_ports_needs_no_stack(lab: &Lab<'_>) {
-    lab.kernel(2, 5, |kernel| {
+    lab.kernel_for_long(2, 50, |kernel| {
         run(kernel, |user| {
             let mut inner = user.port();
             for _ in 0..900 {

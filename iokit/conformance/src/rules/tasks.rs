@@ -141,7 +141,7 @@ fn tk3_who_has_a_right_to_a_task_may_terminate_it(lab: &Lab<'_>) {
 }
 
 fn tk4_a_task_that_cannot_be_made_leaves_nothing(lab: &Lab<'_>) {
-    lab.kernel(1, 3, |kernel| {
+    lab.kernel_for_long(1, 50, |kernel| {
         // Where there is no user mode there are no images; where there is, one that does not fit is none.
         let piece = Piece { address: 1, bytes: PAGE, protection: 1, content: &[] };
         let image = Image { entry: abi::space::PROGRAM_BASE, pieces: vec![piece] };

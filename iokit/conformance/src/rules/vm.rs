@@ -193,7 +193,7 @@ fn vm3_the_last_one_to_have_a_page_writes_to_it_in_place(lab: &Lab<'_>) {
 }
 
 fn vm4_regions_and_pages_have_an_end(lab: &Lab<'_>) {
-    lab.kernel(1, 2, |kernel| {
+    lab.kernel_for_long(1, 20, |kernel| {
         run(kernel, |user| {
             let memory = user.memory(1 << 30);
             // What the steps of the thread need on a machine with a user mode.

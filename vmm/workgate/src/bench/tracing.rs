@@ -4,6 +4,7 @@ use super::context::Context;
 use super::report::{Part, Row};
 use devices::fault::plan::Plan;
 use vmm::Options;
+use vmm::probe::HostReport;
 
 /// One processor that never rests: enough requests wait at both cards.
 const PLAN: &str = "machine cpus=1 memory=64M\n\
@@ -11,7 +12,11 @@ const PLAN: &str = "machine cpus=1 memory=64M\n\
     plug disk0 virtio-blk slot=2\n\
     load edu0 clients=2 depth=4\n\
     load disk0 clients=2 depth=8\n\
-    run for=5ms\n";
+    run for=";
+/// How long a run may be, shortest first: a host that is slow by itself (a machine inside a machine) needs more machine time.
+const LENGTHS: [&str; 3] = ["5ms", "50ms", "500ms"];
+/// Requests that tell something: the first length in which so many are carried through is taken.
+const ENOUGH: u64 = 300;
 /// What the guest's command line has for the side without a trace: the host hears that it is ready, and that it is done.
 const MARKS: &str = "trace=marks";
 /// Turns of each side; the median of their ratios counts.
@@ -24,7 +29,7 @@ pub fn measure(context: &Context) -> Vec<Row> {
 
 fn ratio(context: &Context) -> Result<(f64, Vec<Part>), String> {
     let host = context.host.as_ref().map_err(Clone::clone)?;
-    let plan = crate::load::parse("trace.plan", PLAN).map_err(|failure| failure.message)?;
+    let plan = plan(host)?;
     let (mut ratios, mut without, mut with) = (Vec::new(), Vec::new(), Vec::new());
     let mut events = 0;
     for turn in 0..TURNS {
@@ -36,8 +41,7 @@ fn ratio(context: &Context) -> Result<(f64, Vec<Part>), String> {
         }
         let mut done = [0.0; 2];
         for side in sides {
-            let options = Options { command_line: side.to_owned(), ..crate::machine::kvm_options(host) };
-            let run = once(&plan, &options)?;
+            let run = once(&plan, &options(host, side))?;
             done[usize::from(side.is_empty())] = run.requests as f64;
             events = events.max(run.events);
         }
@@ -56,6 +60,29 @@ fn ratio(context: &Context) -> Result<(f64, Vec<Part>), String> {
             Part::new("greatest of the ratios", ratios[TURNS - 1], "×"),
         ],
     ))
+}
+
+/// The plan, of a length in which this host carries enough requests through. The longest is taken if none is long enough.
+fn plan(host: &HostReport) -> Result<Plan, String> {
+    let of = |length| crate::load::parse("trace.plan", &text(length)).map_err(|failure| failure.message);
+    let (last, shorter) = LENGTHS.split_last().expect("there are lengths");
+    for length in shorter {
+        let plan = of(length)?;
+        if once(&plan, &options(host, MARKS)).is_ok_and(|run| run.requests >= ENOUGH) {
+            return Ok(plan);
+        }
+    }
+    of(last)
+}
+
+/// The plan that runs for `length`.
+fn text(length: &str) -> String {
+    format!("{PLAN}{length}\n")
+}
+
+/// A machine of this host whose kernel's command line has `words`.
+fn options(host: &HostReport, words: &str) -> Options {
+    Options { command_line: words.to_owned(), ..crate::machine::kvm_options(host) }
 }
 
 /// What one run did.
@@ -102,6 +129,8 @@ mod tests {
 
     #[test]
     fn the_plan_is_one() {
-        assert!(crate::load::parse("trace.plan", PLAN).is_ok());
+        for length in LENGTHS {
+            assert!(crate::load::parse("trace.plan", &text(length)).is_ok(), "{length}");
+        }
     }
 }
