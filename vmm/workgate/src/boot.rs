@@ -54,11 +54,11 @@ fn leave(name: &str, outcome: &vmm::Outcome, quit: bool, places: Places) -> Resu
     if !held {
         eprintln!("workgate: {}", outcome.describe());
     }
-    let closed = places.close(line(name, outcome, quit));
-    if let Some(line) = crate::stacks::told(outcome.core.as_ref())? {
+    let say = |line: &str| {
         eprint!("workgate: {line}");
-    }
-    closed?;
+        Ok(())
+    };
+    places.leave(line(name, outcome, quit), outcome.core.as_ref(), say)?;
     Ok(if held { Exit::Held } else { Exit::Found })
 }
 

@@ -58,7 +58,24 @@ impl Places {
         console.or(folder)
     }
 
-    /// The machine has ended, and how has been told: what fails here hides no outcome.
+    /// The machine has ended, and how has been told: what fails here hides no outcome. What became of its core is told to `say`.
+    ///
+    /// # Errors
+    /// The core, the console, or the collection's list, could not be written. What one of them lacks is no reason to leave out the others.
+    pub fn leave(
+        self,
+        line: Line<'_>,
+        core: Option<&Result<vmm::Written, String>>,
+        say: impl FnOnce(&str) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let closed = self.close(line);
+        if let Some(line) = crate::stacks::told(core)? {
+            say(&line)?;
+        }
+        closed
+    }
+
+    /// The same where nobody asks for the core.
     ///
     /// # Errors
     /// The console, or the collection's list, could not be written.
@@ -103,6 +120,20 @@ mod tests {
         places.close(line("a.plan")).expect("it can be written");
         let index = std::fs::read_to_string(collection.join("index.jsonl")).expect("a list");
         assert!(index.contains("\"what\":\"a.plan\""), "{index}");
+        std::fs::remove_dir_all(&collection).expect("ours");
+    }
+
+    #[test]
+    fn a_machine_whose_core_could_not_be_written_has_its_line_too() {
+        let collection = std::env::temp_dir().join(format!("wg-places-core-{}", std::process::id()));
+        let args = ConsoleArgs { console: None, collect: Some(collection.clone()) };
+        let places = Places::open("b.plan", &args, &DebugArgs::default()).expect("it opens");
+        let core = Err("cannot write the core: no space".to_owned());
+        let say = |line: &str| panic!("there is nothing to say of it: {line}");
+        let failure = places.leave(line("b.plan"), Some(&core), say).expect_err("there is no core");
+        assert!(failure.message.contains("no space"), "{}", failure.message);
+        let index = std::fs::read_to_string(collection.join("index.jsonl")).expect("a list");
+        assert!(index.contains("\"what\":\"b.plan\""), "{index}");
         std::fs::remove_dir_all(&collection).expect("ours");
     }
 }

@@ -89,13 +89,9 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     } else {
         crate::output::print(&summary(&report))?;
     }
-    if let Some(line) = crate::stacks::told(core.as_ref())?
-        && !args.json
-    {
-        crate::output::print(&line)?;
-    }
-    // A console or a list that could not be written hides no verdict.
-    places.close(line(&report))?;
+    // A core, a console or a list that could not be written hides no verdict.
+    let say = |line: &str| if args.json { Ok(()) } else { crate::output::print(line) };
+    places.leave(line(&report), core.as_ref(), say)?;
     Ok(exit(&report.verdict))
 }
 

@@ -73,16 +73,52 @@ fn the_page_of_a_removal_has_lanes_faults_arrows_and_tables() {
     let named = |name: &str| groups.iter().find(|group| group["name"] == name).expect("a group");
     let lanes = |name: &str| named(name)["lanes"].as_array().expect("lanes").clone();
     assert_eq!(lanes("CPUs").len(), 4);
-    assert!(lanes("Threads, kernel band").iter().all(|lane| !lane["spans"][0].is_null()));
+    assert!(lanes("Threads, kernel band").iter().all(|lane| lane["spans"] != ""));
     assert_eq!(lanes("Devices").len(), 6);
     let faults = picture["faults"].as_array().expect("faults");
     assert!(faults.iter().any(|fault| fault[1] == "edu0" && fault[2] == "unplug"), "{faults:?}");
     let flows = picture["flows"].as_array().expect("chains");
     let keys: Vec<&str> = lanes_of(groups);
-    assert!(!flows.is_empty());
     for point in flows.iter().flat_map(|chain| chain.as_array().expect("points")) {
         assert!(keys.contains(&point[1].as_str().expect("a key")), "{point}");
     }
+}
+
+/// Lanes and proofs of the chain that begins with `word` on `device`.
+fn chain(picture: &Value, word: &str, device: &str) -> Vec<(String, bool)> {
+    let array = |value: &Value| value.as_array().expect("an array").clone();
+    let faults = array(&picture["faults"]);
+    let fault = faults.iter().find(|fault| fault[1] == device && fault[2] == word).expect("the fault");
+    let flows = array(&picture["flows"]);
+    let flow = flows.iter().find(|points| points[0][0] == fault[0]).expect("its chain");
+    let lanes: Vec<Value> =
+        array(&picture["groups"]).iter().flat_map(|group| array(&group["lanes"])).collect();
+    let named = |point: &Value| {
+        let lane = lanes.iter().find(|lane| lane["key"] == point[1]).expect("a lane");
+        let name = lane["name"].as_str().expect("a name");
+        let (name, _) = name.split_once('#').unwrap_or((name, ""));
+        (name.to_owned(), point[2].as_bool().expect("whether it is proven"))
+    };
+    array(flow).iter().skip(1).map(named).collect()
+}
+
+fn links(links: &[(&str, bool)]) -> Vec<(String, bool)> {
+    links.iter().map(|(name, proven)| ((*name).to_owned(), *proven)).collect()
+}
+
+#[test]
+fn arrows_lead_over_what_the_trace_proves_and_say_where_it_does_not() {
+    let folder = Folder::report("arrows", "surprise-removal.plan", 0);
+    let removal = picture(&folder.read("report.html"));
+    let noticed = [("cpu0 interrupts", true), ("IOPCIHotPlug", true)];
+    let ended = [("IOServiceTerminateThread", true), ("request", true)];
+    assert_eq!(chain(&removal, "unplug", "edu0"), links(&[noticed, ended].concat()));
+    let used = [("request", false)];
+    assert_eq!(chain(&removal, "replug", "edu0"), links(&[&noticed[..], &used].concat()));
+    let folder = Folder::report("arrows-drop", "fault-drop.plan", 0);
+    let lost = picture(&folder.read("report.html"));
+    let after = [("cpu1 interrupts", false), ("IOWorkLoop", true), ("client", true)];
+    assert_eq!(chain(&lost, "drop", "edu0"), links(&after));
 }
 
 /// Names of the entries of a tree, and of what stands under them, each with its states.

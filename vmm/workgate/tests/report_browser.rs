@@ -97,11 +97,11 @@ fn report(folder: &Path, arguments: &[&str]) -> PathBuf {
     report.join("report.html")
 }
 
-/// Height in pixels of the canvas, as the page's script has set it.
+/// Height in pixels of all lanes together, as the page's script has set it.
 fn height(elements: &str) -> u32 {
-    let (_, canvas) = elements.split_once("<canvas id=\"line\"").expect("the time line");
-    let (canvas, _) = canvas.split_once('>').expect("its end");
-    let (_, height) = canvas.split_once("style=\"height: ").expect("the script ran");
+    let (_, room) = elements.split_once("<div id=\"room\"").expect("the time line");
+    let (room, _) = room.split_once('>').expect("its end");
+    let (_, height) = room.split_once("style=\"height: ").expect("the script ran");
     height.split_once("px").and_then(|(number, _)| number.parse().ok()).expect("pixels")
 }
 
@@ -122,6 +122,53 @@ fn the_page_of_a_run_draws_its_lanes_and_asks_for_nothing() {
         .expect("writable");
     let (_, console) = browser.elements(&evil, (900, 600));
     assert!(console.iter().any(|line| line.contains("Content Security Policy")), "{console:?}");
+}
+
+/// What the page, scrolled down by so many pixels, tells of the lane at this height (pixels from the time line's top) where it was busy first.
+fn told(browser: &Browser, page: &Path, scrolled: u32, y: u32) -> String {
+    let script = format!(
+        "<script>{{const line = document.getElementById('line'), told = document.getElementById('told');\
+         document.getElementById('frame').scrollTop = {scrolled};\
+         const box = line.getBoundingClientRect();\
+         for (let x = 190; x < box.width && !told.textContent.includes(' for '); x++)\
+         line.dispatchEvent(new PointerEvent('pointermove', {{ clientX: box.left + x, clientY: box.top + {y} }}));}}</script></body>"
+    );
+    let copy = browser.path("told.html");
+    let text = std::fs::read_to_string(page).expect("the page");
+    std::fs::write(&copy, text.replace("</body>", &script)).expect("writable");
+    let (elements, console) = browser.elements(&copy, (1300, 500));
+    assert_eq!(console, Vec::<String>::new());
+    let (_, told) = elements.split_once("<span id=\"told\">").expect("what lies under the pointer");
+    told.split_once('<').expect("its end").0.to_owned()
+}
+
+/// Machine times (ns) of the first two events that these filters let through.
+fn times(report: &Path, filters: &[&str]) -> Vec<f64> {
+    let output = Command::new(env!("CARGO_BIN_EXE_workgate"))
+        .args(["trace", "--format", "json", "--limit", "2"])
+        .args(filters)
+        .arg(report)
+        .output()
+        .expect("the command starts");
+    let event = |line: &str| -> serde_json::Value { serde_json::from_str(line).expect("JSON") };
+    text(&output.stdout).lines().map(|line| event(line)["time"].as_f64().expect("a time")).collect()
+}
+
+#[test]
+fn the_page_tells_what_lies_under_the_pointer() {
+    let Some(browser) = Browser::new("told") else { return };
+    let page = report(&browser.folder, &["run", "--machine", "sim"]);
+    // Below the axis (24 pixels) and two heads (22) come the plan's lane (18) and that of the first CPU, in its middle.
+    let first = 24 + 22 + 18 + 22 + 9;
+    let cpu = told(&browser, &page, 0, first);
+    let folder = page.parent().expect("a folder");
+    let ready = times(folder, &["--kind", "boot.ready"])[0];
+    let ran = times(folder, &["--kind", "thread.dispatch", "--cpu", "0"]);
+    let stretch = format!("cpu0: first from {}us for {}us", (ran[0] - ready) / 1e3, (ran[1] - ran[0]) / 1e3);
+    assert!(cpu.ends_with(&stretch), "{cpu}, not {stretch}");
+    // The axis stays where it is, and the next lane comes to this place.
+    let interrupts = told(&browser, &page, 18, first);
+    assert!(interrupts.contains("cpu0 interrupts: vector "), "{interrupts}");
 }
 
 #[test]

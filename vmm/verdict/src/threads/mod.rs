@@ -72,6 +72,8 @@ pub struct Threads {
     threads: Vec<Thread>,
     /// Where the thread of the last event is among them: most often that of the next one, too.
     last: usize,
+    /// The thread that came to each CPU last.
+    running: Vec<u32>,
     owners: BTreeMap<u32, u32>,
     /// The vector that each CPU serves.
     interrupts: BTreeMap<u8, u64>,
@@ -125,6 +127,17 @@ impl Threads {
             && thread.place != place
         {
             (thread.place, thread.since) = (place, now);
+            self.runs(id, place);
+        }
+    }
+
+    fn runs(&mut self, id: u32, place: Place) {
+        if let Place::On(cpu) = place {
+            let cpu = usize::from(cpu);
+            if self.running.len() <= cpu {
+                self.running.resize(cpu + 1, 0);
+            }
+            self.running[cpu] = id;
         }
     }
 
@@ -139,6 +152,7 @@ impl Threads {
                 Err(_) if self.threads.len() >= MAX_THREADS => return None,
                 Err(at) => {
                     self.threads.insert(at, Thread { id, place, since: now, frames: Vec::new() });
+                    self.runs(id, place);
                     at
                 }
             };
@@ -165,10 +179,10 @@ impl Threads {
 
     /// The thread that runs on `cpu`.
     pub fn on(&self, cpu: u8, names: &Names) -> Option<ThreadState> {
-        self.threads
-            .iter()
-            .find(|thread| thread.place == Place::On(cpu))
-            .map(|thread| self.one(thread, names))
+        let id = self.running.get(usize::from(cpu))?;
+        let at = self.threads.binary_search_by_key(id, |thread| thread.id).ok()?;
+        let thread = self.threads.get(at).filter(|thread| thread.place == Place::On(cpu))?;
+        Some(self.one(thread, names))
     }
 
     fn one(&self, thread: &Thread, names: &Names) -> ThreadState {
@@ -241,6 +255,25 @@ mod tests {
             (id, state.to_owned(), stack.into_iter().map(str::to_owned).collect::<Vec<_>>())
         });
         assert_eq!(told(&events), expected);
+    }
+
+    #[test]
+    fn who_runs_on_a_cpu_came_to_it_last_and_has_not_left() {
+        let (mut threads, names) = (Threads::default(), Names::default());
+        let dispatch = |cpu, object, other, arg| Event {
+            cpu,
+            ..Event::new(Kind::Dispatch).object(object).other(other).arg(arg)
+        };
+        let mut on = |event: Event| {
+            threads.event(&event);
+            [0, 1, 200].map(|cpu| threads.on(cpu, &names).map(|state| state.thread))
+        };
+        assert_eq!(on(Event { cpu: 1, ..self::on(9, Kind::GateClose).object(7) }), [None, Some(9), None]);
+        assert_eq!(on(dispatch(0, 4, 0, 0)), [Some(4), Some(9), None]);
+        assert_eq!(on(dispatch(1, 3, 9, LEFT_READY)), [Some(4), Some(3), None]);
+        assert_eq!(on(dispatch(0, 9, 4, LEFT_ENDED)), [Some(9), Some(3), None]);
+        assert_eq!(on(Event::new(Kind::ThreadEnd).object(9)), [None, Some(3), None]);
+        assert_eq!(on(dispatch(200, 3, 0, 0)), [None, None, Some(3)]);
     }
 
     #[test]

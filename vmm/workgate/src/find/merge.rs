@@ -1,6 +1,7 @@
 //! `workgate merge`: the result folders of many shards become one.
 //!
-//! Bugs with the same rule become one (of those that no plan shows: in the same target): its counts add up, and the smallest of its capsules is kept. Nothing is written before everything was read.
+//! Bugs with the same rule become one (of those that no plan shows: in the same target): its counts add up, and the smallest of its capsules is kept. Nothing is
+//! written before everything was read.
 
 use super::bug::{self, Bug, LIST};
 use super::fuzz::{Account, SUMMARY};

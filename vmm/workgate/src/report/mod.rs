@@ -10,6 +10,7 @@ mod junit;
 mod labels;
 mod lane;
 mod latency;
+mod pack;
 mod page;
 mod picture;
 mod removals;

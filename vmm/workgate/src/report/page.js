@@ -1,25 +1,54 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const canvas = document.getElementById("line"), told = document.getElementById("told");
+  const canvas = document.getElementById("line"), told = document.getElementById("told"), frame = document.getElementById("frame");
   const LANE = 18, HEAD = 22, AXIS = 24;
   const rows = [], byKey = new Map();
+  // Height of all lanes; the canvas is as high as the frame, and stays in it while the lanes move.
   let height = AXIS;
   for (const group of data.groups) {
     if (!group.lanes.length) continue;
     rows.push({ y: height, title: group.name });
     height += HEAD;
     for (const lane of group.lanes) {
-      const row = { y: height, name: lane.name, spans: lane.spans, kind: group.kind };
+      const row = { y: height, name: lane.name, packed: lane.spans, spans: null, kind: group.kind };
       byKey.set(lane.key, row);
       rows.push(row);
       height += LANE;
     }
   }
   height += 8;
+  document.getElementById("room").style.height = `${height}px`;
   const whole = [data.begin, Math.max(data.end, data.begin + 1)];
   // The margin has the names of the lanes.
-  let from = whole[0], to = whole[1], colours = {}, width = 0, margin = 0, waiting = false;
+  let from = whole[0], to = whole[1], colours = {}, width = 0, margin = 0, top = 0, view = 0, waiting = false;
+
+  // The inverse of `pack.rs`. Times may have more bits than bitwise operators take.
+  const digits = new Uint8Array(128);
+  [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"].forEach((digit, n) => (digits[digit.charCodeAt(0)] = n));
+  const unpack = (text) => {
+    const spans = [];
+    let next = 0, end = 0;
+    const number = () => {
+      let value = 0, scale = 1, digit;
+      do {
+        digit = digits[text.charCodeAt(next++)];
+        value += (digit & 31) * scale;
+        scale *= 32;
+      } while (digit > 31);
+      return value;
+    };
+    while (next < text.length) {
+      const gap = number(), start = end + (gap % 2 ? -(gap + 1) / 2 : gap / 2);
+      const length = number(), label = number(), count = number();
+      spans.push(start, length, label, count, count === 1 ? length : number());
+      end = start + length;
+    }
+    return spans;
+  };
+  // Five numbers for each stretch: start, length, label, how many were joined, their time together. Unpacked when first looked at.
+  const spansOf = (row) => (row.spans ??= unpack(row.packed));
+  const isSeen = (row) => row.y + LANE > top + AXIS && row.y < top + view;
 
   const time = (ns) => {
     const size = Math.abs(ns);
@@ -43,26 +72,38 @@
     }
     return low;
   };
-  const GRAVE = new Set(["error", "wrong data", "Offline"]);
+  const GRAVE = new Set(["error", "wrong data", "Offline"].map((word) => data.labels.indexOf(word)));
+  // How strong a joined stretch is: in steps, so that neighbours can be drawn as one.
+  const STEPS = 8;
   const stretches = (c, row) => {
-    const spans = row.spans;
-    let last = -1;
-    for (let n = first(spans, from); n < spans.length / 5 && spans[n * 5] <= to; n++) {
-      const [start, length, label, count, busy] = spans.slice(n * 5, n * 5 + 5);
-      const left = Math.max(x(start), margin), right = Math.min(Math.max(x(start + length), left + 1), width);
-      if (right <= last) continue;
+    const spans = spansOf(row), y = row.y - top + 2;
+    let left = -1, right = -1, bad = false, strength = STEPS;
+    const flush = () => {
+      if (right <= left) return;
+      c.globalAlpha = 0.25 + (0.75 * strength) / STEPS;
+      c.fillStyle = bad ? colours.bad : colours[row.kind];
+      c.fillRect(left, y, right - left, LANE - 4);
+    };
+    const words = [];
+    for (let n = first(spans, from) * 5; n < spans.length && spans[n] <= to; n += 5) {
+      const length = spans[n + 1], count = spans[n + 3], busy = spans[n + 4], grave = GRAVE.has(spans[n + 2]);
+      const begin = Math.max(Math.floor(x(spans[n])), margin), end = Math.min(Math.max(Math.ceil(x(spans[n] + length)), begin + 2), width);
+      // In a pixel that is taken, only what is grave is still to be seen.
+      if (end <= right && (bad || !grave)) continue;
       // Joined stretches are as strong as the part of their time that was busy.
-      c.globalAlpha = count > 1 && length > 0 && busy > 0 ? 0.25 + 0.75 * Math.min(1, busy / length) : 1;
-      c.fillStyle = GRAVE.has(data.labels[label]) ? colours.bad : colours[row.kind];
-      c.fillRect(left, row.y + 2, right - left, LANE - 4);
-      last = right;
-      if (count === 1 && right - left > 60) {
-        c.globalAlpha = 1;
-        c.fillStyle = colours.ground;
-        c.fillText(data.labels[label], left + 3, row.y + 13, right - left - 6);
+      const strong = count > 1 && length > 0 && busy > 0 ? Math.round(STEPS * Math.min(1, busy / length)) : STEPS;
+      if (begin > right || grave !== bad || strong !== strength) {
+        flush();
+        // What is translucent does not lie on its neighbour.
+        [left, bad, strength] = [grave ? begin : Math.max(begin, right), grave, strong];
       }
+      right = end;
+      if (count === 1 && end - begin > 60) words.push([data.labels[spans[n + 2]], begin, end]);
     }
+    flush();
     c.globalAlpha = 1;
+    c.fillStyle = colours.ground;
+    for (const [word, begin, end] of words) c.fillText(word, begin + 3, y + 11, end - begin - 6);
   };
   const axis = (c) => {
     const step = 10 ** Math.floor(Math.log10((to - from) / 4));
@@ -72,7 +113,7 @@
     c.beginPath();
     for (let t = Math.ceil(from / wide) * wide; t <= to; t += wide) {
       c.moveTo(x(t), AXIS - 6);
-      c.lineTo(x(t), height);
+      c.lineTo(x(t), view);
       // At the right edge there is room on the left only.
       const text = time(t), room = c.measureText(text).width + 3;
       c.fillText(text, x(t) + 3 + room > width ? x(t) - room : x(t) + 3, 13);
@@ -85,9 +126,9 @@
     c.fillStyle = ink;
     c.beginPath();
     c.moveTo(x(t), AXIS);
-    c.lineTo(x(t), height);
+    c.lineTo(x(t), view);
     c.stroke();
-    c.fillText(text, x(t) + 3, y);
+    if (y > AXIS - 3) c.fillText(text, x(t) + 3, y);
   };
   const marks = (c) => {
     const faults = byKey.get("faults");
@@ -97,7 +138,7 @@
       c.globalAlpha = 0.15;
       c.fillStyle = colours.fault;
       const left = Math.max(x(t), margin);
-      c.fillRect(left, AXIS, Math.max(1, Math.min(x(end), width) - left), height);
+      c.fillRect(left, AXIS, Math.max(1, Math.min(x(end), width) - left), view);
       c.globalAlpha = 1;
     }
     // A word that would stand on the one before is left out; it comes back when there is room.
@@ -109,57 +150,70 @@
         if (room && t >= from) free = x(t) + c.measureText(text).width + 8;
       }
     };
-    words(data.faults.map(([t, device, word]) => [t, `${word} ${device}`]), colours.fault, colours.fault, faults.y + 13);
-    words([...data.findings].sort((one, other) => one[0] - other[0]), colours.bad, colours.ending, faults.y - 9);
+    words(data.faults.map(([t, device, word]) => [t, `${word} ${device}`]), colours.fault, colours.fault, faults.y - top + 13);
+    words([...data.findings].sort((one, other) => one[0] - other[0]), colours.bad, colours.ending, faults.y - top - 9);
   };
+  // An arrow that the trace proves is solid; what only came next on the device is dashed.
   const arrows = (c) => {
-    c.strokeStyle = c.fillStyle = colours.arrow;
-    c.lineWidth = 1.5;
+    const lines = [new Path2D(), new Path2D()], heads = new Path2D(), drawn = new Set();
     for (const chain of data.flows) {
       const points = chain.filter(([, key]) => byKey.has(key));
       if (!points.length || points[points.length - 1][0] < from || points[0][0] > to) continue;
       for (let n = 1; n < points.length; n++) {
-        const [x0, y0] = [x(points[n - 1][0]), byKey.get(points[n - 1][1]).y + LANE / 2];
-        const [x1, y1] = [x(points[n][0]), byKey.get(points[n][1]).y + LANE / 2];
-        c.beginPath();
-        c.moveTo(x0, y0);
-        c.lineTo(x1, y1);
-        c.stroke();
-        const turn = Math.atan2(y1 - y0, x1 - x0);
-        c.beginPath();
-        c.moveTo(x1, y1);
-        for (const side of [2.7, -2.7]) c.lineTo(x1 + 8 * Math.cos(turn + side), y1 + 8 * Math.sin(turn + side));
-        c.fill();
+        const [t, key, caused] = points[n];
+        const [x0, y0] = [x(points[n - 1][0]), byKey.get(points[n - 1][1]).y - top + LANE / 2];
+        const [x1, y1] = [x(t), byKey.get(key).y - top + LANE / 2];
+        // Of many that look the same, one is enough.
+        const look = `${Math.round(x0)} ${y0} ${Math.round(x1)} ${y1} ${caused}`;
+        if (Math.max(y0, y1) < 0 || Math.min(y0, y1) > view || drawn.has(look)) continue;
+        drawn.add(look);
+        const line = lines[caused ? 0 : 1], turn = Math.atan2(y1 - y0, x1 - x0);
+        line.moveTo(x0, y0);
+        line.lineTo(x1, y1);
+        heads.moveTo(x1, y1);
+        for (const side of [2.7, -2.7]) heads.lineTo(x1 + 8 * Math.cos(turn + side), y1 + 8 * Math.sin(turn + side));
       }
     }
+    c.strokeStyle = c.fillStyle = colours.arrow;
+    c.lineWidth = 1.5;
+    c.stroke(lines[0]);
+    c.setLineDash([5, 4]);
+    c.stroke(lines[1]);
+    c.setLineDash([]);
+    c.fill(heads);
     c.lineWidth = 1;
   };
   const draw = () => {
     waiting = false;
     const scale = window.devicePixelRatio || 1;
     width = canvas.clientWidth;
-    margin = Math.min(190, width * 0.35);
+    margin = Math.floor(Math.min(190, width * 0.35));
+    top = frame.scrollTop;
+    view = frame.clientHeight;
     canvas.width = width * scale;
-    canvas.height = height * scale;
-    canvas.style.height = `${height}px`;
-    const c = canvas.getContext("2d");
+    canvas.height = view * scale;
+    canvas.style.height = `${view}px`;
+    const c = canvas.getContext("2d"), seen = rows.filter(isSeen);
     c.scale(scale, scale);
     c.font = "11px system-ui, sans-serif";
     c.fillStyle = colours.ground;
-    c.fillRect(0, 0, width, height);
-    c.fillStyle = colours.faint;
-    for (const row of rows) if (row.title) c.fillRect(0, row.y, width, HEAD - 4);
+    c.fillRect(0, 0, width, view);
     axis(c);
     c.save();
     c.beginPath();
-    c.rect(margin, 0, width - margin, height);
+    c.rect(0, AXIS, width, view);
     c.clip();
-    for (const row of rows) if (row.spans) stretches(c, row);
+    c.fillStyle = colours.faint;
+    for (const row of seen) if (row.title) c.fillRect(0, row.y - top, width, HEAD - 4);
+    c.fillStyle = colours.text;
+    for (const row of seen) c.fillText(row.title || row.name, row.title ? 6 : 14, row.y - top + 13, margin - 18);
+    c.restore();
+    c.beginPath();
+    c.rect(margin, AXIS, width - margin, view);
+    c.clip();
+    for (const row of seen) if (!row.title) stretches(c, row);
     marks(c);
     if (document.getElementById("arrows").checked) arrows(c);
-    c.restore();
-    c.fillStyle = colours.text;
-    for (const row of rows) c.fillText(row.title || row.name, row.title ? 6 : 14, row.y + 13, margin - 18);
   };
   const later = () => {
     if (!waiting) requestAnimationFrame(draw);
@@ -193,9 +247,10 @@
       return;
     }
     const t = at(event.offsetX);
-    const row = rows.find((row) => row.spans && event.offsetY >= row.y && event.offsetY < row.y + LANE);
-    if (!row || event.offsetX < margin) return;
-    const reach = ((to - from) / (width - margin)) * 3, spans = row.spans;
+    const y = event.offsetY + frame.scrollTop;
+    const row = rows.find((row) => !row.title && y >= row.y && y < row.y + LANE);
+    if (!row || event.offsetX < margin || event.offsetY < AXIS) return;
+    const reach = ((to - from) / (width - margin)) * 3, spans = spansOf(row);
     const n = first(spans, t - reach) * 5;
     let text = `${time(t)}  ${row.name}`;
     if (n < spans.length && spans[n] <= t + reach) {
@@ -220,6 +275,7 @@
   document.getElementById("all").onclick = () => show(...whole);
   document.getElementById("arrows").onchange = later;
   addEventListener("resize", later);
+  frame.addEventListener("scroll", later);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { theme(); later(); });
   if (data.without_lane) told.textContent = `${data.without_lane} threads more have no lane`;
   theme();

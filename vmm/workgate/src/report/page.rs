@@ -39,7 +39,7 @@ const TIME_LINE: &str = "<h2>Time line</h2>\n\
 <p class=\"tools\"><button id=\"in\">zoom in</button> <button id=\"out\">zoom out</button> <button id=\"all\">all</button> \
 <label><input type=\"checkbox\" id=\"arrows\" checked> from fault to client</label> \
 <span id=\"told\">drag to move, Ctrl + wheel to zoom</span></p>\n\
-<div id=\"frame\"><canvas id=\"line\" tabindex=\"0\" aria-label=\"time line\"></canvas></div>\n\
+<div id=\"frame\"><div id=\"room\"><canvas id=\"line\" tabindex=\"0\" aria-label=\"time line\"></canvas></div></div>\n\
 <noscript><p>The time line needs the script of this page; <code>timeline.svg</code> beside it does not.</p></noscript>\n";
 
 fn head(report: &Report, replay: &str) -> String {

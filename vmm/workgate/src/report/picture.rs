@@ -1,8 +1,9 @@
 //! The picture as data: what the page's script draws.
 
 use super::collect::{Cpu, Device, Thread};
-use super::flow::Point;
+use super::flow::{Place, Point};
 use super::lane::Lane;
+use super::pack::pack;
 use mach::band::{BANDS, of};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ pub struct Group {
 impl Group {
     /// The lane of what the plan did.
     pub fn faults() -> Self {
-        let lane = Drawn { key: "faults".to_owned(), name: "faults".to_owned(), spans: Vec::new() };
+        let lane = Drawn { key: key(Place::Plan), name: "faults".to_owned(), spans: String::new() };
         Self { name: "The plan".to_owned(), kind: "fault", lanes: vec![lane] }
     }
 }
@@ -31,8 +32,8 @@ struct Drawn {
     /// By which arrows know it.
     key: String,
     name: String,
-    /// Five numbers for each: plan time in ns, length, label, how many were joined, their time together.
-    spans: Vec<i64>,
+    /// See [`super::pack`].
+    spans: String,
 }
 
 /// All that is drawn. Times are plan times in ns; what came before plan time zero is negative.
@@ -54,8 +55,8 @@ pub struct Picture {
     teardowns: Vec<(i64, Option<u64>, String)>,
     /// Time, rule.
     findings: Vec<(i64, String)>,
-    /// Chains of (time, key of a lane).
-    flows: Vec<Vec<(i64, String)>>,
+    /// Chains of (time, key of a lane, whether what stands before it is known to be the cause).
+    flows: Vec<Vec<(i64, String, bool)>>,
 }
 
 impl Picture {
@@ -86,20 +87,18 @@ impl Picture {
     }
 
     fn lane(&self, key: String, name: &str, lane: &Lane) -> Drawn {
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let numbers = |span: &super::lane::Span| {
-            let start = self.at(span.start);
-            let length = self.at(span.end).saturating_sub(start).max(0);
-            [start, length, i64::from(span.label), signed(span.count), signed(span.busy)]
-        };
-        Drawn { key, name: name.to_owned(), spans: lane.spans().iter().flat_map(numbers).collect() }
+        Drawn { key, name: name.to_owned(), spans: pack(lane.spans(), |time| self.at(time)) }
     }
 
     pub(super) fn cpus(&self, cpus: &BTreeMap<u8, Cpu>) -> Group {
         let lanes = cpus.iter().flat_map(|(number, cpu)| {
             [
                 self.lane(format!("cpu:{number}"), &format!("cpu{number}"), &cpu.runs),
-                self.lane(format!("irq:{number}"), &format!("cpu{number} interrupts"), &cpu.interrupts),
+                self.lane(
+                    key(Place::Interrupts(*number)),
+                    &format!("cpu{number} interrupts"),
+                    &cpu.interrupts,
+                ),
             ]
         });
         Group { name: "CPUs".to_owned(), kind: "cpu", lanes: lanes.collect() }
@@ -112,7 +111,7 @@ impl Picture {
                 thread.level > 0 && of(thread.level) == band && !thread.runs.spans().is_empty()
             });
             let lanes = mine.map(|(id, thread)| {
-                self.lane(format!("thread:{id}"), &format!("{}#{id}", thread.name), &thread.runs)
+                self.lane(key(Place::Thread(*id)), &format!("{}#{id}", thread.name), &thread.runs)
             });
             Group { name: format!("Threads, {} band", band.name), kind: "thread", lanes: lanes.collect() }
         };
@@ -151,8 +150,16 @@ impl Picture {
     }
 
     pub(super) fn arrows(&mut self, flows: Vec<Vec<Point>>) {
-        let chain =
-            |points: Vec<Point>| points.into_iter().map(|Point(time, lane)| (self.at(time), lane)).collect();
-        self.flows = flows.into_iter().map(chain).collect();
+        let drawn = |point: Point| (self.at(point.step.time), key(point.step.place), point.caused);
+        self.flows = flows.into_iter().map(|points| points.into_iter().map(drawn).collect()).collect();
+    }
+}
+
+/// The key of the lane on which something is drawn.
+fn key(place: Place) -> String {
+    match place {
+        Place::Plan => "faults".to_owned(),
+        Place::Interrupts(cpu) => format!("irq:{cpu}"),
+        Place::Thread(id) => format!("thread:{id}"),
     }
 }
