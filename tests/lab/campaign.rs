@@ -20,16 +20,22 @@ const DEFECT: &str = "\"how\": \"host-defect\"";
 pub struct Case {
     /// The lab's name for it.
     pub name: String,
-    /// What `workgate` is told.
+    /// What runs; `None`: `workgate`.
+    pub program: Option<&'static str>,
+    /// What it is told.
     pub arguments: Vec<String>,
     /// The status that it must end with.
     pub status: i32,
     /// A line that it must print, if its status does not say enough.
     pub says: Option<&'static str>,
+    /// Words that must be in what it prints.
+    pub tells: Option<&'static str>,
     /// A further command, for when the first has ended with status 0: it looks at what that has left behind, and its status counts.
     pub check: Option<String>,
     /// What it shows is shown by chance: a run in which all held, status 0, says nothing.
     pub chance: bool,
+    /// Nothing may run beside it.
+    pub alone: bool,
     /// What it takes beside others, in short plans.
     pub weight: u32,
     /// How long it may take, in seconds. Far above what is needed: it ends hangs.
@@ -125,6 +131,11 @@ fn fault(case: &Case, report: &Report) -> Option<String> {
     {
         return Some(format!("did not say \"{line}\"\n{}", shown()));
     }
+    if let Some(words) = case.tells
+        && !report.out.contains(words)
+    {
+        return Some(format!("did not tell \"{words}\"\n{}", shown()));
+    }
     let json = case.arguments.iter().any(|word| word == "--json");
     if json && serde_json::from_str::<serde_json::Value>(&report.out).is_err() {
         return Some(format!("printed no JSON document\n{}", shown()));
@@ -195,6 +206,17 @@ mod tests {
         for (said, wrong) in [("so far\nall well\n", vec![]), ("not all well\n", vec!["a".to_owned()])] {
             let mut campaign = Campaign::new(vec![case.clone()]);
             campaign.judge(&reports(&[("a", 0, said)]));
+            assert_eq!(campaign.wrong(), wrong, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_case_must_tell_what_it_is_to_tell() {
+        let case = Case { name: "a".into(), tells: Some("class A grows"), status: 1, ..Case::default() };
+        for (said, wrong) in [("FOUND class A grows by 1\n", vec![]), ("FOUND leak\n", vec!["a".to_owned()])]
+        {
+            let mut campaign = Campaign::new(vec![case.clone()]);
+            campaign.judge(&reports(&[("a", 1, said)]));
             assert_eq!(campaign.wrong(), wrong, "{said}");
         }
     }

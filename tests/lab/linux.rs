@@ -7,7 +7,7 @@ use crate::root_disk::{DISK, File, Tools};
 use std::path::{Path, PathBuf};
 
 /// Where the kernel is in the lab's file system.
-const KERNEL: &str = "/linux/vmlinuz";
+pub const KERNEL: &str = "/linux/vmlinuz";
 /// Where the file system is with which the guest begins.
 const INITRD: &str = "/linux/initrd";
 

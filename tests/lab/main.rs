@@ -7,6 +7,8 @@
 //!   kind.
 //! - `qemu`: our guest image boots unchanged under QEMU and drives QEMU's own devices behind hot-plug ports.
 //!
+//! Inside of the machine of `svm` this program is whoever logs in to a Linux (`lab login`).
+//!
 //! `cargo run -p tests --bin lab -- svm|qemu|control|gdb|all`. Exit status: 0 all held, 1 something failed, 2 the request is wrong, 3
 //! something that a leg needs is missing here (a line names it; nothing is skipped in silence).
 #![forbid(unsafe_code)]
@@ -21,6 +23,7 @@ mod gdb;
 mod initramfs;
 mod kernel;
 mod linux;
+mod login;
 mod modules;
 mod process;
 mod qemu;
@@ -65,6 +68,9 @@ struct Request {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == login::WORD) {
+        return ExitCode::from(leg(login::WORD, login::run()));
+    }
     let request = match request(std::env::args().skip(1)) {
         Ok(request) => request,
         Err(message) => {

@@ -3,6 +3,7 @@
 use crate::acpi::{PM1_CONTROL, PM1_ENABLE, PM1_EVENT, RESET, RESET_VALUE, SOFT_OFF};
 use crate::ending::Ending;
 use crate::machine::{Machine, lock};
+use crate::serial;
 use crate::threads;
 use std::sync::atomic::Ordering;
 
@@ -63,8 +64,8 @@ impl Machine {
         data.fill(0xff);
         match port {
             0x3f8..0x400 => {
-                let mut serial = lock(&self.serial);
-                data.iter_mut().for_each(|byte| *byte = serial.read((port - SERIAL) as u8));
+                let mut line = lock(&self.serial);
+                data.iter_mut().for_each(|byte| *byte = serial::read(&mut line, (port - SERIAL) as u8));
             }
             PM1_CONTROL => fill(data, u64::from(SCI_ENABLE)),
             // No event ever happens: the status half is zero.

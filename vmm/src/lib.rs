@@ -36,6 +36,7 @@ mod processor;
 mod punctual;
 mod ring;
 mod run;
+mod serial;
 mod snapshot;
 mod steer;
 mod symbols;

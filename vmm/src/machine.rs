@@ -1,7 +1,6 @@
 //! The machine's shared state: what processors' threads and the event loop have in common.
 
 use crate::clock::Clock;
-use crate::console::Console;
 use crate::debug::Origin;
 use crate::doorbells::Doorbells;
 use crate::ending::Ending;
@@ -13,6 +12,7 @@ use crate::interrupts::Interrupts;
 use crate::lending::Access;
 use crate::memory::Memory;
 use crate::punctual::Punctual;
+use crate::serial::Port;
 use crate::trace_queue::TraceQueue;
 use devices::platform::{Ask, Host, Platform};
 use kvm_ioctls::VmFd;
@@ -22,22 +22,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use trace::ring::{COMMAND_VECTOR, Command};
 use trace::{Event, Kind};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
-use vm_superio::Serial;
-use vm_superio::serial::NoEvents;
 use vmm_sys_util::eventfd::EventFd;
 
 /// Kinds that the host must hear of at once, whatever the plan waits for.
 const ALWAYS_ARMED: [Kind; 4] = [Kind::Ready, Kind::Done, Kind::Panic, Kind::HostDefect];
-
-/// The serial port's interrupt.
-pub struct SerialInterrupt(pub EventFd);
-
-impl vm_superio::Trigger for SerialInterrupt {
-    type E = std::io::Error;
-    fn trigger(&self) -> std::io::Result<()> {
-        self.0.write(1)
-    }
-}
 
 /// The machine.
 pub struct Machine {
@@ -56,7 +44,7 @@ pub struct Machine {
     /// Events to the sink.
     pub trace: TraceQueue,
     /// The serial port.
-    pub serial: Mutex<Serial<SerialInterrupt, NoEvents, Console>>,
+    pub serial: Mutex<Port>,
     /// Wakes the event loop: a deadline moved, doorbells changed, or the end has come.
     pub wake: EventFd,
     /// When the platform wants to run, machine ns; `u64::MAX` = never.
@@ -115,7 +103,7 @@ pub struct Parts {
     /// Events to the sink.
     pub trace: TraceQueue,
     /// The serial port.
-    pub serial: Serial<SerialInterrupt, NoEvents, Console>,
+    pub serial: Port,
     /// Wakes the event loop.
     pub wake: EventFd,
     /// What doorbells ring.

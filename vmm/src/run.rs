@@ -8,11 +8,12 @@ use crate::events::EventLoop;
 use crate::gdb::{self, Gdb};
 use crate::guest::{Guest, Told};
 use crate::interrupts::Interrupts;
-use crate::machine::{Machine, Parts, SerialInterrupt};
+use crate::machine::{Machine, Parts};
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::ring::Ring;
+use crate::serial::{Room, SerialInterrupt};
 use crate::steer::{Held, Steer};
 use crate::tap::Tap;
 use crate::trace_queue::TraceQueue;
@@ -161,13 +162,14 @@ pub fn build(
         .serial()
         .try_clone()
         .map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
-    let serial = Serial::new(
+    let (wake, doorbell) = (event()?, event()?);
+    let serial = Serial::with_events(
         SerialInterrupt(serial_event),
+        Room::new(&wake).map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?,
         Console::new(options.terminal, options.tap.clone(), options.console_lines),
     );
     let ring = memory.bench.map(|base| Ring::new(memory.mmap.clone(), base));
     let trace = TraceQueue::new(ring);
-    let (wake, doorbell) = (event()?, event()?);
     let origin = guest.image().map_or_else(Origin::default, |image| Origin::new(&plan.name, image));
     let parts = Parts { vm, memory, clock, platform, interrupts, trace, serial, wake, doorbell, origin };
     Ok((Arc::new(Machine::new(parts)), cpus))

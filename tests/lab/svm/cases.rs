@@ -1,9 +1,11 @@
 //! What the leg runs: the scenarios, and the tours of a Linux.
 
+use super::cycles;
 use crate::Request;
 use crate::campaign::Case;
 use crate::error::LabError;
 use crate::linux;
+use crate::login;
 use crate::root_disk;
 use crate::scenarios::Scenario;
 
@@ -29,6 +31,9 @@ const SLOW_DOWN_DELICATE: &str = "800";
 const LINUX: &str = "linux";
 /// The same, and things are torn out of it.
 const SURPRISE: &str = "linux-surprise";
+/// Somebody logs in to a Linux in our machine; what that takes beside others, in short plans.
+const LOGIN: &str = "linux-login";
+const LOGIN_WEIGHT: u32 = 20;
 /// Machine time that takes as long as a short plan, in ms.
 const WEIGHT_MS: u64 = 80;
 
@@ -67,12 +72,14 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
         arguments,
         says: Some(linux::LAST_WORD),
         check: Some(root_disk::check()),
+        alone: true,
         weight: 1,
         limit,
         ..Case::default()
     };
     let wanted = |name: &str| request.only.is_empty() || request.only.iter().any(|only| only == name);
-    let asked = |scenario: &&Scenario| request.long || !request.only.is_empty() || !scenario.long;
+    let all = request.long || !request.only.is_empty();
+    let asked = |scenario: &&Scenario| all || !scenario.long;
     let cases =
         scenarios.iter().filter(asked).filter(|scenario| wanted(&scenario.name)).map(|scenario| Case {
             name: scenario.name.clone(),
@@ -96,15 +103,28 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
     let limit = |rounds: u32| LINUX_LIMIT_SECONDS.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
     let ejections = ejections(request);
     let tour = wanted(LINUX).then(|| linux(LINUX, linux::arguments(ejections), limit(ejections)));
-    let surprise = wanted(SURPRISE) && (request.long || !request.only.is_empty());
+    let surprise = wanted(SURPRISE) && all;
     let rounds = rounds(request);
     let surprise = surprise.then(|| linux(SURPRISE, linux::surprise_arguments(rounds), limit(rounds)));
-    let cases: Vec<Case> = cases.chain(tour).chain(surprise).collect();
+    let login = wanted(LOGIN).then(|| Case {
+        name: LOGIN.into(),
+        program: Some(login::PROGRAM),
+        arguments: vec![login::WORD.into()],
+        says: Some(login::LAST_WORD),
+        weight: LOGIN_WEIGHT,
+        limit: LINUX_LIMIT_SECONDS,
+        ..Case::default()
+    });
+    let cycles = cycles::cases(COMMAND_LIMIT_SECONDS, SLOW_DOWN);
+    let cycles = cycles.into_iter().filter(|case| wanted(&case.name) && (all || !cycles::is_long(&case.name)));
+    let cases: Vec<Case> = cases.chain(cycles).chain(tour).chain(surprise).chain(login).collect();
     let known = |only: &&String| cases.iter().any(|case| case.name == **only);
     if let Some(unknown) = request.only.iter().find(|only| !known(only)) {
-        let names = scenarios.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
+        let cycles = cycles::cases(COMMAND_LIMIT_SECONDS, SLOW_DOWN).into_iter().map(|case| case.name);
+        let names = scenarios.iter().map(|scenario| scenario.name.clone()).chain(cycles);
+        let names = names.collect::<Vec<_>>().join(", ");
         return Err(LabError::Failed(format!(
-            "there is no scenario `{unknown}`; there are {names}, {LINUX}, {SURPRISE}"
+            "there is no scenario `{unknown}`; there are {names}, {LINUX}, {SURPRISE}, {LOGIN}"
         )));
     }
     Ok(std::iter::once(doctor).chain(cases).collect())

@@ -38,7 +38,7 @@ pub fn init_script(cases: &[Case]) -> String {
         "#!/bin/sh\n\
          b=/bin/busybox\n\
          $b mount -t devtmpfs none /dev; $b mount -t proc none /proc; $b mount -t sysfs none /sys\n\
-         $b mount -t tmpfs none /tmp\n\
+         $b mount -t tmpfs none /tmp; $b mkdir /dev/pts; $b mount -t devpts none /dev/pts\n\
          (while read -r up idle </proc/uptime; do echo \"{ALIVE} $up s\"; $b sleep {HEARTBEAT_SECONDS}; done) >/dev/ttyS0 &\n\
          for m in /modules/*.ko; do $b insmod $m; done\n\
          $b stty -F /dev/ttyS1 raw -echo\n\
@@ -47,6 +47,7 @@ pub fn init_script(cases: &[Case]) -> String {
          echo \"{MARK} ready $($b uname -r) kvm=$kvm\" >&3\n",
     );
     for case in cases {
+        let program = case.program.unwrap_or("/bin/workgate");
         let quoted = case.arguments.iter().map(|argument| format!("'{argument}'"));
         let command = quoted.collect::<Vec<_>>().join(" ");
         let (before, after) = match case.says {
@@ -58,7 +59,7 @@ pub fn init_script(cases: &[Case]) -> String {
         });
         script.push_str(&format!(
             "{before}\
-             $b timeout -k {LAST_SECONDS} {} /bin/workgate {command} >/tmp/out 2>/tmp/err </dev/null; s=$?\n\
+             $b timeout -k {LAST_SECONDS} {} {program} {command} >/tmp/out 2>/tmp/err </dev/null; s=$?\n\
              {check}\
              echo \"{MARK} report {} $s $($b stat -c %s /tmp/out) $($b stat -c %s /tmp/err)\" >&3\n\
              $b cat /tmp/out /tmp/err >&3; echo >&3\n\

@@ -1,6 +1,7 @@
 //! The svm leg: a real kvm-amd without hardware.
 
 mod cases;
+mod cycles;
 mod machine;
 
 use crate::Request;
@@ -11,6 +12,7 @@ use crate::exercised;
 use crate::initramfs::Initramfs;
 use crate::kernel;
 use crate::linux;
+use crate::login;
 use crate::process;
 use crate::report::Reports;
 use crate::root_disk::Tools;
@@ -49,7 +51,7 @@ pub fn run(request: &Request) -> Result<(), LabError> {
     let rounds = cases::rounds(request);
     let bench = Bench { qemu, busybox, kernel, payload, scenarios, folder, rounds };
     // A Linux in a machine in a machine has deadlines of its own: nothing runs beside it.
-    let (tours, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.says.is_some());
+    let (tours, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.alone);
     let mut wrong = Vec::new();
     for tour in tours {
         wrong.extend(one_after_another(&bench, &tour.name.clone(), vec![tour])?);
@@ -160,9 +162,13 @@ fn archive(bench: &Bench, cases: &[Case]) -> Result<Vec<u8>, LabError> {
     if let Some(payload) = &bench.payload {
         binary::add(&mut archive, "/bin/workgate", &payload.workgate)?;
         linux::add(&mut archive, kernel, &read(&kernel.image)?, &shell, bench.rounds)?;
+        login::add(&mut archive, &shell)?;
         payload.tools.add(&mut archive, &payload.disk)?;
         for scenario in scenarios {
             archive.file(&format!("/scenarios/{}.plan", scenario.name), false, scenario.text.as_bytes());
+        }
+        for (name, text) in cycles::PLANS {
+            archive.file(&cycles::place(name), false, text.as_bytes());
         }
     }
     archive.file("/init", true, machine::init_script(cases).as_bytes());

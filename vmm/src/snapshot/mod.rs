@@ -12,11 +12,12 @@ mod memory;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::guest::Guest;
-use crate::machine::{Machine, Parts, SerialInterrupt};
+use crate::machine::{Machine, Parts};
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::ring::Ring;
 use crate::run::{build, drive};
+use crate::serial::{Port, Room, SerialInterrupt};
 use crate::trace_queue::TraceQueue;
 use crate::watch::Watch;
 use crate::{Ending, VmmError, symbols};
@@ -31,7 +32,7 @@ use std::sync::atomic::Ordering;
 use trace::Event;
 use vm_memory::{Bytes, GuestAddress};
 use vm_superio::Serial;
-use vm_superio::serial::{NoEvents, SerialState};
+use vm_superio::serial::SerialState;
 
 /// A guest that has booted.
 pub struct Snapshot {
@@ -155,13 +156,13 @@ impl Snapshot {
         Ok((Arc::new(machine), vcpu))
     }
 
-    fn serial(&self, parts: &Parts) -> Result<Serial<SerialInterrupt, NoEvents, Console>, VmmError> {
+    fn serial(&self, parts: &Parts) -> Result<Port, VmmError> {
         let event = parts.interrupts.serial().try_clone();
-        let event = event.map_err(|error| VmmError::System { what: "cannot copy an eventfd", error })?;
+        let copied = |error| VmmError::System { what: "cannot copy an eventfd", error };
         Serial::from_state(
             &self.begin.serial,
-            SerialInterrupt(event),
-            NoEvents,
+            SerialInterrupt(event.map_err(copied)?),
+            Room::new(&parts.wake).map_err(copied)?,
             Console::new(false, self.options.tap.clone(), self.options.console_lines),
         )
         .map_err(|error| VmmError::Snapshot(format!("the serial port cannot be set: {error:?}")))

@@ -27,7 +27,7 @@ pub use finding::{Finding, Rule};
 pub use ledger::Counts;
 pub use names::Names;
 pub use removal::{Removal, is_removal};
-pub use text::{render, word};
+pub use text::{defect, render, word};
 pub use threads::{GateState, ThreadState, Threads};
 pub use verdict::{Ended, Verdict};
 pub use verifier::Verifier;

@@ -97,17 +97,19 @@ fn expectations(verdict: &Verdict, out: &mut String) {
     }
 }
 
+/// What is said of a run that ended because the guest's processor is defective.
+pub fn defect(what: &str) -> String {
+    format!(
+        "ended by a defect of the host: the guest's processor did what no processor does ({what}); nothing is known about the guest"
+    )
+}
+
 fn findings(verdict: &Verdict, out: &mut String) {
     match &verdict.ended {
         Ended::Done => {}
         Ended::Quit => out.push_str("ended from outside, before the plan was over\n"),
         Ended::Panic(what) | Ended::Hang(what) | Ended::Bad(what) => _ = writeln!(out, "ended badly: {what}"),
-        Ended::HostDefect(what) => {
-            _ = writeln!(
-                out,
-                "ended by a defect of the host: the guest's processor did what no processor does ({what}); nothing is known about the guest"
-            );
-        }
+        Ended::HostDefect(what) => _ = writeln!(out, "{}", defect(what)),
     }
     let mut told = BTreeSet::new();
     for finding in verdict.findings.iter().take(SHOWN) {

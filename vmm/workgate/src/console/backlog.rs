@@ -22,11 +22,6 @@ impl Backlog {
         self.first += old as u64;
     }
 
-    /// The number of the first byte that is kept.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
     /// The number of the byte that will be printed next.
     pub fn end(&self) -> u64 {
         self.first + self.bytes.len() as u64

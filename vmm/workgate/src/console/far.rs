@@ -202,7 +202,7 @@ impl Carrier {
         }
     }
 
-    /// A reader sees first what is kept of what was printed before it came; what is not kept any more is not missed.
+    /// A reader sees first what is kept of what was printed before it came, and how much is not kept any more.
     fn welcome(&mut self, stream: Box<dyn Stream>) {
         let number = self.next;
         let event = EpollEvent::new(EventSet::IN, number);
@@ -210,11 +210,7 @@ impl Carrier {
             return;
         }
         self.next += 1;
-        let at = self.shared.backlog().first();
-        self.readers.insert(
-            number,
-            Reader { stream, at, chunk: Vec::new(), sent: 0, deaf: false, watched: EventSet::IN },
-        );
+        self.readers.insert(number, Reader::new(stream));
         self.with(number, |_, _| Ok(()));
     }
 
@@ -258,6 +254,11 @@ impl Carrier {
 /// The reader is not there any more.
 struct Gone;
 
+/// A line for a reader, between those of the guest.
+fn note(bytes: u64, how: &str) -> Vec<u8> {
+    format!("\r\n[{bytes} bytes {how}]\r\n").into()
+}
+
 /// Somebody who reads, and may type.
 struct Reader {
     stream: Box<dyn Stream>,
@@ -265,6 +266,10 @@ struct Reader {
     at: u64,
     chunk: Vec<u8>,
     sent: usize,
+    /// It has got something.
+    greeted: bool,
+    /// Bytes that it has typed and the guest did not get, of which it was not told yet.
+    untyped: u64,
     /// It says nothing more.
     deaf: bool,
     /// What the system was told to watch for.
@@ -272,16 +277,32 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(stream: Box<dyn Stream>) -> Self {
+        Self {
+            stream,
+            at: 0,
+            chunk: Vec::new(),
+            sent: 0,
+            greeted: false,
+            untyped: 0,
+            deaf: false,
+            watched: EventSet::IN,
+        }
+    }
+
     fn has_all(&self, end: u64) -> bool {
         self.sent == self.chunk.len() && self.at >= end
     }
 
-    /// What is typed goes to the guest; what does not fit is lost, as on a line without flow control.
+    /// What is typed goes to the guest, and waits for it in a pipe. What does not fit there is lost, and told.
     fn listen(&mut self, typed: Option<&mut PipeWriter>) -> Result<(), Gone> {
         let mut bytes = [0; CHUNK];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.deaf = true,
-            Ok(n) => drop(typed.map(|typed| typed.write(&bytes[..n]))),
+            Ok(n) => {
+                let taken = typed.map(|typed| typed.write(&bytes[..n]).unwrap_or(0));
+                self.untyped += taken.map_or(0, |taken| n - taken) as u64;
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => return Err(Gone),
         }
@@ -308,11 +329,21 @@ impl Reader {
         self.chunk.resize(CHUNK, 0);
         let (read, lost) = shared.backlog().read(self.at, &mut self.chunk);
         self.chunk.truncate(read);
-        if lost > 0 {
-            self.chunk = format!("\r\n[{lost} bytes of the console were lost: too slow a reader]\r\n").into();
+        if self.untyped > 0 {
+            let bytes = std::mem::take(&mut self.untyped);
+            self.chunk = note(bytes, "that were typed are lost: the guest does not read them");
+        } else if lost > 0 {
+            let how = if self.greeted {
+                "of the console were lost: too slow a reader"
+            } else {
+                "of the console came before: they are not kept any more"
+            };
+            self.chunk = note(lost, how);
             self.at += lost;
+            self.greeted = true;
         } else {
             self.at += read as u64;
+            self.greeted |= read > 0;
         }
         !self.chunk.is_empty()
     }

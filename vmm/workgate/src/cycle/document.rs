@@ -53,6 +53,8 @@ pub struct Document {
     pub trends: Vec<Watched>,
     /// What grows, what stood in the way, and which rules were broken.
     pub problems: Vec<String>,
+    /// How the machine ended.
+    pub ended: Ended,
     /// `PASS`, `FAIL`, `INTERRUPTED` or `NONE`.
     pub verdict: &'static str,
 }
@@ -74,13 +76,11 @@ impl Document {
     pub fn new(request: &Request, conductor: &Conductor<'_>, verdict: &Verdict, machine: Machine) -> Self {
         let series = &conductor.series;
         let shared_time = machine.shared_time;
-        let problems = problems(series, conductor, verdict, shared_time);
-        let word = match (&verdict.ended, problems.is_empty()) {
-            (_, false) => "FAIL",
-            _ if conductor.interrupted => "INTERRUPTED",
-            (Ended::HostDefect(_) | Ended::Quit, true) => "NONE",
-            (_, true) => "PASS",
+        let problems = match &verdict.ended {
+            Ended::HostDefect(_) => Vec::new(),
+            _ => problems(series, conductor, verdict, shared_time),
         };
+        let word = word(&verdict.ended, problems.is_empty(), conductor.interrupted);
         let watched = |(figure, values): (&super::sample::Figure, &[u64])| {
             let trend = trend::trend(values, figure.sort, shared_time)?;
             Some(Watched { figure: figure.told(), trend })
@@ -102,6 +102,7 @@ impl Document {
             trace_hash: machine.trace_hash,
             trends: series.all().filter_map(watched).collect(),
             problems,
+            ended: verdict.ended.clone(),
             verdict: word,
         }
     }
@@ -113,6 +114,17 @@ impl Document {
             "FAIL" => Exit::Found,
             _ => Exit::Host,
         }
+    }
+}
+
+/// The verdict. A processor that is defective explains whatever was seen: nothing is known about the guest.
+fn word(ended: &Ended, right: bool, interrupted: bool) -> &'static str {
+    match (ended, right) {
+        (Ended::HostDefect(_), _) => "NONE",
+        (_, false) => "FAIL",
+        (_, true) if interrupted => "INTERRUPTED",
+        (Ended::Quit, true) => "NONE",
+        (_, true) => "PASS",
     }
 }
 
@@ -137,4 +149,20 @@ fn problems(series: &Series, conductor: &Conductor<'_>, verdict: &Verdict, share
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defective_processor_is_no_verdict_whatever_was_seen() {
+        let defect = Ended::HostDefect("masked interrupt".to_owned());
+        assert_eq!((word(&defect, false, false), word(&defect, true, false)), ("NONE", "NONE"));
+        assert_eq!((word(&Ended::Done, false, false), word(&Ended::Done, true, false)), ("FAIL", "PASS"));
+        assert_eq!(
+            (word(&Ended::Quit, true, true), word(&Ended::Quit, false, true)),
+            ("INTERRUPTED", "FAIL")
+        );
+    }
 }

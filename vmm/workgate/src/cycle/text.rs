@@ -5,6 +5,7 @@ use super::request::Request;
 use super::sample::{Sample, Series, Sort};
 use super::trend::{self, Excuse, Trend};
 use std::fmt::Write;
+use verdict::Ended;
 
 /// Lines of the log at the most, more or less.
 const LINES: u64 = 40;
@@ -186,6 +187,9 @@ pub fn verdict(document: &Document) -> String {
     for problem in &document.problems {
         let problem: String = problem.chars().flat_map(char::escape_debug).collect();
         _ = writeln!(out, "FOUND {problem}");
+    }
+    if let Ended::HostDefect(what) = &document.ended {
+        _ = writeln!(out, "{}", verdict::defect(what));
     }
     let bytes = trend::least(Sort::Bytes);
     match *done as usize {

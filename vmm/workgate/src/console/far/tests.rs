@@ -72,6 +72,19 @@ fn who_reads_too_slowly_is_told_what_was_lost_and_holds_nobody_up() {
 }
 
 #[test]
+fn who_comes_when_the_beginning_is_gone_is_told_how_much_that_was() {
+    let path = path("beginning");
+    let (_far, mut printer, _typed) = console(Listener::unix(&path).expect("a socket"));
+    printer.write_all(&vec![b'.'; KEPT]).expect("memory");
+    writeln!(printer, "end").expect("memory");
+    let mut late = UnixStream::connect(&path).expect("a console");
+    let told = read_to(&mut late, "end\n");
+    let (note, rest) = told.split_at(told.find('.').expect("what is kept"));
+    assert_eq!(note, "\r\n[4 bytes of the console came before: they are not kept any more]\r\n");
+    assert_eq!(rest.len(), KEPT);
+}
+
+#[test]
 fn what_is_typed_reaches_the_guest_and_a_reader_may_stop_typing() {
     let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).expect("a port");
     let address = listener.address().expect("an address");
@@ -90,10 +103,21 @@ fn a_guest_that_reads_nothing_does_not_keep_the_console() {
     let (_far, mut printer, typed) = console(Listener::unix(&path).expect("a socket"));
     let mut reader = UnixStream::connect(&path).expect("a console");
     // More than a pipe holds.
-    reader.write_all(&vec![b'x'; 1 << 20]).expect("it is taken");
+    const TYPED: usize = 1 << 20;
+    reader.write_all(&vec![b'x'; TYPED]).expect("it is taken");
+    reader.shutdown(Shutdown::Write).expect("a socket");
     writeln!(printer, "here").expect("memory");
-    assert_eq!(read_to(&mut reader, "\n"), "here\n");
-    drop(typed);
+    let mut told = String::new();
+    let lost = |told: &str| {
+        let bytes = told.split('[').filter_map(|note| note.split_once(" bytes that were typed are lost"));
+        bytes.map(|(bytes, _)| bytes.parse::<usize>().expect("a number")).sum::<usize>()
+    };
+    // All that is not in the pipe is told, piece by piece.
+    let held = || rustix::io::ioctl_fionread(&typed).expect("a pipe") as usize;
+    while !told.contains("here\n") || lost(&told) + held() < TYPED {
+        told += &read_to(&mut reader, "\n");
+    }
+    assert_eq!(lost(&told) + held(), TYPED, "{told}");
 }
 
 #[test]
