@@ -116,7 +116,8 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
         ..Case::default()
     });
     let cycles = cycles::cases(COMMAND_LIMIT_SECONDS, SLOW_DOWN);
-    let cycles = cycles.into_iter().filter(|case| wanted(&case.name) && (all || !cycles::is_long(&case.name)));
+    let cycles =
+        cycles.into_iter().filter(|case| wanted(&case.name) && (all || !cycles::is_long(&case.name)));
     let cases: Vec<Case> = cases.chain(cycles).chain(tour).chain(surprise).chain(login).collect();
     let known = |only: &&String| cases.iter().any(|case| case.name == **only);
     if let Some(unknown) = request.only.iter().find(|only| !known(only)) {
