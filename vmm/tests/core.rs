@@ -8,6 +8,7 @@ use inspect::core::Core;
 use inspect::symbols::Names;
 use inspect::{State, stacks};
 use std::path::PathBuf;
+use trace::Kind;
 use vmm::{CoreFile, Options, Outcome};
 
 fn folder(name: &str) -> PathBuf {
@@ -59,6 +60,21 @@ fn a_panic_leaves_a_core_with_every_thread() {
     assert!(idles.iter().any(|name| name.contains("start_cpu")), "{idles:#?}");
     let text = stacks::render(&core, &names);
     assert!(text.contains(": running on cpu0, priority 81"), "{text}");
+}
+
+#[test]
+fn a_panic_while_an_event_is_recorded_is_heard_like_any_other() {
+    let plan = Plan::parse("crash.plan", "machine cpus=2 memory=64M\nrun for=1ms\n").expect("a plan");
+    for (how, message) in [("panic", "as asked on the command "), ("recording", "while an event is record")] {
+        let options = Options { command_line: format!("crash={how}"), ..Options::default() };
+        let mut panics = Vec::new();
+        let outcome = vmm::run(&plan, guest_image::IMAGE, &options, &mut |event| {
+            panics.extend((event.kind == Kind::Panic).then(|| event.text_str().to_owned()));
+        });
+        if on_this_host(outcome).is_some() {
+            assert_eq!(panics, [message], "{how}");
+        }
+    }
 }
 
 #[test]

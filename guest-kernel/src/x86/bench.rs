@@ -63,8 +63,19 @@ impl Bench {
     /// The same when other CPUs were stopped, maybe while they held the lock.
     pub fn record_in_panic(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
         let _guard = self.lock.lock_for(PATIENCE);
+        self.take_back();
         self.publish(event, stamp);
         self.ring();
+    }
+
+    /// Whoever was recording when the kernel panicked has claimed a record and will never publish it: the host, which waits for that one, would read nothing
+    /// behind it.
+    fn take_back(&self) {
+        let claimed = self.word(HEAD).load(Ordering::Relaxed);
+        let Some(last) = claimed.checked_sub(1) else { return };
+        if self.place(last)[LAST_WORD].load(Ordering::Relaxed) >> 32 != claimed & u64::from(u32::MAX) {
+            self.word(HEAD).store(last, Ordering::Relaxed);
+        }
     }
 
     /// What the host asks.

@@ -9,6 +9,7 @@ use core::hint::black_box;
 /// - `null`: a write through a null pointer;
 /// - `overflow`: recursion until the guard below the stack is hit;
 /// - `code`: a write to the kernel's code, which is read-only;
+/// - `recording`: a panic while an event is recorded for the host, who must hear of the panic all the same;
 /// - `masked`: an interrupt while interrupts are masked, as a defective host delivers it.
 pub fn crash(what: &str) {
     match what {
@@ -19,6 +20,7 @@ pub fn crash(what: &str) {
         }
         // SAFETY: the gate of this vector leads into the kernel, which reports what it finds and does not come back.
         "masked" => unsafe { asm!("cli", "int 0x31") },
+        "recording" => super::guest::panic_while_recording(),
         "code" => write_to(crash as *const () as u64),
         _ => crate::kprintln!("crash: unknown word {what}"),
     }

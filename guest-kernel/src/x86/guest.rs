@@ -10,7 +10,7 @@ use mach::seam::{
     UserAccess, UserExit, UserRegisters, Width,
 };
 use trace::ring::COMMAND_VECTOR;
-use trace::{Event, Lending};
+use trace::{Event, Kind, Lending};
 
 use super::bench::Bench;
 use super::dma::DmaMemory;
@@ -128,6 +128,13 @@ pub fn run_cpu(number: usize) -> ! {
 pub fn trace_in_panic(mut event: Event) {
     if let Some((guest, bench)) = guest().and_then(|g| Some((g, g.bench.as_ref()?))) {
         bench.record_in_panic(&mut event, |event| guest.stamp(event));
+    }
+}
+
+/// Panics while it records an event.
+pub fn panic_while_recording() {
+    if let Some(bench) = guest().and_then(|guest| guest.bench.as_ref()) {
+        bench.record(&mut Event::new(Kind::Ready), |_| panic!("while an event is recorded"));
     }
 }
 
