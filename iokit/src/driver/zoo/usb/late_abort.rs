@@ -56,7 +56,7 @@ impl UsbHabits for Broken {
         let late = |completion: &Completion<IOResult<u32>>| {
             completion.complete(Err(IOReturn::Timeout));
         };
-        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, late)))
+        Ok(one_by_one(frame, stages, |pipe, data| transfer(me, frame, pipe, data, late)))
     }
 }
 
@@ -66,6 +66,6 @@ pub struct Fixed;
 
 impl UsbHabits for Fixed {
     fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], _: u64) -> IOResult<Outcome> {
-        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, |_| {})))
+        Ok(one_by_one(frame, stages, |pipe, data| transfer(me, frame, pipe, data, |_| {})))
     }
 }

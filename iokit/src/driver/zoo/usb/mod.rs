@@ -10,7 +10,7 @@ pub mod unwired;
 pub mod waits_in_gate;
 
 use super::Habit;
-use crate::driver::common::{Right, UsbHabits};
+use crate::driver::common::{Frame, Right, UsbHabits};
 use crate::family::usb::{Data, Outcome, Pipe, Stage};
 use crate::ioreturn::IOResult;
 use crate::service::ServiceRef;
@@ -26,11 +26,12 @@ pub fn habits(nub: &ServiceRef) -> Arc<dyn UsbHabits> {
     }
 }
 
-/// An exchange of a driver that waits for each stage before it begins the next.
-fn one_by_one(stages: &[Stage], transfer: impl Fn(&Pipe, Data) -> IOResult<u32>) -> Outcome {
+/// An exchange of a driver that waits for each stage before it begins the next. While it waits the device may go, and everybody may have been told so before it
+/// runs again.
+fn one_by_one(frame: &Frame, stages: &[Stage], transfer: impl Fn(&Pipe, Data) -> IOResult<u32>) -> Outcome {
     let mut outcome = Outcome { moved: vec![0; stages.len()], failed: None };
     for (n, stage) in stages.iter().enumerate() {
-        match transfer(&stage.pipe, stage.data.clone()) {
+        match frame.alive().and_then(|()| transfer(&stage.pipe, stage.data.clone())) {
             Ok(bytes) => outcome.moved[n] = bytes,
             Err(why) => {
                 outcome.failed = Some((n, why));

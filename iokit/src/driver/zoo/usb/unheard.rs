@@ -55,7 +55,9 @@ pub struct Broken;
 
 impl UsbHabits for Broken {
     fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], limit: u64) -> IOResult<Outcome> {
-        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, limit, |result| result.is_ok())))
+        Ok(one_by_one(frame, stages, |pipe, data| {
+            transfer(me, frame, pipe, data, limit, |result| result.is_ok())
+        }))
     }
 }
 
@@ -65,6 +67,6 @@ pub struct Fixed;
 
 impl UsbHabits for Fixed {
     fn exchange(&self, me: &ServiceRef, frame: &Frame, stages: &[Stage], limit: u64) -> IOResult<Outcome> {
-        Ok(one_by_one(stages, |pipe, data| transfer(me, frame, pipe, data, limit, |_| true)))
+        Ok(one_by_one(frame, stages, |pipe, data| transfer(me, frame, pipe, data, limit, |_| true)))
     }
 }
