@@ -3,11 +3,14 @@
 use crate::lending::Loans;
 use std::sync::atomic::{AtomicU32, Ordering};
 use trace::ring::{
-    ARMED, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW, SCARCE_STATE,
-    SEQUENCE, TAIL, ZERO,
+    ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
+    SCARCE_STATE, SEQUENCE, TAIL, ZERO,
 };
 use trace::{EVENT_BYTES, Event, Lending};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory};
+use vm_memory::bitmap::BitmapSlice;
+use vm_memory::{
+    ByteValued, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory, VolatileSlice,
+};
 
 /// The ring in guest memory.
 pub struct Ring {
@@ -83,7 +86,9 @@ impl Ring {
 
     /// Takes out what the guest has published, at most one ring full; calls `sink` for each event, and tells `loans` of memory for DMA.
     pub fn drain(&mut self, loans: &mut Loans, mut sink: impl FnMut(Event)) {
-        let Ok(head) = self.memory.load::<u64>(self.at(HEAD), Ordering::Acquire) else { return };
+        // Looked up once for all records: a turn of the machine may bring many, and each counts in what the trace costs.
+        let Ok(page) = self.memory.get_slice(self.at(0), BENCH_BYTES) else { return };
+        let Ok(head) = page.load::<u64>(HEAD, Ordering::Acquire) else { return };
         // More than a ring full behind, or ahead of the guest: the guest wrote nonsense. Start again from its head.
         if head.wrapping_sub(self.tail) > RING_EVENTS as u64 {
             self.garbled += 1;
@@ -91,31 +96,35 @@ impl Ring {
             loans.forget();
         }
         while self.tail != head {
-            let record = RECORDS + (self.tail as usize % RING_EVENTS) * EVENT_BYTES;
-            let published = self.memory.load::<u32>(self.at(record + SEQUENCE), Ordering::Acquire);
-            if published.ok() != Some((self.tail as u32).wrapping_add(1)) {
-                break;
-            }
-            let mut bytes = [0; EVENT_BYTES];
-            if self.memory.read_slice(&mut bytes, self.at(record)).is_err() {
-                break;
-            }
-            match (Event::decode(&bytes), Lending::decode(&bytes)) {
-                (Some(event), _) => sink(event),
-                (None, Some(lending)) => loans.hear(self.tail, lending),
-                (None, None) => self.garbled += 1,
+            let Some(record) = published(&page, self.tail) else { break };
+            match Event::decode(&record) {
+                Some(event) => sink(event),
+                None => match Lending::decode(&record) {
+                    Some(lending) => loans.hear(self.tail, lending),
+                    None => self.garbled += 1,
+                },
             }
             self.tail = self.tail.wrapping_add(1);
         }
-        let _ = self.memory.store(self.tail, self.at(TAIL), Ordering::Release);
+        let _ = page.store(self.tail, TAIL, Ordering::Release);
     }
+}
+
+/// Record `number` of the ring, if the guest has published it.
+fn published<B: BitmapSlice>(page: &VolatileSlice<'_, B>, number: u64) -> Option<[u8; EVENT_BYTES]> {
+    let at = RECORDS + (number as usize % RING_EVENTS) * EVENT_BYTES;
+    let sequence = page.get_atomic_ref::<AtomicU32>(at + SEQUENCE).ok()?.load(Ordering::Acquire);
+    if sequence != (number as u32).wrapping_add(1) {
+        return None;
+    }
+    let words = page.get_ref::<[u64; EVENT_BYTES / 8]>(at).ok()?.load();
+    ByteValued::as_slice(&words).try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use trace::Kind;
-    use trace::ring::BENCH_BYTES;
 
     fn memory() -> GuestMemoryMmap {
         GuestMemoryMmap::from_ranges(&[(GuestAddress(0x1000), BENCH_BYTES)]).expect("memory")

@@ -259,6 +259,7 @@ fn drive_with(
     }
     let mut threads = threads::Processors::start(machine, cpus)?;
     let mut turn = machine.clock.now();
+    let mut batch = Vec::new();
     while !machine.is_stopping() {
         let patience = watch.patience();
         events.wait(gdb.as_ref().map_or(patience, |gdb| gdb.patience(patience)))?;
@@ -267,7 +268,7 @@ fn drive_with(
         turn = machine.clock.now();
         machine.faults.call_out(machine.clock.now());
         machine.drain();
-        let batch = machine.trace.take();
+        machine.trace.take(&mut batch);
         batch.iter().for_each(&mut *sink);
         held.follow(&mut watch, &batch);
         if let Some(steer) = &mut with.steer {
@@ -282,7 +283,8 @@ fn drive_with(
     }
     let (cpus, left): (Vec<CpuReport>, Vec<VcpuFd>) = threads.stop().into_iter().unzip();
     machine.drain();
-    machine.trace.take().iter().for_each(&mut *sink);
+    machine.trace.take(&mut batch);
+    batch.iter().for_each(&mut *sink);
     Ok((outcome(machine, cpus, core_at_end(machine, &left, with.core)), left))
 }
 

@@ -87,11 +87,11 @@ impl TraceQueue {
         }
     }
 
-    /// Everything that waits, in order.
-    pub fn take(&self) -> Vec<Event> {
-        let waiting = std::mem::take(&mut self.lock().waiting);
+    /// Everything that waits, in order, in place of what `batch` held. Its room is used for what comes next.
+    pub fn take(&self, batch: &mut Vec<Event>) {
+        batch.clear();
+        std::mem::swap(batch, &mut self.lock().waiting);
         self.room.notify_all();
-        waiting
     }
 
     /// Calls `f` with the ring, if there is one.

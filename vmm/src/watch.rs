@@ -76,7 +76,11 @@ impl Watch {
             self.life = Instant::now();
             self.exits = exits;
         }
-        events.iter().for_each(|event| self.armed.event(event));
+        let mut grave = None;
+        for event in events {
+            self.armed.event(event);
+            grave = grave.or(end_of(event.kind));
+        }
         match self.stage {
             Stage::Booting => {
                 if machine.ready_at.load(Ordering::Acquire) != u64::MAX {
@@ -93,7 +97,7 @@ impl Watch {
             }
             Stage::Finishing => self.wait_for_timers(machine.clock.now()),
         }
-        self.bite(machine, events);
+        self.bite(machine, grave);
     }
 
     /// A driver that waits for the time after which it gives a device up neither hangs nor is late.
@@ -120,17 +124,27 @@ impl Watch {
         self.life = self.since;
     }
 
-    fn bite(&self, machine: &Machine, events: &[Event]) {
+    /// Ends a machine that hangs, or that has come to a `grave` event.
+    fn bite(&self, machine: &Machine, grave: Option<&'static str>) {
         let silent = self.life.elapsed() > self.limits.silence;
         let what = match self.stage {
             Stage::Booting if silent => "it never said boot.ready",
             Stage::Finishing if silent => "it does not answer the command to finish",
             Stage::Finishing if self.since.elapsed() > self.limits.finish => "it does not come to an end",
-            // After a panic the guest stops; it need not manage to power off.
-            _ if events.iter().any(|event| event.kind == Kind::Panic) => "it panicked",
-            _ if events.iter().any(|event| event.kind == Kind::HostDefect) => "its processor is defective",
-            _ => return,
+            _ => match grave {
+                Some(what) => what,
+                None => return,
+            },
         };
         machine.end(Ending::Hang { what: what.to_owned() });
+    }
+}
+
+/// What an event says that nothing comes after. After a panic the guest stops; it need not manage to power off.
+fn end_of(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Panic => Some("it panicked"),
+        Kind::HostDefect => Some("its processor is defective"),
+        _ => None,
     }
 }

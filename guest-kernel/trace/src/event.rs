@@ -121,6 +121,7 @@ impl Event {
     }
 
     /// Reads the wire form. `None` if the kind is not one that this build knows.
+    #[inline]
     pub fn decode(b: &[u8; EVENT_BYTES]) -> Option<Self> {
         let u32_at = |i: usize| u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
         let u64_at = |i: usize| u64::from(u32_at(i)) | u64::from(u32_at(i + 4)) << 32;

@@ -48,3 +48,43 @@ impl Failure {
         Self { exit: Exit::Request, message }
     }
 }
+
+/// What should have been left behind. What could not be is told last: it hides nothing that was found out, and is no reason to leave out the rest.
+#[derive(Debug, Default)]
+pub struct Left(Option<Failure>);
+
+impl Left {
+    /// Something was written, or not; the first failure is the one that is told.
+    pub fn note(&mut self, written: Result<(), Failure>) {
+        if let Err(failure) = written {
+            self.0.get_or_insert(failure);
+        }
+    }
+
+    /// Something could not be written.
+    pub fn lacks_something(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// # Errors
+    /// The first that was noted.
+    pub fn told(self) -> Result<(), Failure> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_told() {
+        let mut left = Left::default();
+        left.note(Ok(()));
+        for message in ["first", "second"] {
+            left.note(Err(Failure::request(message)));
+        }
+        assert_eq!(left.told().expect_err("there were two").message, "workgate: first");
+        assert!(Left::default().told().is_ok());
+    }
+}

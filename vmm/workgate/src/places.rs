@@ -75,11 +75,8 @@ impl Places {
         closed
     }
 
-    /// The same where nobody asks for the core.
-    ///
-    /// # Errors
-    /// The console, or the collection's list, could not be written.
-    pub fn close(self, line: Line<'_>) -> Result<(), Failure> {
+    /// Ends the console, and writes the collection's line.
+    fn close(self, line: Line<'_>) -> Result<(), Failure> {
         let console = self.console.map_or(Ok(()), Console::close);
         let collected = self.collected.map_or(Ok(()), |collected| collected.close(line));
         console.and(collected)

@@ -7,7 +7,7 @@ use crate::cli::RunArgs;
 use crate::collect::Line;
 use crate::console::Console;
 use crate::control::{Control, Debugger, Steering, Watched};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, Left};
 use crate::machine::{self, Chosen, Machine};
 use crate::places::Places;
 use crate::progress::Progress;
@@ -80,18 +80,19 @@ fn one(args: &RunArgs, path: &Path) -> Result<Exit, Failure> {
     if let Some(control) = control {
         control.close(Some(&report.verdict));
     }
-    recorder.finish(&report)?;
+    let mut left = Left::default();
+    left.note(recorder.finish(&report));
     if let Some(file) = &args.lcov {
-        crate::find::lcov::write(file, &report.exercised)?;
+        left.note(crate::find::lcov::write(file, &report.exercised));
     }
     if args.json {
         crate::output::println(&to_json(&report)?)?;
     } else {
         crate::output::print(&summary(&report))?;
     }
-    // A core, a console or a list that could not be written hides no verdict.
     let say = |line: &str| if args.json { Ok(()) } else { crate::output::print(line) };
-    places.leave(line(&report), core.as_ref(), say)?;
+    left.note(places.leave(line(&report), core.as_ref(), say));
+    left.told()?;
     Ok(exit(&report.verdict))
 }
 
@@ -170,7 +171,6 @@ fn on_machine(
     let mut collector = recorder.folder.is_some().then(|| Collector::new(plan));
     let mut teardown = Teardown::default();
     let mut books = Books::default();
-    let mut failed = None;
     let mut events = 0;
     let mut sink = |event: &Event| {
         events += 1;
@@ -182,9 +182,7 @@ fn on_machine(
         }
         teardown.event(event);
         books.event(event);
-        if failed.is_none() {
-            failed = recorder.event(event).err();
-        }
+        recorder.event(event);
     };
     let steering = control.as_mut().map(|control| control.steering(&watched));
     let mut ran = match &chosen.machine {
@@ -207,19 +205,13 @@ fn on_machine(
         }
     }
     progress.finish();
-    match failed {
-        Some(failure) => Err(failure),
-        None => {
-            let (verifier, said) = watched.into_parts();
-            let verifier = verifier.unwrap_or_else(|| Verifier::new(plan));
-            let core = ran.core.take();
-            let report =
-                ran.report(&with_rules(plan, said), events, verifier, (teardown, books), core.as_ref());
-            recorder.picture = Some(timeline.svg(&report.verdict));
-            recorder.seen = collector.map(|collector| Seen::new(collector, &report.verdict));
-            Ok((report, core))
-        }
-    }
+    let (verifier, said) = watched.into_parts();
+    let verifier = verifier.unwrap_or_else(|| Verifier::new(plan));
+    let core = ran.core.take();
+    let report = ran.report(&with_rules(plan, said), events, verifier, (teardown, books), core.as_ref());
+    recorder.picture = Some(timeline.svg(&report.verdict));
+    recorder.seen = collector.map(|collector| Seen::new(collector, &report.verdict));
+    Ok((report, core))
 }
 
 /// The core that was written, or why it could not be.
@@ -368,40 +360,42 @@ fn summary(report: &Report) -> String {
 struct Recorder {
     folder: Option<std::path::PathBuf>,
     trace: Option<std::io::BufWriter<std::fs::File>>,
+    /// Why the trace was given up.
+    cut: Option<std::io::Error>,
     picture: Option<String>,
     seen: Option<Seen>,
 }
 
 impl Recorder {
     fn new(places: &Places) -> Result<Self, Failure> {
-        let Some(folder) = places.report.as_deref() else {
-            return Ok(Self { folder: None, trace: None, picture: None, seen: None });
-        };
+        let none = Self { folder: None, trace: None, cut: None, picture: None, seen: None };
+        let Some(folder) = places.report.as_deref() else { return Ok(none) };
         std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
         let path = folder.join("trace.bin");
         let file = std::fs::File::create(&path).map_err(|error| unwritable(&path, &error))?;
-        Ok(Self {
-            folder: Some(folder.to_owned()),
-            trace: Some(std::io::BufWriter::new(file)),
-            picture: None,
-            seen: None,
-        })
+        Ok(Self { folder: Some(folder.to_owned()), trace: Some(std::io::BufWriter::new(file)), ..none })
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+    /// Writes the event. A trace that cannot go on is given up; the run goes on, and has its result.
+    fn event(&mut self, event: &Event) {
         use std::io::Write;
-        match (&mut self.trace, &self.folder) {
-            (Some(trace), Some(folder)) => trace
-                .write_all(&event.encode())
-                .map_err(|error| unwritable(&folder.join("trace.bin"), &error)),
-            _ => Ok(()),
+        if let Some(trace) = &mut self.trace
+            && let Err(error) = trace.write_all(&event.encode())
+        {
+            (self.trace, self.cut) = (None, Some(error));
         }
     }
 
-    fn finish(self, report: &Report) -> Result<(), Failure> {
+    /// # Errors
+    /// The first of the files that could not be written; the others are there.
+    fn finish(mut self, report: &Report) -> Result<(), Failure> {
         use std::io::Write;
-        let (Some(folder), Some(mut trace)) = (self.folder, self.trace) else { return Ok(()) };
-        trace.flush().map_err(|error| unwritable(&folder.join("trace.bin"), &error))?;
+        let Some(folder) = self.folder else { return Ok(()) };
+        if let Some(Err(error)) = self.trace.as_mut().map(Write::flush) {
+            self.cut = Some(error);
+        }
+        let mut left = Left::default();
+        left.note(self.cut.map_or(Ok(()), |error| Err(unwritable(&folder.join("trace.bin"), &error))));
         let mut files = vec![
             ("result.json", to_json(report)?),
             ("run.plan", report.plan_text.clone()),
@@ -414,9 +408,9 @@ impl Recorder {
         }
         for (name, text) in files {
             let path = folder.join(name);
-            std::fs::write(&path, text).map_err(|error| unwritable(&path, &error))?;
+            left.note(std::fs::write(&path, text).map_err(|error| unwritable(&path, &error)));
         }
-        Ok(())
+        left.told()
     }
 }
 

@@ -352,3 +352,52 @@ fn a_console_that_cannot_be_is_told_and_one_that_fills_up_hides_no_verdict() {
             && err(&output).contains("cannot write the console to /dev/full")
     );
 }
+
+/// A folder whose trace goes to a full disk.
+fn full(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("workgate-full-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a writable temporary folder");
+    std::os::unix::fs::symlink("/dev/full", folder.join("trace.bin")).expect("a link");
+    folder
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_verdict() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let (smallest, folder) = (scenario("smallest.plan"), full("report"));
+    let lcov = "/dev/null/x.info";
+    for (options, what) in [
+        (["--report", folder.to_str().expect("a path in UTF-8")], "trace.bin: No space left"),
+        (["--lcov", lcov], "cannot write /dev/null/x"),
+    ] {
+        let output = run(&smallest, &[&["--machine", "sim"], &options[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+        assert!(out(&output).contains("verdict: PASS") && err(&output).contains(what), "{}", err(&output));
+    }
+    for file in ["result.json", "report.html", "junit.xml"] {
+        assert!(folder.join(file).metadata().is_ok_and(|file| file.len() > 0), "{file}");
+    }
+    std::fs::remove_dir_all(folder).expect("ours");
+}
+
+#[test]
+fn the_report_of_one_plan_that_cannot_be_written_keeps_no_other_from_running() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let reports = std::env::temp_dir().join(format!("workgate-full-{}-many", std::process::id()));
+    let folder = full("first");
+    std::fs::create_dir_all(&reports).expect("a writable temporary folder");
+    std::fs::rename(&folder, reports.join("smallest")).expect("ours");
+    let plans = ["smallest.plan", "eject.plan"].map(|name| scenario(name).display().to_string());
+    let report = reports.to_str().expect("a path in UTF-8");
+    let output = workgate(&["run", &plans[0], &plans[1], "--machine", "sim", "--report", report]);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("2 plans: 2 held"), "{text}");
+    assert!(err(&output).contains("trace.bin: No space left"), "{}", err(&output));
+    assert!(reports.join("eject/result.json").exists());
+    std::fs::remove_dir_all(reports).expect("ours");
+}

@@ -73,6 +73,29 @@ fn a_bug_is_found_made_small_kept_and_replayed() {
 }
 
 #[test]
+fn a_bug_that_cannot_be_written_is_told_all_the_same() {
+    let folder = Folder::new("unwritable");
+    let nowhere = "/dev/null/nowhere";
+    let findings = folder.file("findings");
+    let (plan, capsule) =
+        (scenario("close-early.plan"), folder.0.join("findings/close-before-return.capsule"));
+    for (out_option, more, is_kept) in [
+        (&*findings, ["--lcov", nowhere], true),
+        (&findings, ["--report", nowhere], true),
+        (nowhere, ["--schedules", "5"], false),
+    ] {
+        let arguments = ["explore", &plan, "--no-shrink", "--out", out_option, more[0], more[1]];
+        let output = workgate(&arguments);
+        let text = out(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}{}", err(&output));
+        assert!(text.contains("FOUND close-before-return"), "{text}");
+        assert!(err(&output).contains("cannot write"), "{}", err(&output));
+        assert_eq!(capsule.exists(), is_kept);
+        let _ = std::fs::remove_file(&capsule);
+    }
+}
+
+#[test]
 fn a_correct_driver_shows_nothing() {
     let folder = Folder::new("correct");
     let plan = folder.write("p.plan", SHORT);

@@ -54,6 +54,26 @@ impl Drop for Folder {
 }
 
 #[test]
+fn what_cannot_be_kept_is_told_and_ends_the_campaign() {
+    let found = workgate(&[
+        "fuzz",
+        "teardown",
+        "--driver",
+        "edu=zoo-close-early",
+        "--runs",
+        "600",
+        "--no-shrink",
+        "--out",
+        "/dev/null/nowhere",
+    ]);
+    let text = out(&found);
+    assert_eq!(found.status.code(), Some(2), "{text}{}", err(&found));
+    assert!(text.contains("FOUND close-before-return in run") && text.contains("verdict: FAIL"), "{text}");
+    assert!(!text.contains("again: workgate replay"), "there is nothing to replay: {text}");
+    assert!(err(&found).contains("cannot write into /dev/null/nowhere"), "{}", err(&found));
+}
+
+#[test]
 fn a_broken_driver_is_found_made_small_kept_and_replayed() {
     let folder = Folder::new("zoo");
     let findings = folder.file("findings");

@@ -6,7 +6,7 @@ use super::bug::{self, Bug};
 use super::fuzz::{Account, account as account_for};
 use super::live::Live;
 use crate::cli::{ChooserChoice, ExploreArgs};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, Left};
 use crate::report::Campaign;
 use devices::fault::plan::Plan;
 use explore::campaign::{self, Changes, Options, Random, Sampled, Summary, Tasks};
@@ -88,10 +88,11 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         return Err(Failure::request(trouble));
     }
     let exercised = summary.teardown.items(&plan);
+    let mut left = Left::default();
+    let bugs = keep(&work, args, &summary, &stop, &mut left)?;
     if let Some(file) = &args.lcov {
-        super::lcov::write(file, &exercised)?;
+        left.note(super::lcov::write(file, &exercised));
     }
-    let bugs = keep(&work, args, &summary, &stop)?;
     let shard = format!("{}/{}", args.shard.0, args.shard.1);
     let account = Account {
         what: plan.name.clone(),
@@ -100,7 +101,7 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         features: summary.states,
         findings: bugs.len() as u64,
     };
-    account_for(&args.out, &bugs, &account)?;
+    left.note(account_for(&args.out, &bugs, &account));
     let is_stopped = stop.load(Ordering::Relaxed);
     let document = Document {
         plan: plan.name.clone(),
@@ -127,26 +128,28 @@ pub fn explore(args: &ExploreArgs) -> Result<Exit, Failure> {
         options: String::new(),
         has_files: args.report.is_some(),
     };
-    publish(args, &document, &mut report)?;
-    if !args.json {
-        crate::output::print(&text(&summary, &report.matrices, &document.exercised, &bugs, is_stopped))?;
+    match args.json {
+        true => crate::output::println(&crate::run::to_json(&document)?)?,
+        false => {
+            crate::output::print(&text(&summary, &report.matrices, &document.exercised, &bugs, is_stopped))?
+        }
     }
+    left.note(publish(args, &document, &mut report));
+    left.told()?;
     Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
 }
 
-/// Writes and prints what is asked for.
+/// Writes the pages that are asked for.
 fn publish(args: &ExploreArgs, document: &Document, report: &mut Campaign<'_>) -> Result<(), Failure> {
+    let mut left = Left::default();
     if let Some(folder) = &args.report {
-        report.write(folder, document)?;
+        left.note(report.write(folder, document));
     }
     if let Some(file) = &args.html {
         report.has_files = false;
-        bug::write_whole(file, &report.page())?;
+        left.note(bug::write_whole(file, &report.page()));
     }
-    match args.json {
-        true => crate::output::println(&crate::run::to_json(document)?),
-        false => Ok(()),
-    }
+    left.told()
 }
 
 fn work(plan: &Plan, args: &ExploreArgs) -> Result<Work, Failure> {
@@ -294,8 +297,14 @@ fn campaign(
     summary
 }
 
-/// Makes each bug small and writes its capsule.
-fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -> Result<Vec<Bug>, Failure> {
+/// Makes each bug small and writes its capsule. What cannot be written is told all the same.
+fn keep(
+    work: &Work,
+    args: &ExploreArgs,
+    summary: &Summary,
+    stop: &AtomicBool,
+    left: &mut Left,
+) -> Result<Vec<Bug>, Failure> {
     let mut bugs = Vec::new();
     if summary.findings.is_empty() {
         return Ok(bugs);
@@ -303,25 +312,27 @@ fn keep(work: &Work, args: &ExploreArgs, summary: &Summary, stop: &AtomicBool) -
     let failed = |error: std::io::Error| {
         Failure::request(format_args!("cannot write into {}: {error}", args.out.display()))
     };
-    std::fs::create_dir_all(&args.out).map_err(failed)?;
+    left.note(std::fs::create_dir_all(&args.out).map_err(failed));
     for (cause, (first, runs)) in &summary.findings {
         let task = work.tasks().task(*first);
         let failing = Failing { plan: task.plan, schedule: task.schedule, cause: cause.clone() };
         let path = args.out.join(bug::file_name(cause));
         // The bug is kept before it is made small, which may be interrupted.
         let run = execute::run(&failing.plan, &failing.schedule, &mut |_| {}).map_err(Failure::host)?;
-        bug::write_whole(&path, &bug::as_found(&failing, &run).to_string())?;
-        let told = Bug { capsule: Some(path.clone()), ..Bug::new(cause, (*first, *runs), &failing.plan) };
+        let written = bug::write_whole(&path, &bug::as_found(&failing, &run).to_string());
+        let capsule = written.is_ok().then(|| path.clone());
+        left.note(written);
+        let told = Bug { capsule, ..Bug::new(cause, (*first, *runs), &failing.plan) };
         let small = (!args.no_shrink).then(|| bug::small(&failing, stop)).and_then(Result::ok);
         bugs.push(match small {
             Some(small) => {
-                bug::write_whole(&path, &small.capsule.to_string())?;
+                left.note(bug::write_whole(&path, &small.capsule.to_string()));
                 told.shrunk(&small).witnessed(&small.capsule)
             }
             None => told.seen_in(run),
         });
     }
-    bug::write_list(&args.out, &bugs)?;
+    left.note(bug::write_list(&args.out, &bugs));
     Ok(bugs)
 }
 

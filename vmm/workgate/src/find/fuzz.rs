@@ -4,7 +4,7 @@ use super::bug::{self, Bug};
 use super::keeper::Keeper;
 use super::{kvm_image, libfuzzer, live::Live};
 use crate::cli::{Engine, FuzzArgs};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, Left};
 use crate::report::{Campaign, quoted, rate, seconds};
 use devices::catalogue;
 use devices::fault::plan::Plan;
@@ -81,7 +81,7 @@ pub fn fuzz(args: &FuzzArgs) -> Result<Exit, Failure> {
         over: &over,
         live: Live::new(args.runs, args.json),
         bugs: BTreeMap::new(),
-        failure: None,
+        left: Left::default(),
     };
     let summary = match args.engine {
         Engine::Own => {
@@ -109,27 +109,22 @@ fn finish(
     setting: &Setting,
     (took, stopped): (Duration, bool),
 ) -> Result<Exit, Failure> {
-    if let Some(failure) = keeper.failure.take() {
-        return Err(failure);
-    }
+    let mut left = std::mem::take(&mut keeper.left);
     for (cause, (first, runs)) in &summary.findings {
         if let Some(bug) = keeper.bugs.get_mut(cause) {
             (bug.first, bug.runs) = (*first, *runs);
         }
     }
-    keeper.write_list()?;
+    left.note(keeper.write_list());
     let bugs: Vec<Bug> = keeper.bugs.values().cloned().collect();
-    account(
-        &args.out,
-        &bugs,
-        &Account {
-            what: args.target.clone(),
-            shard: format!("{}/{}", args.shard.0, args.shard.1),
-            runs: summary.runs,
-            features: summary.features,
-            findings: bugs.len() as u64,
-        },
-    )?;
+    let done = Account {
+        what: args.target.clone(),
+        shard: format!("{}/{}", args.shard.0, args.shard.1),
+        runs: summary.runs,
+        features: summary.features,
+        findings: bugs.len() as u64,
+    };
+    left.note(account(&args.out, &bugs, &done));
     let document = Document {
         target: args.target.clone(),
         shard: format!("{}/{}", args.shard.0, args.shard.1),
@@ -141,7 +136,8 @@ fn finish(
         findings: bugs.clone(),
     };
     if let Some(folder) = &args.report {
-        report(&*keeper.target, args, &document, setting, (took, stopped)).write(folder, &document)?;
+        let report = report(&*keeper.target, args, &document, setting, (took, stopped));
+        left.note(report.write(folder, &document));
     }
     if args.json {
         crate::output::println(&crate::run::to_json(&document)?)?;
@@ -157,6 +153,7 @@ fn finish(
         text += &format!("verdict: {}\n", if bugs.is_empty() { "nothing found" } else { "FAIL" });
         crate::output::print(&text)?;
     }
+    left.told()?;
     Ok(if bugs.is_empty() { Exit::Held } else { Exit::Found })
 }
 

@@ -2,7 +2,7 @@
 
 use super::bug::{self, Bug};
 use super::live::Live;
-use crate::exit::Failure;
+use crate::exit::{Failure, Left};
 use devices::fault::plan::Plan;
 use explore::execute::Run;
 use explore::shrink::Failing;
@@ -44,15 +44,15 @@ pub struct Keeper<'a> {
     pub live: Live,
     /// What was found.
     pub bugs: BTreeMap<Cause, Bug>,
-    /// Why something could not be kept.
-    pub failure: Option<Failure>,
+    /// What could not be kept.
+    pub left: Left,
 }
 
 impl Listener for Keeper<'_> {
     fn progress(&mut self, summary: &Summary) {
         let due = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let enough = self.first_only && !self.bugs.is_empty();
-        if due || enough || self.stop.load(Ordering::Relaxed) || self.failure.is_some() {
+        if due || enough || self.stop.load(Ordering::Relaxed) || self.left.lacks_something() {
             self.over.store(true, Ordering::Relaxed);
         }
         self.live.tell(summary.runs, || {
@@ -63,28 +63,21 @@ impl Listener for Keeper<'_> {
 
     fn kept(&mut self, input: &[u8]) {
         let Some(folder) = self.corpus else { return };
-        let written = bug::write_whole(&folder.join(format!("{:016x}", xxh3_64(input))), input);
-        self.hold(written);
+        self.left.note(bug::write_whole(&folder.join(format!("{:016x}", xxh3_64(input))), input));
     }
 
     fn found(&mut self, found: &Found) {
         let kept = self.keep(found);
-        self.hold(kept);
+        self.left.note(kept);
     }
 }
 
 impl Keeper<'_> {
-    /// A failure ends the campaign; the first one is told.
-    fn hold(&mut self, result: Result<(), Failure>) {
-        if let Err(failure) = result {
-            self.failure.get_or_insert(failure);
-        }
-    }
-
+    /// Keeps it and tells it; it is told even if it cannot be kept.
     fn keep(&mut self, found: &Found) -> Result<(), Failure> {
-        std::fs::create_dir_all(self.out).map_err(|error| {
+        self.left.note(std::fs::create_dir_all(self.out).map_err(|error| {
             Failure::request(format_args!("cannot write into {}: {error}", self.out.display()))
-        })?;
+        }));
         let Trouble { cause, told } = &found.trouble;
         // A plan is a finding only if the simulator breaks the same rule: a hang of the host or a bug of the image alone is kept as bytes.
         let breaks = |(plan, schedule): (Plan, Schedule)| {
@@ -94,8 +87,8 @@ impl Keeper<'_> {
         };
         let task = (cause.rule != "hang").then(|| self.target.plan(&found.input)).flatten();
         match task.and_then(breaks) {
-            Some((failing, run)) => self.keep_plan(found.number, &failing, run)?,
-            None => self.keep_input(found)?,
+            Some((failing, run)) => self.keep_plan(found.number, &failing, run),
+            None => self.keep_input(found),
         }
         if !self.quiet {
             let text = text(&self.bugs[cause], told);
@@ -108,24 +101,26 @@ impl Keeper<'_> {
     ///
     /// It is listed with its story before it is made small: that may take half a minute, in which the campaign may be killed. The story is that of the run that showed it
     /// anyway; the small one takes a run of its own, behind the many of the shrinker.
-    fn keep_plan(&mut self, number: u64, failing: &Failing, run: Run) -> Result<(), Failure> {
+    fn keep_plan(&mut self, number: u64, failing: &Failing, run: Run) {
         let path = self.out.join(bug::file_name(&failing.cause));
-        self.write_plan(&path, &bug::as_found(failing, &run), &failing.cause)?;
+        let written = self.write_plan(&path, &bug::as_found(failing, &run), &failing.cause);
+        let capsule = written.is_ok().then(|| path.clone());
+        self.left.note(written);
         let told = Bug {
-            capsule: Some(path.clone()),
+            capsule,
             target: Some(self.target.name().to_owned()),
             ..Bug::new(&failing.cause, (number, 1), &failing.plan)
         };
         let told = told.seen_in(run);
-        self.list(&failing.cause, told.clone())?;
+        self.list(&failing.cause, told.clone());
         if self.as_found || self.stop.load(Ordering::Relaxed) {
-            return Ok(());
+            return;
         }
         if let Ok(small) = bug::small(failing, self.stop) {
-            self.write_plan(&path, &small.capsule, &failing.cause)?;
-            self.list(&failing.cause, told.shrunk(&small).witnessed(&small.capsule))?;
+            let written = self.write_plan(&path, &small.capsule, &failing.cause);
+            self.left.note(written);
+            self.list(&failing.cause, told.shrunk(&small).witnessed(&small.capsule));
         }
-        Ok(())
     }
 
     fn write_plan(&self, path: &Path, capsule: &Capsule, cause: &Cause) -> Result<(), Failure> {
@@ -136,13 +131,15 @@ impl Keeper<'_> {
     }
 
     /// A bug that only the bytes show.
-    fn keep_input(&mut self, found: &Found) -> Result<(), Failure> {
+    fn keep_input(&mut self, found: &Found) {
         let cause = &found.trouble.cause;
         let path = self.out.join(bug::input_name(self.target.name(), cause));
-        bug::write_whole(&path, &found.input)?;
-        self.list(cause, self.of_input(&path, found, &found.input))?;
+        let written = bug::write_whole(&path, &found.input);
+        let kept = written.is_ok().then_some(&*path);
+        self.left.note(written);
+        self.list(cause, self.of_input(kept, found, &found.input));
         if self.as_found || cause.rule == "hang" {
-            return Ok(());
+            return;
         }
         let (begin, mut left) = (Instant::now(), MINIMIZE_RUNS);
         let mut more = || {
@@ -150,19 +147,19 @@ impl Keeper<'_> {
             left > 0 && begin.elapsed() < MINIMIZE_TIME && !self.stop.load(Ordering::Relaxed)
         };
         let small = minimize::minimize(&*self.target, &found.input, cause, &mut more);
-        bug::write_whole(&path, &small)?;
-        self.list(cause, self.of_input(&path, found, &small))
+        self.left.note(bug::write_whole(&path, &small));
+        self.list(cause, self.of_input(kept, found, &small));
     }
 
     /// `found`, with an `input` that shows it.
-    fn of_input(&self, path: &Path, found: &Found, input: &[u8]) -> Bug {
+    fn of_input(&self, path: Option<&Path>, found: &Found, input: &[u8]) -> Bug {
         Bug {
             rule: found.trouble.cause.rule.clone(),
             target: Some(self.target.name().to_owned()),
             first: found.number,
             runs: 1,
             capsule: None,
-            input: Some(path.to_owned()),
+            input: path.map(Path::to_owned),
             statements: 0,
             deviations: 0,
             preemptions: 0,
@@ -174,9 +171,10 @@ impl Keeper<'_> {
     }
 
     /// Files the bug and writes the list anew.
-    fn list(&mut self, cause: &Cause, bug: Bug) -> Result<(), Failure> {
+    fn list(&mut self, cause: &Cause, bug: Bug) {
         self.bugs.insert(cause.clone(), bug);
-        self.write_list()
+        let written = self.write_list();
+        self.left.note(written);
     }
 
     /// Writes the list of what was found, if anything was.

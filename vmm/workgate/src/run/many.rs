@@ -2,7 +2,7 @@
 
 use super::{Guest, Recorder, Report, exit, image_needs_kvm, on_machine, to_json};
 use crate::cli::RunArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, Left};
 use crate::machine;
 use devices::fault::plan::Plan;
 use serde::Serialize;
@@ -101,24 +101,23 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
     let chosen = machine::choose(args.machine, needs, args.slow_down)?;
     let say = |text: &str| if args.json { Ok(()) } else { crate::output::println(text) };
     say(&chosen.why)?;
-    let mut done = Vec::new();
+    let (mut done, mut left) = (Vec::new(), Left::default());
     for (plan, folder) in plans.iter().zip(folders) {
         let mut places = super::places(args, plan, folder.as_deref(), &chosen)?;
         let mut recorder = Recorder::new(&places)?;
         let image = image.as_deref().unwrap_or(guest_image::IMAGE);
         let guest =
             Guest { image, core: places.core.take(), debugger: None, console: places.console.as_ref() };
-        let (outcome, report) = match on_machine(plan, &chosen, guest, args, &mut recorder, None) {
-            Ok((report, _)) => (Outcome::of(plan, &report.verdict), Some(report)),
+        let (outcome, ran) = match on_machine(plan, &chosen, guest, args, &mut recorder, None) {
+            Ok((report, core)) => (Outcome::of(plan, &report.verdict), Some((report, core))),
             Err(failure) => (Outcome::NotRun(failure.message), None),
         };
-        if let Some(report) = &report {
-            recorder.finish(report)?;
+        say(&line(&plan.name, &outcome, ran.as_ref().map(|(report, _)| report)))?;
+        if let Some((report, core)) = &ran {
+            left.note(recorder.finish(report));
+            left.note(places.leave(super::line(report), core.as_ref(), |_| Ok(())));
         }
-        say(&line(&plan.name, &outcome, report.as_ref()))?;
-        if let Some(report) = &report {
-            places.close(super::line(report))?;
-        }
+        let report = ran.map(|(report, _)| report);
         // Of many plans, the whole stories are kept only for whoever asked for them.
         done.push(Done { plan: plan.name.clone(), outcome, report: report.filter(|_| args.json) });
     }
@@ -129,6 +128,7 @@ pub(super) fn run(args: &RunArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
     } else {
         say(&summary(&done))?;
     }
+    left.told()?;
     Ok(status)
 }
 
