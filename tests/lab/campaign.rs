@@ -7,6 +7,7 @@
 
 use crate::process;
 use crate::report::{Report, Reports};
+use std::borrow::Cow;
 
 /// Machines in which a case may stay unjudged.
 const TRIES: u32 = 4;
@@ -29,7 +30,7 @@ pub struct Case {
     /// A line that it must print, if its status does not say enough.
     pub says: Option<&'static str>,
     /// Words that must be in what it prints.
-    pub tells: Option<&'static str>,
+    pub tells: Option<Cow<'static, str>>,
     /// A further command, for when the first has ended with status 0: it looks at what that has left behind, and its status counts.
     pub check: Option<String>,
     /// What it shows is shown by chance: a run in which all held, status 0, says nothing.
@@ -131,8 +132,8 @@ fn fault(case: &Case, report: &Report) -> Option<String> {
     {
         return Some(format!("did not say \"{line}\"\n{}", shown()));
     }
-    if let Some(words) = case.tells
-        && !report.out.contains(words)
+    if let Some(words) = &case.tells
+        && !report.out.contains(&**words)
     {
         return Some(format!("did not tell \"{words}\"\n{}", shown()));
     }
@@ -212,7 +213,8 @@ mod tests {
 
     #[test]
     fn a_case_must_tell_what_it_is_to_tell() {
-        let case = Case { name: "a".into(), tells: Some("class A grows"), status: 1, ..Case::default() };
+        let case =
+            Case { name: "a".into(), tells: Some("class A grows".into()), status: 1, ..Case::default() };
         for (said, wrong) in [("FOUND class A grows by 1\n", vec![]), ("FOUND leak\n", vec!["a".to_owned()])]
         {
             let mut campaign = Campaign::new(vec![case.clone()]);

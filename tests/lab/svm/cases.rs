@@ -94,7 +94,8 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
             ]
             .map(Into::into)
             .into(),
-            status: scenario.status,
+            status: scenario.finds.is_some().into(),
+            tells: scenario.finds.as_ref().map(|rule| format!("\"rule\": \"{rule}\"").into()),
             chance: scenario.chance,
             weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
             limit: of_plan(scenario),
