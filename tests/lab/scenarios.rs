@@ -18,9 +18,9 @@ const CHANCE: [&str; 6] = [
     "timer-era-10-3",
     "zoo/dma-after-free",
     "zoo/double-completion",
-    "zoo/late-timer",
     "zoo/lock-order",
     "zoo/lost-on-error",
+    "zoo/usb-asks-again",
 ];
 
 /// One plan.
@@ -41,6 +41,8 @@ pub struct Scenario {
     pub machine_time: u64,
 }
 
+/// Where nobody chooses the schedule it shows nothing in five runs: its timer has to fire within a few instructions.
+const FOR_THE_SIMULATOR: &str = "zoo/late-timer";
 /// What the names of the zoo's plans begin with.
 const ZOO: &str = "zoo/";
 /// Where they are: what is before their names, and the folder.
@@ -65,6 +67,7 @@ pub fn all() -> Result<Vec<Scenario>, LabError> {
             }
         }
     }
+    found.retain(|scenario| scenario.name != FOR_THE_SIMULATOR);
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
