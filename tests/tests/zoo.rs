@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 const SEEDS_FOR_THE_BUG: u64 = 20;
 /// Seeds under none of which its twin shows anything.
 const SEEDS_FOR_ITS_TWIN: u64 = 50;
+/// The same for plans that are long: as many as the bug is given, since most of their events are the same work again.
+const SEEDS_FOR_ITS_TWIN_LONG: u64 = SEEDS_FOR_THE_BUG;
+/// Plan time from which a plan is long, ns: more than ten times what most take.
+const LONG: u64 = 250_000_000;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/zoo")
@@ -72,7 +76,8 @@ fn is_found(name: &str) {
 
 fn twin_is_right(name: &str) {
     let plan = plan_of_twin(specimen(name));
-    for seed in 1..=SEEDS_FOR_ITS_TWIN {
+    let seeds = if plan.run_for < LONG { SEEDS_FOR_ITS_TWIN } else { SEEDS_FOR_ITS_TWIN_LONG };
+    for seed in 1..=seeds {
         let run = run(&plan, &Schedule::Seed(seed));
         let verdict = verdict::render(&run.verdict);
         let console = run.outcome.console.join("\n");

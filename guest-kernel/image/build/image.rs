@@ -2,7 +2,7 @@
 
 use std::env;
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::{compile, finish, outside, symbols};
@@ -55,22 +55,32 @@ pub fn build(depth: usize, features: &str, more: &[&str], outside: bool) -> Resu
     let counts = outside && env::var_os(COVERAGE).is_some_and(|value| !value.is_empty());
     let features =
         if counts { format!("{features},{}", compile::COVERAGE_FEATURE) } else { features.to_owned() };
-    let place = place(&out, &features, driver.is_some())?;
+    let place = place(&out, counts, driver.is_some())?;
+    // Kernels with other features have the same name: nobody else may build here until this one has been read.
+    let _mine = lock(&place)?;
     let user = finish_user(&compile::user(root, &place)?, &place, &out)?;
     let kernel = compile::kernel(root, &place, &features, driver.as_deref(), &user)?;
     finish_image(&kernel, &out)
 }
 
-/// Where the inner cargo works. Kernels with other features have the same name, so that each has a folder of its own; one with a driver of the user's is never shared.
-fn place(out: &Path, features: &str, has_driver: bool) -> Result<PathBuf, Box<dyn Error>> {
+/// Where the inner cargo works. What kernels with other features depend on is the same, and is compiled once; one that counts has flags of its own, and
+/// one with a driver of the user's is never shared.
+fn place(out: &Path, counts: bool, has_driver: bool) -> Result<PathBuf, Box<dyn Error>> {
     match env::var_os(SHARED).filter(|shared| !shared.is_empty() && !has_driver) {
         None => Ok(out.to_owned()),
         Some(shared) => {
-            let place = Path::new(&shared).join(features.replace(',', "-"));
+            let place = Path::new(&shared).join(if counts { compile::COVERAGE_FEATURE } else { "image" });
             fs::create_dir_all(&place)?;
             Ok(place)
         }
     }
+}
+
+/// Waits until nobody else builds in `place`; the lock is held until the file is closed.
+fn lock(place: &Path) -> Result<File, Box<dyn Error>> {
+    let file = File::create(place.join("lock"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// The finished image is in `place`, for the kernel's build, and in `out` with what the linker made.

@@ -15,6 +15,9 @@ use crate::{
 /// Longer than an action may take.
 const TOO_LONG: u64 = 3_000_000;
 
+/// Twice what an action may take.
+const PREEMPTED: u64 = 2_000_000;
+
 /// Object and word of each that was named.
 fn named(run: &Run) -> Vec<(String, String)> {
     let lines = run.lines(&[Kind::Overstay]);
@@ -78,7 +81,7 @@ fn ov1_the_time_of_an_action_that_is_preempted_does_not_count(lab: &Lab<'_>) {
             });
         });
         pause(kit, 100_000);
-        let hog = |kernel: &KernelRef| compute(kernel, 2 * TOO_LONG);
+        let hog = |kernel: &KernelRef| compute(kernel, PREEMPTED);
         let hogs =
             [(); 2].map(|()| kit.kernel().spawn("hog", 90, Policy::Fixed, hog).expect("memory for a thread"));
         hogs.iter().for_each(|hog| hog.join(kit.kernel()));
