@@ -1,7 +1,7 @@
 //! `workgate bundles`: the driver bundles of the guest, looked at before anything is loaded, as `kextload -tn` does.
 
 use crate::cli::BundlesArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, hint};
 use iokit::Class;
 use iokit::driver::bundles::all;
 use iokit::registry::bundle::{Bundle, check_bundle};
@@ -72,9 +72,12 @@ fn choose<'a>(known: &[&'a Bundle], names: &[String]) -> Result<Vec<&'a Bundle>,
         match known.iter().find(|bundle| is(bundle, name)) {
             Some(bundle) => chosen.push(*bundle),
             None => {
-                let expected: Vec<_> = known.iter().map(|bundle| bundle.identifier).collect();
-                let expected = expected.join(", ");
-                return Err(Failure::request(format_args!("no bundle {name:?}: expected one of {expected}")));
+                let known: Vec<_> = known.iter().map(|bundle| bundle.identifier).collect();
+                let words = known.iter().flat_map(|of| [Some(*of), of.rsplit('.').next()]).flatten();
+                let (expected, hint) = (known.join(", "), hint(name, words));
+                return Err(Failure::request(format_args!(
+                    "no bundle {name:?}: expected one of {expected}{hint}"
+                )));
             }
         }
     }

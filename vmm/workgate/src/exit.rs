@@ -1,5 +1,6 @@
 //! Exit statuses, and failures that carry one.
 
+use devices::fault::plan::nearest::nearest;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -49,6 +50,11 @@ impl Failure {
     }
 }
 
+/// What to say behind a message about `word`, which is none of `words`: the one that was probably meant.
+pub fn hint<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, words).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
 /// What should have been left behind. What could not be is told last: it hides nothing that was found out, and is no reason to leave out the rest.
 #[derive(Debug, Default)]
 pub struct Left(Option<Failure>);
@@ -76,6 +82,12 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_was_probably_meant_is_named() {
+        assert_eq!(hint("cycels", ["core", "cycles"]), "; did you mean `cycles`?");
+        assert_eq!(hint("unicorn", ["core", "cycles"]), "");
+    }
 
     #[test]
     fn the_first_failure_is_told() {

@@ -25,7 +25,7 @@ mod terminate;
 mod tracing;
 
 use crate::cli::{BenchArgs, BenchCommand};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, hint};
 use context::Context;
 use indicatif::ProgressBar;
 use report::{Report, Row};
@@ -103,9 +103,9 @@ pub fn bench(args: &BenchArgs) -> Result<Exit, Failure> {
 fn wanted(figures: &[String]) -> Result<Vec<&'static Step>, Failure> {
     if let Some(unknown) = figures.iter().find(|id| figures::FIGURES.iter().all(|f| f.id != id.as_str())) {
         let known: Vec<&str> = figures::FIGURES.iter().map(|figure| figure.id).collect();
-        let message =
-            format_args!("`{}` is no figure; expected {}", unknown.escape_debug(), known.join(", "));
-        return Err(Failure::request(message));
+        let (expected, hint) = (known.join(", "), hint(unknown, known));
+        let unknown = unknown.escape_debug();
+        return Err(Failure::request(format_args!("`{unknown}` is no figure; expected {expected}{hint}")));
     }
     let asked = |step: &&Step| figures.iter().any(|id| step.figures.contains(&id.as_str()));
     Ok(STEPS.iter().filter(|step| figures.is_empty() || asked(step)).collect())

@@ -1,8 +1,8 @@
 //! What is to be cycled, checked against the plan before anything begins.
 
 use crate::cli::{CycleArgs, What};
-use crate::exit::Failure;
-use devices::fault::plan::{Action, Plan, Plug, Spoken, nearest::nearest};
+use crate::exit::{Failure, hint};
+use devices::fault::plan::{Action, Plan, Plug, Spoken};
 use trace::ring::{Command, Step};
 
 /// One hour of machine time: the longest that a plan may run.
@@ -131,7 +131,7 @@ fn device<'a>(plan: &'a Plan, name: Option<&str>) -> Result<&'a Plug, Failure> {
         };
     };
     plan.plug_named(name).ok_or_else(|| {
-        let hint = nearest(name, names()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        let hint = hint(name, names());
         Failure::request(format_args!(
             "--device: there is no `{name}` in the plan; expected one of {}{hint}",
             expected()

@@ -4,7 +4,7 @@ use super::bug::{self, Bug};
 use super::keeper::Keeper;
 use super::{kvm_image, libfuzzer, live::Live};
 use crate::cli::{Engine, FuzzArgs};
-use crate::exit::{Exit, Failure, Left};
+use crate::exit::{Exit, Failure, Left, hint};
 use crate::report::{Campaign, quoted, rate, seconds};
 use devices::catalogue;
 use devices::fault::plan::Plan;
@@ -229,8 +229,9 @@ fn target(args: &FuzzArgs, setting: &Setting) -> Result<Box<dyn Target>, Failure
             targets::of(name, setting.clone()).map_err(Failure::request)
         }
         name => Err(Failure::request(format_args!(
-            "there is no target `{name}`; expected one of {}",
-            known().collect::<Vec<_>>().join(", ")
+            "there is no target `{name}`; expected one of {}{}",
+            known().collect::<Vec<_>>().join(", "),
+            hint(name, known())
         ))),
     }
 }
@@ -245,8 +246,15 @@ pub fn check_driver(device: &str, driver: &str, plan: Option<&Plan>) -> Result<(
     let Some(model) = model else {
         let models: Vec<_> = catalogue::catalogue().iter().map(|model| model.word).collect();
         return Err(Failure::request(format_args!(
-            "--driver {device}={driver}: there is no device or model `{device}`; expected a device of the plan, or one of {}",
-            models.join(", ")
+            "--driver {device}={driver}: there is no device or model `{device}`; expected a device of the plan, or one of {}{}",
+            models.join(", "),
+            hint(
+                device,
+                models
+                    .iter()
+                    .copied()
+                    .chain(plan.iter().flat_map(|plan| plan.plugs.iter().map(|plug| &*plug.name)))
+            )
         )));
     };
     let name = if catalogue::model(device).is_some() { "device" } else { device };

@@ -1,7 +1,7 @@
 //! Which events are shown.
 
 use crate::cli::TraceArgs;
-use crate::exit::Failure;
+use crate::exit::{Failure, hint};
 use std::collections::BTreeMap;
 use trace::{Event, Kind};
 use verdict::Names;
@@ -65,10 +65,11 @@ fn slot(name: &str, devices: &BTreeMap<u32, String>) -> Result<u32, Failure> {
     known.or(number).ok_or_else(|| {
         let names: Vec<&str> = devices.values().map(String::as_str).collect();
         Failure::request(format_args!(
-            "--device {}: no such device; expected slotN{}{}",
+            "--device {}: no such device; expected slotN{}{}{}",
             name.escape_debug(),
             if names.is_empty() { "" } else { " or one of " },
-            names.join(", ")
+            names.join(", "),
+            hint(name, names)
         ))
     })
 }
@@ -83,9 +84,10 @@ fn of_word(word: &str) -> Result<Vec<Kind>, Failure> {
     if kinds.is_empty() {
         let words: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
         return Err(Failure::request(format_args!(
-            "--kind {}: no such kind of event; expected one of {}, or the part before the dot",
+            "--kind {}: no such kind of event; expected one of {}, or the part before the dot{}",
             word.escape_debug(),
-            words.join(", ")
+            words.join(", "),
+            hint(word, words)
         )));
     }
     Ok(kinds)

@@ -1,6 +1,7 @@
 //! The words of one statement, taken one after the other; `key=value` words in any order at its end.
 
 use crate::fault::plan::lex::Word;
+use crate::fault::plan::nearest::nearest;
 use crate::fault::plan::units::{UnitError, Units};
 use crate::fault::plan::{Marks, PlanError, Span, limits};
 use std::ops::RangeInclusive;
@@ -132,10 +133,19 @@ impl<'a> Arguments<'a> {
     pub fn required(&mut self, key: &'static str, units: Units, range: &RangeInclusive<u64>) -> Option<u64> {
         let value = self.optional(key, units, range)?;
         if value.is_none() {
-            let error = PlanError::new(self.end, format!("`{key}=` is missing"));
+            let error = match self.misspelt(key) {
+                Some(option) => unknown(&option, [key]),
+                None => PlanError::new(self.end, format!("`{key}=` is missing")),
+            };
             self.errors.push(error.expected(format!("`{key}=` and {}", units.expected())));
         }
         value
+    }
+
+    /// The option that probably means `key`.
+    fn misspelt(&mut self, key: &'static str) -> Option<Opt<'a>> {
+        let at = self.options.iter().position(|option| nearest(option.key, [key]).is_some())?;
+        Some(self.options.remove(at))
     }
 
     /// Reads a quantity and files what is wrong with it.
@@ -188,8 +198,7 @@ impl<'a> Arguments<'a> {
             self.errors.push(error.expected("the end of the statement"));
         }
         for option in &self.options {
-            let mut error = PlanError::new(option.span, format!("unknown option `{}`", shorten(option.key)))
-                .nearest(option.key, self.known.iter().copied());
+            let mut error = unknown(option, self.known.iter().copied());
             error = match self.known.as_slice() {
                 [] => error.expected("no options"),
                 known => error.expected(one_of(known)),
@@ -198,6 +207,12 @@ impl<'a> Arguments<'a> {
         }
         (self.span, self.marks)
     }
+}
+
+/// An option that none of `known` is.
+fn unknown(option: &Opt<'_>, known: impl IntoIterator<Item = &'static str>) -> PlanError {
+    PlanError::new(option.span, format!("unknown option `{}`", shorten(option.key)))
+        .nearest(option.key, known)
 }
 
 impl Units {

@@ -36,6 +36,10 @@ fn messages_say_what_where_and_what_was_expected() {
             "p.plan:3:6: `é` is not a name; expected a small letter, then small letters, digits or `-`; at most 16 characters",
         ),
         ("plug a edu", "p.plan:1:11: `slot=` is missing; expected `slot=` and a number"),
+        (
+            "plug a edu slt=1",
+            "p.plan:1:12: unknown option `slt`; expected `slot=` and a number; did you mean `slot`?",
+        ),
         ("plug a edu slot=32", "p.plan:1:12: `32` is out of range; expected from 1 to 31"),
         ("plug a edu slot=1 size=1T", "p.plan:1:19: unknown unit `T`; expected a number with K, M or G"),
         (

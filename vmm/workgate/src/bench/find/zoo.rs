@@ -1,5 +1,6 @@
 //! The zoo's bugs, each with the plan of its scenario and the same plan with its fixed twin.
 
+use crate::exit::hint;
 use devices::fault::plan::Plan;
 use iokit::driver::zoo::{SPECIMENS, Specimen};
 
@@ -38,7 +39,8 @@ pub struct Bug {
 pub fn bugs(names: &[String]) -> Result<Vec<Bug>, String> {
     if let Some(unknown) = names.iter().find(|name| SPECIMENS.iter().all(|s| s.name != name.as_str())) {
         let known: Vec<&str> = SPECIMENS.iter().map(|specimen| specimen.name).collect();
-        return Err(format!("{unknown:?} is not in the zoo; expected some of: {}", known.join(", ")));
+        let (expected, hint) = (known.join(", "), hint(unknown, known));
+        return Err(format!("{unknown:?} is not in the zoo; expected some of: {expected}{hint}"));
     }
     let wanted = |s: &&Specimen| names.is_empty() || names.iter().any(|name| name == s.name);
     SPECIMENS.iter().filter(wanted).map(bug).collect()
@@ -81,5 +83,7 @@ mod tests {
         assert_eq!(some, ["close-early", "reentry"]);
         let error = bugs(&["unicorn".to_owned()]).err().expect("unknown");
         assert!(error.contains("\"unicorn\" is not in the zoo") && error.contains("lock-order"), "{error}");
+        let error = bugs(&["lost-wakup".to_owned()]).err().expect("unknown");
+        assert!(error.ends_with("; did you mean `lost-wakeup`?"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! What happens behind which event of a run, and where oracles raise their alarms.
 
 use crate::cli::{EXPECTED, StopAt};
-use crate::exit::Failure;
+use crate::exit::{Failure, hint};
 use devices::fault::plan::Plan;
 use devices::fault::plane::Site;
 use explore::{Cause, Schedule, execute};
@@ -124,10 +124,11 @@ impl Index {
         words.truncate(MAX_TOLD);
         let more = if all > words.len() { ", …" } else { "" };
         format!(
-            "the run has no such event: it ends after {} events, and `{site}` is none of them; expected {EXPECTED}; there are: {}{more}{}",
+            "the run has no such event: it ends after {} events, and `{site}` is none of them; expected {EXPECTED}; there are: {}{more}{}{}",
             self.total,
             words.join(", "),
-            self.limit()
+            self.limit(),
+            hint(site, self.places.keys().map(String::as_str))
         )
     }
 
