@@ -327,6 +327,8 @@ mod tests {
         );
         only(&format!("{edu}at 1ms race edu0 timer=after\n"), "`edu0` has no load");
         only("every 1ms stall cpu=0 for=1ms\n", "would never run again");
+        let intx = "plug edu0 edu slot=1 irq=intx\n";
+        only(&format!("{intx}every 1ms stick edu0 for=1ms\n"), "the line would never fall again");
         only(&format!("{edu}on edu0.boot.ready p=0.5 preempt\n"), "does not belong to a device");
         only(&format!("{edu}at 200ms preempt\n"), "the plan ends at 100ms");
     }

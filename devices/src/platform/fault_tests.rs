@@ -195,6 +195,10 @@ fn a_stuck_line_is_asserted_whatever_the_device_does_until_it_goes() {
     bench.run_until(1_000);
     assert_eq!(bench.machine.lines, [(17, true), (17, false)]);
     assert_eq!(words(&bench), ["stick", "stick-end"]);
+    let mut bench = line(vec![at(0, stick.clone()), at(500, stick.clone())]);
+    bench.run_until(1_000);
+    assert_eq!(bench.machine.lines, [(17, true), (17, false)], "what is stuck is not stuck anew");
+    assert_eq!(words(&bench), ["stick", "stick-end"]);
     let mut bench = line(vec![at(0, stick.clone()), at(500, Action::Unplug("edu0".into()))]);
     bench.run_until(600);
     assert_eq!(bench.machine.lines, [(17, true), (17, false)]);

@@ -105,6 +105,12 @@ fn check_fault(plan: &Plan, plug: &Plug, fault: DeviceFault, rule: &Rule, errors
         let error = PlanError::new(rule.span_of("action"), message);
         errors.push(error.expected(format!("`irq=intx` in the declaration of `{}`", plug.name)));
     }
+    if let (DeviceFault::Stick { duration }, Trigger::Every(period)) = (fault, &rule.trigger)
+        && *period <= duration
+    {
+        let error = PlanError::new(rule.span_of("for"), "the line would never fall again");
+        errors.push(error.expected("a time that is shorter than the period"));
+    }
     if matches!(fault, DeviceFault::Duplicate { what: What::Completion, .. })
         && !DELIVERS_TWICE.contains(&model.word)
     {

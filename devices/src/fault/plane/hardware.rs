@@ -56,10 +56,11 @@ impl Core {
         state.live && !state.faults.is_mute(now) && !state.faults.is_frozen()
     }
 
-    /// The line is asserted until `until`. Without a line to assert (messages are enabled), nothing is done.
+    /// The line is asserted until `until`. Without a line to assert (messages are enabled), nothing is done; nor if it is stuck already: a rule that waits for
+    /// what the driver's filter does would otherwise keep it so for ever, and no driver could go on.
     fn stick(&mut self, slot: usize, until: u64, host: &mut dyn Host) {
         let state = &mut self.slots[slot];
-        if !state.function.line_usable() {
+        if !state.function.line_usable() || state.faults.is_stuck(host.now()) {
             return;
         }
         host.fault(state.number, "stick");
