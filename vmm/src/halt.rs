@@ -60,10 +60,13 @@ impl Halt {
     }
 
     /// The guest recorded `event`; true if that is where to stop.
+    #[inline]
     pub fn is_here(&self, event: &Event) -> bool {
-        if !self.awaits.load(Ordering::Acquire) {
-            return false;
-        }
+        self.awaits.load(Ordering::Acquire) && self.is_awaited(event)
+    }
+
+    #[cold]
+    fn is_awaited(&self, event: &Event) -> bool {
         let mut place = lock(&self.event);
         let Some(awaited) = &mut *place else { return false };
         if awaited.kind != event.kind || awaited.slot.is_some_and(|slot| slot != event.slot) {

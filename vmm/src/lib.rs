@@ -25,6 +25,7 @@ mod halt;
 mod hold;
 mod image;
 mod interrupts;
+mod large_page;
 mod lending;
 mod linux;
 mod machine;

@@ -1,6 +1,7 @@
 //! Guest memory and its map.
 
 use crate::VmmError;
+use crate::large_page;
 use devices::platform::layout::{HIGH_RAM_BASE, LOW_RAM_END};
 use trace::ring::BENCH_BYTES;
 use vm_memory::{GuestAddress, GuestMemoryMmap};
@@ -68,11 +69,11 @@ impl Memory {
         if bytes > low {
             ranges.push((GuestAddress(HIGH_RAM_BASE), (bytes - low) as usize));
         }
-        let mmap = GuestMemoryMmap::from_ranges(&ranges).map_err(|error| VmmError::System {
-            what: "cannot reserve guest memory",
-            error: std::io::Error::other(error.to_string()),
-        })?;
+        let mmap = large_page::reserve(&ranges)?;
         let bench = bench.then(|| low - (BENCH_BYTES as u64).next_multiple_of(4096));
+        if let Some(at) = bench {
+            large_page::prefer(&mmap, GuestAddress(at), BENCH_BYTES as u64);
+        }
         Ok(Self { mmap, low_end: bench.unwrap_or(low), bench, bytes })
     }
 

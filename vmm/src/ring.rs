@@ -6,11 +6,9 @@ use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
     SCARCE_STATE, SEQUENCE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, Event, Lending};
+use trace::{EVENT_BYTES, EVENT_WORDS, Event, Lending};
 use vm_memory::bitmap::BitmapSlice;
-use vm_memory::{
-    ByteValued, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory, VolatileSlice,
-};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory, VolatileSlice};
 
 /// The ring in guest memory.
 pub struct Ring {
@@ -95,11 +93,16 @@ impl Ring {
             self.tail = head;
             loans.forget();
         }
+        let Ok(records) = page.get_array_ref::<[u64; EVENT_WORDS]>(RECORDS, RING_EVENTS) else { return };
         while self.tail != head {
-            let Some(record) = published(&page, self.tail) else { break };
-            match Event::decode(&record) {
+            let at = self.tail as usize % RING_EVENTS;
+            if !is_published(&page, at, self.tail) {
+                break;
+            }
+            let record = records.ref_at(at).load();
+            match Event::from_words(&record) {
                 Some(event) => sink(event),
-                None => match Lending::decode(&record) {
+                None => match Lending::from_words(&record) {
                     Some(lending) => loans.hear(self.tail, lending),
                     None => self.garbled += 1,
                 },
@@ -110,15 +113,11 @@ impl Ring {
     }
 }
 
-/// Record `number` of the ring, if the guest has published it.
-fn published<B: BitmapSlice>(page: &VolatileSlice<'_, B>, number: u64) -> Option<[u8; EVENT_BYTES]> {
-    let at = RECORDS + (number as usize % RING_EVENTS) * EVENT_BYTES;
-    let sequence = page.get_atomic_ref::<AtomicU32>(at + SEQUENCE).ok()?.load(Ordering::Acquire);
-    if sequence != (number as u32).wrapping_add(1) {
-        return None;
-    }
-    let words = page.get_ref::<[u64; EVENT_BYTES / 8]>(at).ok()?.load();
-    ByteValued::as_slice(&words).try_into().ok()
+/// Whether the guest has published record `number`, which goes to place `at`. What it stored there before is there to be read then.
+#[inline]
+fn is_published<B: BitmapSlice>(page: &VolatileSlice<'_, B>, at: usize, number: u64) -> bool {
+    let sequence = page.get_atomic_ref::<AtomicU32>(RECORDS + at * EVENT_BYTES + SEQUENCE);
+    sequence.is_ok_and(|sequence| sequence.load(Ordering::Acquire) == (number as u32).wrapping_add(1))
 }
 
 #[cfg(test)]

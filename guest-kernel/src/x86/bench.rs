@@ -11,13 +11,13 @@ use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
     SCARCE_STATE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, Event, Lending, Scarcity};
+use trace::{EVENT_BYTES, EVENT_WORDS, Event, Lending, Scarcity};
 
 use super::lock::Masked;
 use super::{cpu, paging};
 
 /// Words of a record.
-const WORDS: usize = EVENT_BYTES / 8;
+const WORDS: usize = EVENT_WORDS;
 /// Turns to wait for another CPU's event when the kernel panics.
 const PATIENCE: u32 = 100_000;
 

@@ -5,6 +5,9 @@ use crate::Kind;
 /// Size of an encoded [`Event`], in bytes: one cache line.
 pub const EVENT_BYTES: usize = 64;
 
+/// The same in words of 64 bits.
+pub const EVENT_WORDS: usize = EVENT_BYTES / 8;
+
 /// Bytes of text that one event can carry; longer text is cut.
 pub const TEXT_BYTES: usize = 24;
 
@@ -123,20 +126,29 @@ impl Event {
     /// Reads the wire form. `None` if the kind is not one that this build knows.
     #[inline]
     pub fn decode(b: &[u8; EVENT_BYTES]) -> Option<Self> {
-        let u32_at = |i: usize| u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
-        let u64_at = |i: usize| u64::from(u32_at(i)) | u64::from(u32_at(i + 4)) << 32;
-        let mut text = [0; TEXT_BYTES];
-        text.copy_from_slice(&b[40..64]);
+        Self::from_words(&core::array::from_fn(|n| {
+            u64::from_le_bytes(core::array::from_fn(|byte| b[n * 8 + byte]))
+        }))
+    }
+
+    /// [`Event::decode`] from the eight little-endian words of the record: for a reader that must not take many instructions.
+    #[inline]
+    pub fn from_words(words: &[u64; EVENT_WORDS]) -> Option<Self> {
+        let [time, objects, place, arg, what, text @ ..] = *words;
+        let mut bytes = [0; TEXT_BYTES];
+        for (piece, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(text) {
+            *piece = word.to_le_bytes();
+        }
         Some(Self {
-            time: u64_at(0),
-            kind: Kind::try_from(u16::from_le_bytes([b[32], b[33]])).ok()?,
-            cpu: b[34],
-            thread: u32_at(20),
-            object: u32_at(8),
-            other: u32_at(12),
-            slot: u32_at(16),
-            arg: u64_at(24),
-            text,
+            time,
+            kind: Kind::try_from(what as u16).ok()?,
+            cpu: (what >> 16) as u8,
+            thread: (place >> 32) as u32,
+            object: objects as u32,
+            other: (objects >> 32) as u32,
+            slot: place as u32,
+            arg,
+            text: bytes,
         })
     }
 }

@@ -28,6 +28,7 @@ macro_rules! kinds {
 
         impl TryFrom<u16> for Kind {
             type Error = UnknownKind;
+            #[inline]
             fn try_from(number: u16) -> Result<Self, UnknownKind> {
                 match number { $($number => Ok(Kind::$name),)* other => Err(UnknownKind(other)) }
             }

@@ -1,7 +1,7 @@
 //! What a kernel tells its host of memory for DMA: records of the bench page ([`crate::ring`]) that are no events. They are for who looks where devices
 //! read and write, and are in no trace.
 
-use crate::EVENT_BYTES;
+use crate::EVENT_WORDS;
 
 /// Number of [`Lending::Lent`] in the place where an event has its kind.
 const LENT: u16 = 0xff00;
@@ -30,19 +30,18 @@ pub enum Lending {
 impl Lending {
     /// The eight words of the record, little-endian in the ring, without its sequence number: slot, address, number and bytes are where an event has its slot, its
     /// `arg`, its kind and its text.
-    pub const fn words(self) -> [u64; 8] {
+    pub const fn words(self) -> [u64; EVENT_WORDS] {
         match self {
             Self::Lent { slot, address, bytes } => [0, 0, slot as u64, address, LENT as u64, bytes, 0, 0],
             Self::Returned { address } => [0, 0, 0, address, RETURNED as u64, 0, 0, 0],
         }
     }
 
-    /// Reads a record. `None`: it is something else.
-    pub fn decode(record: &[u8; EVENT_BYTES]) -> Option<Self> {
-        let word = |n: usize| u64::from_le_bytes(core::array::from_fn(|i| record[8 * n + i]));
-        let address = word(3);
-        match word(4) as u16 {
-            LENT => Some(Self::Lent { slot: word(2) as u32, address, bytes: word(5) }),
+    /// Reads the words of a record, its sequence number among them or not. `None`: it is something else.
+    pub fn from_words(words: &[u64; EVENT_WORDS]) -> Option<Self> {
+        let [_, _, slot, address, number, bytes, ..] = *words;
+        match number as u16 {
+            LENT => Some(Self::Lent { slot: slot as u32, address, bytes }),
             RETURNED => Some(Self::Returned { address }),
             _ => None,
         }
@@ -52,22 +51,22 @@ impl Lending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::SEQUENCE;
     use crate::{Event, Kind};
-
-    fn bytes(words: [u64; 8]) -> [u8; EVENT_BYTES] {
-        core::array::from_fn(|n| words[n / 8].to_le_bytes()[n % 8])
-    }
+    use core::array;
 
     #[test]
     fn records_round_trip_and_are_no_events() {
         let lent = Lending::Lent { slot: 3, address: u64::MAX - 7, bytes: 1 << 40 };
         for lending in [lent, Lending::Returned { address: 0x1000 }] {
-            let mut record = bytes(lending.words());
+            let mut record = lending.words();
             // The ring's sequence number is none of it.
-            record[36..40].fill(0xff);
-            assert_eq!(Lending::decode(&record), Some(lending));
-            assert_eq!(Event::decode(&record), None);
+            record[SEQUENCE / 8] |= u64::MAX << 32;
+            assert_eq!(Lending::from_words(&record), Some(lending));
+            assert_eq!(Event::from_words(&record), None);
         }
-        assert_eq!(Lending::decode(&Event::new(Kind::IoIssue).arg(5).encode()), None);
+        let event = Event::new(Kind::IoIssue).arg(5).encode();
+        let words = array::from_fn(|n| u64::from_le_bytes(array::from_fn(|byte| event[8 * n + byte])));
+        assert_eq!(Lending::from_words(&words), None);
     }
 }

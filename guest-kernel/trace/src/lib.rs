@@ -20,7 +20,7 @@ mod scarcity;
 
 pub use census::Counted;
 pub use clock::TscClock;
-pub use event::{EVENT_BYTES, Event, NO_OBJECT, TEXT_BYTES};
+pub use event::{EVENT_BYTES, EVENT_WORDS, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{Kind, UnknownKind};
 pub use lending::Lending;
 pub use scarcity::Scarcity;
