@@ -1,7 +1,8 @@
 //! Memory in large pages of the host, where the guest writes without end.
 //!
 //! The first write of a guest to each page of its memory costs an exit, in which the host finds it a page and clears it. To a ring that the guest fills from
-//! end to end that is an exit for every page of it; in one large page it is one for all. What else of the guest's memory is touched stays small: a machine is to take no more memory than it uses.
+//! end to end that is an exit for every page of it; in one large page it is one for all. For the rest of the guest's memory nothing is asked: the system does as it is
+//! set up to.
 
 use crate::VmmError;
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MmapRegion};
