@@ -1,6 +1,7 @@
 //! How a machine ends, and what is known about it then.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why the machine stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub struct CpuReport {
     pub callers: Vec<(u64, Option<String>)>,
     /// It waits in HLT.
     pub halted: bool,
+    /// Processor time that its thread has taken since `boot.ready`, in the guest and for it; zero if that never came.
+    pub worked: Duration,
 }
 
 impl fmt::Display for CpuReport {

@@ -51,6 +51,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_description_has_all_that_is_known() {
@@ -63,6 +64,7 @@ mod tests {
                 symbol: Some("start+0x10".to_owned()),
                 callers: vec![(0x20_0000, Some("main+0x5".to_owned())), (0x30_0000, None)],
                 halted: true,
+                worked: Duration::ZERO,
             }],
             console: vec!["hello".to_owned()],
             core: None,

@@ -6,7 +6,10 @@ use crate::machine::Machine;
 use crate::memory::{BOOT_GDT, BOOT_PARAMS, PAGE_TABLES, START_INFO};
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, kvm_cpuid_entry2, kvm_segment};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
+use nix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use vm_memory::{Bytes, GuestAddress};
 
 /// TSC-deadline mode of the local APIC timer, leaf 1 ECX.
@@ -141,14 +144,41 @@ pub fn enter_linux(vcpu: &VcpuFd, entry: u64) -> Result<(), VmmError> {
 
 /// Runs a processor until the machine ends; its registers then.
 pub fn run(machine: &Arc<Machine>, vcpu: &mut VcpuFd, cpu: usize) -> CpuReport {
+    let mut worked = Worked::default();
     while !machine.is_stopping() {
         machine.wait_while_stalled(cpu, vcpu);
         machine.hold.wait(machine, cpu, vcpu);
         if let Some(ending) = step(machine, vcpu, cpu) {
             machine.end(ending);
         }
+        worked.look(machine);
     }
-    report(machine, vcpu, cpu)
+    CpuReport { worked: worked.so_far(), ..report(machine, vcpu, cpu) }
+}
+
+/// Processor time of this thread since `boot.ready`.
+#[derive(Default)]
+struct Worked {
+    /// What it had taken by then, once that has come.
+    before: Option<Duration>,
+}
+
+impl Worked {
+    /// Whether `boot.ready` has come. It ends in an exit of the processor that says so.
+    fn look(&mut self, machine: &Machine) {
+        if self.before.is_none() && machine.ready_at.load(Ordering::Relaxed) != u64::MAX {
+            self.before = Some(thread_time());
+        }
+    }
+
+    fn so_far(&self) -> Duration {
+        self.before.map_or(Duration::ZERO, |before| thread_time().saturating_sub(before))
+    }
+}
+
+/// Processor time that this thread has taken so far; zero where the system does not count it.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Serves the rest of what the last exit began: an instruction that reaches a device is over, and its registers are true, only when the processor

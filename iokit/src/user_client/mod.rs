@@ -74,10 +74,11 @@ impl Service {
         client.trace(trace::Kind::Start, Some(self), 0);
         let ok = client.driver().start(client, self);
         client.trace(trace::Kind::Started, Some(self), u64::from(ok));
-        client.set_state(State::empty(), State::STARTING);
+        // Gone before it counts as started: phase 2 that came in between would tell it of a termination.
         if !ok {
             client.detach(self);
         }
+        client.set_state(State::empty(), State::STARTING);
         self.resume_phase_2();
         ok
     }

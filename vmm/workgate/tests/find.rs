@@ -111,6 +111,17 @@ fn a_correct_driver_shows_nothing() {
     }
 }
 
+/// Ranked CPUs starve whoever waits for somebody that only waits for time: the hot-plug thread must not do so when its port goes.
+#[test]
+fn a_port_that_goes_while_its_button_blinks_keeps_no_thread_busy() {
+    let folder = Folder::new("eject-at-the-end");
+    let (plan, findings) = (scenario("eject-at-the-end.plan"), folder.file("findings"));
+    let arguments = ["--chooser", "pct", "--depth", "2", "--schedules", "20", "--out", &findings];
+    let output = workgate(&[&["explore", plan.as_str()], &arguments[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains("20 runs"), "{}", out(&output));
+}
+
 #[test]
 fn removals_are_shown_by_site_and_state() {
     let folder = Folder::new("matrix");

@@ -98,6 +98,7 @@ impl Card {
         if self.registers.as_ref().is_none_or(|r| r.stopped() >= self.nubs.len()) {
             self.nubs.clear();
         }
+        self.slot.abandon();
     }
 
     fn config<R>(&self, function: u8, ask: impl FnOnce(&Config<'_>) -> R) -> R {

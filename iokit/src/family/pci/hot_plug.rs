@@ -174,6 +174,11 @@ impl Slot {
         Step::Rest
     }
 
+    /// The port itself goes: nothing is waited for any more, so that nothing wants to be looked at in a time that passes.
+    pub fn abandon(&mut self) {
+        self.state = SlotState::Empty;
+    }
+
     /// The answer to [`Step::Find`]: whether the card answered and its nubs are published.
     pub fn found(&mut self, found: bool, now: u64) {
         let left = match self.state {
@@ -252,6 +257,15 @@ mod tests {
         slot.step(&seen(SlotStatus::BUTTON, true));
         assert_eq!(slot.step(&seen(SlotStatus::BUTTON, true)), Step::Unblink);
         assert_eq!(slot.state(), SlotState::Occupied);
+    }
+
+    #[test]
+    fn a_port_that_goes_while_it_blinks_waits_for_nothing() {
+        let mut slot = occupied();
+        slot.step(&seen(SlotStatus::BUTTON, true));
+        assert_eq!(slot.deadline(), Some(GRACE_NS));
+        slot.abandon();
+        assert_eq!(slot.deadline(), None);
     }
 
     #[test]

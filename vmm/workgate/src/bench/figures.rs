@@ -105,6 +105,12 @@ pub const FIGURES: &[Figure] = &[
         bound: Bound::AtMost(1.05),
     },
     Figure {
+        id: "trace-cost-guest",
+        what: "processor time of the guest's own thread for a request with the trace, to without it",
+        unit: "×",
+        bound: Bound::AtMost(1.05),
+    },
+    Figure {
         id: "run-action",
         what: "uncontended runAction of a command gate, to a re-entrant mutex's lock and unlock",
         unit: "×",

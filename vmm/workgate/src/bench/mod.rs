@@ -62,7 +62,11 @@ const STEPS: &[Step] = &[
     Step { what: "boot instructions", figures: &["boot-instructions"], measure: boot::instructions },
     Step { what: "snapshot", figures: &["snapshot"], measure: snapshot::measure },
     Step { what: "interrupts on KVM", figures: &["interrupt-kvm"], measure: latency::on_kvm },
-    Step { what: "what the trace costs", figures: &["trace-cost"], measure: tracing::measure },
+    Step {
+        what: "what the trace costs",
+        figures: &["trace-cost", "trace-cost-guest"],
+        measure: tracing::measure,
+    },
     Step { what: "answers in a storm", figures: &["qmp-answer"], measure: steered::answers },
     Step { what: "cores", figures: &["core"], measure: steered::cores },
     Step { what: "finding the zoo's bugs", figures: FIND_FIGURES, measure: find::measure },

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::report::{Part, Row};
 use devices::fault::plan::Plan;
+use std::time::Duration;
 use vmm::Options;
 use vmm::probe::HostReport;
 
@@ -26,42 +27,74 @@ const TURNS: usize = 7;
 
 /// Measures both, in turns.
 pub fn measure(context: &Context) -> Vec<Row> {
-    vec![Row::new("trace-cost", ratio(context))]
+    let turns = turns(context);
+    let figure = |id, of: fn(&[Turn]) -> (f64, Vec<Part>)| {
+        Row::new(id, turns.as_deref().map(of).map_err(Clone::clone))
+    };
+    vec![figure("trace-cost", throughput), figure("trace-cost-guest", processor_time)]
 }
 
-fn ratio(context: &Context) -> Result<(f64, Vec<Part>), String> {
+/// A run without the trace, and one with it.
+struct Turn {
+    without: Run,
+    with: Run,
+}
+
+fn turns(context: &Context) -> Result<Vec<Turn>, String> {
     let host = context.host.as_ref().map_err(Clone::clone)?;
     let plan = plan(host)?;
-    let (mut ratios, mut without, mut with) = (Vec::new(), Vec::new(), Vec::new());
-    let mut events = 0;
+    let one = |words| often(&plan, &options(host, words));
+    let mut turns = Vec::new();
     for turn in 0..TURNS {
         context.stop.check()?;
         // Who is first in a turn has the caches against it: each side is so every other time.
-        let mut sides = [MARKS, ""];
-        if turn % 2 == 1 {
-            sides.reverse();
-        }
-        let mut done = [0.0; 2];
-        for side in sides {
-            let run = often(&plan, &options(host, side))?;
-            done[usize::from(side.is_empty())] = run.requests as f64;
-            events = events.max(run.events);
-        }
-        ratios.push(done[0] / done[1]);
-        without.push(done[0]);
-        with.push(done[1]);
+        turns.push(if turn % 2 == 0 {
+            let without = one(MARKS)?;
+            Turn { without, with: one("")? }
+        } else {
+            let with = one("")?;
+            Turn { without: one(MARKS)?, with }
+        });
     }
-    let requests = median(&mut with);
-    Ok((
-        median(&mut ratios),
-        vec![
-            Part::new("requests without the trace, median", median(&mut without), ""),
-            Part::new("requests with it, median", requests, ""),
-            Part::new("trace events of a request", events as f64 / requests, ""),
-            Part::new("least of the ratios", ratios[0], "×"),
-            Part::new("greatest of the ratios", ratios[TURNS - 1], "×"),
-        ],
-    ))
+    Ok(turns)
+}
+
+/// What the trace costs the machine: requests in the same machine time. Where the reader of the ring has no processor for itself, it takes the guest's.
+fn throughput(turns: &[Turn]) -> (f64, Vec<Part>) {
+    let requests = |run: &Run| run.requests as f64;
+    let with = median(turns.iter().map(|turn| requests(&turn.with)));
+    let events = turns.iter().map(|turn| turn.with.events).max().unwrap_or(0);
+    let (ratio, mut parts) = compare(turns, |turn| requests(&turn.without) / requests(&turn.with));
+    parts.extend([
+        Part::new(
+            "requests without the trace, median",
+            median(turns.iter().map(|t| requests(&t.without))),
+            "",
+        ),
+        Part::new("requests with it, median", with, ""),
+        Part::new("trace events of a request", events as f64 / with, ""),
+    ]);
+    (ratio, parts)
+}
+
+/// What the trace costs the guest, whoever else has a processor: its own thread's time for a request, exits and all.
+fn processor_time(turns: &[Turn]) -> (f64, Vec<Part>) {
+    let (ratio, mut parts) = compare(turns, |turn| turn.with.each() / turn.without.each());
+    parts.extend([
+        Part::new("without the trace, median", median(turns.iter().map(|turn| turn.without.each())), "us"),
+        Part::new("with it, median", median(turns.iter().map(|turn| turn.with.each())), "us"),
+    ]);
+    (ratio, parts)
+}
+
+/// The median of what the turns say, and between what they lie.
+fn compare(turns: &[Turn], of: impl Fn(&Turn) -> f64) -> (f64, Vec<Part>) {
+    let ratios = || turns.iter().map(&of);
+    let parts = vec![
+        Part::new("least of the ratios", ratios().fold(f64::INFINITY, f64::min), "×"),
+        Part::new("greatest of the ratios", ratios().fold(0.0, f64::max), "×"),
+    ];
+    (median(ratios()), parts)
 }
 
 /// The plan, of a length in which this host carries enough requests through. The longest is taken if none is long enough.
@@ -91,6 +124,15 @@ fn options(host: &HostReport, words: &str) -> Options {
 struct Run {
     requests: u64,
     events: u64,
+    /// Processor time of the guest's thread.
+    worked: Duration,
+}
+
+impl Run {
+    /// Processor time of the guest's thread for a request, us.
+    fn each(&self) -> f64 {
+        self.worked.as_secs_f64() * 1e6 / self.requests as f64
+    }
 }
 
 /// The first run that ends in order, or why the last did not.
@@ -117,7 +159,7 @@ fn once(plan: &Plan, options: &Options) -> Result<Run, String> {
             "the guest carried no request through; its last words: {}",
             outcome.console.last().map_or("none", String::as_str)
         )),
-        requests => Ok(Run { requests, events }),
+        requests => Ok(Run { requests, events, worked: outcome.cpus.iter().map(|cpu| cpu.worked).sum() }),
     }
 }
 
@@ -127,8 +169,9 @@ fn done(line: &str) -> Option<u64> {
     words.split_whitespace().find_map(|word| word.strip_prefix("done="))?.parse().ok()
 }
 
-/// Sorts, and takes the one in the middle.
-fn median(values: &mut [f64]) -> f64 {
+/// The one in the middle. There is one at least.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -142,6 +185,18 @@ mod tests {
         assert_eq!(done("load edu0: issued=894 done=893 offline=1 error=0 corrupt=0"), Some(893));
         assert_eq!(done("load edu0: clients=2 depth=4"), None);
         assert_eq!(done("done=3"), None);
+    }
+
+    #[test]
+    fn a_turn_tells_what_the_machine_pays_and_what_the_guest_pays() {
+        let run =
+            |requests, micros| Run { requests, events: 24 * requests, worked: Duration::from_micros(micros) };
+        let turn = |with| Turn { without: run(200, 2000), with };
+        let turns = [turn(run(100, 1100)), turn(run(160, 1680)), turn(run(200, 1800))];
+        assert!((throughput(&turns).0 - 1.25).abs() < 1e-9);
+        assert!((processor_time(&turns).0 - 1.05).abs() < 1e-9);
+        let (_, parts) = compare(&turns, |turn| turn.with.each());
+        assert!(parts.iter().map(|part| part.value).eq([9.0, 11.0]));
     }
 
     #[test]
