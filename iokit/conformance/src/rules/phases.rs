@@ -124,6 +124,37 @@ fn tp2_phase_2_waits_while_a_client_starts(lab: &Lab<'_>) {
     }
 }
 
+/// Order (f), for a client that no matching makes: a start that fails while its provider is terminated is followed by a detach, and by nothing else.
+fn tp2_a_client_whose_start_fails_meanwhile_hears_of_nothing(lab: &Lab<'_>) {
+    let runs = lab.everywhere(|kit| {
+        let (_bus, nub) = bus_and_nub(kit);
+        let driver = Mock::new(&DRIVER).under(&nub, "D");
+        let starting = Arc::new(AtomicBool::new(false));
+        let seen = starting.clone();
+        let client = Mock::new(&DRIVER).start(move |me, provider| {
+            seen.store(true, Ordering::SeqCst);
+            while !provider.is_inactive() {
+                me.kernel().delay(1_000);
+            }
+            false
+        });
+        let opener = thread(kit, move |_| {
+            assert!(driver.make_user_client(Box::new(client)).is_err());
+        });
+        until(kit, &starting);
+        assert!(nub.terminate(Options::empty()));
+        opener.join(kit.kernel());
+        nub.wait_quiet(None).unwrap();
+        assert!(!nub.has_clients());
+    });
+    for run in runs {
+        let told = [Kind::WillTerminate, Kind::DidTerminate, Kind::Stop, Kind::Detach];
+        let lines = run.lines(&told);
+        let told: Vec<_> = lines.iter().filter(|line| line.starts_with("MockDriver.")).collect();
+        assert_eq!(told, ["MockDriver.detach(D)"], "seed {}", run.seed);
+    }
+}
+
 fn tp4_a_synchronous_terminate_gives_up_after_15_seconds(lab: &Lab<'_>) {
     lab.everywhere(|kit| {
         let (_bus, nub) = bus_and_nub(kit);
@@ -235,6 +266,7 @@ table! {
     tp1_phase_1_takes_no_gate_and_marks_before_it_asks,
     tp2_tp3_the_callbacks_are_made_in_the_providers_gate,
     tp2_phase_2_waits_while_a_client_starts,
+    tp2_a_client_whose_start_fails_meanwhile_hears_of_nothing,
     tp4_a_synchronous_terminate_gives_up_after_15_seconds,
     tp4_a_synchronous_terminate_does_the_work_itself_and_returns_in_quiet,
     oc2_close_in_phase_3_leaves_the_stop_to_the_termination_thread,
