@@ -1,6 +1,6 @@
 //! Schedules as lists give the same run.
 
-use crate::shrink::{Budget, Failing, shrink};
+use crate::shrink::{Budget, Failing, VERIFIED, Work, shrink};
 use crate::{Capsule, Schedule, execute};
 use devices::fault::plan::Plan;
 
@@ -49,15 +49,33 @@ fn a_bug_of_a_usb_device_becomes_small() {
     let plan = Plan::parse("t.plan", text).expect("a good plan");
     let cause = crate::Cause { rule: "endpoint-after-removal".to_owned() };
     let failing = Failing { plan, schedule: Schedule::none(0), cause: cause.clone() };
-    let small = shrink(&failing, &mut Budget { runs: 400, stop: &mut || false }).expect("it fails");
+    let small = shrink(&failing, &mut Budget { runs: 400, stop: &mut |_| false }).expect("it fails");
     let plan = Plan::parse("small.plan", &small.capsule.plan).expect("a plan");
     let names: Vec<_> = plan.plugs.iter().map(|plug| plug.name.as_str()).collect();
     assert_eq!(names, ["usb0", "kb0"], "{}", small.capsule.plan);
     assert_eq!(plan.plugs[1].on(), Some("usb0"), "the hub is not needed");
-    assert_eq!((small.statements, small.verified), (4, crate::shrink::VERIFIED), "{}", small.capsule.plan);
+    assert_eq!((small.statements, small.verified), (4, VERIFIED), "{}", small.capsule.plan);
     let run = execute::run(&plan, &small.capsule.schedule, &mut |_| {}).expect("it starts");
     assert_eq!((run.cause, run.outcome.trace_hash), (Some(cause), small.capsule.hash));
     assert_eq!(run.verdict.findings[0].device.as_deref(), Some("kb0"));
+}
+
+/// Who has had enough gets what there is, run again once at least.
+#[test]
+fn making_small_stops_when_it_is_enough() {
+    let text = include_str!("../../../tests/scenarios/close-early.plan");
+    let plan = Plan::parse("close-early.plan", text).expect("a good plan");
+    let cause = crate::Cause { rule: "close-before-return".to_owned() };
+    let failing = Failing { plan, schedule: Schedule::Seed(1), cause };
+    let (mut asked, mut looked) = (Vec::new(), 0);
+    let mut stop = |work| {
+        asked.push(work);
+        looked += u32::from(work == Work::Shrinking);
+        work == Work::Verifying || looked > 10
+    };
+    let small = shrink(&failing, &mut Budget { runs: 3_000, stop: &mut stop }).expect("it fails");
+    assert_eq!((small.tried, small.verified, small.runs), (1, 1, 10 + 1 + 1));
+    assert_eq!(asked.iter().filter(|&&work| work == Work::Verifying).count(), 1);
 }
 
 #[test]
@@ -69,14 +87,13 @@ fn a_bug_becomes_small() {
     let cause = run.cause.expect("a bug");
     assert_eq!(cause.rule, "close-before-return");
     let failing = Failing { plan, schedule, cause: cause.clone() };
-    let mut never = || false;
-    let small = shrink(&failing, &mut Budget { runs: 3_000, stop: &mut never }).expect("it fails");
+    let small = shrink(&failing, &mut Budget { runs: 3_000, stop: &mut |_| false }).expect("it fails");
     println!("{}", small.capsule);
     assert!(small.statements <= 3 && small.preemptions <= 3 && small.runs < 3_000, "{small:?}");
     let (load, end) = (&Plan::parse("t", &small.capsule.plan).expect("a plan"), 1_000_000);
     assert!(load.loads.iter().all(|load| load.clients * load.depth <= 4), "{}", small.capsule.plan);
     assert!(load.run_for < end && load.expects.is_empty() && load.cpus == 1, "{}", small.capsule.plan);
-    assert_eq!(small.verified, crate::shrink::VERIFIED);
+    assert_eq!((small.tried, small.verified), (VERIFIED, VERIFIED));
     let capsule = Capsule::parse(&small.capsule.to_string()).expect("it is read again");
     let plan = Plan::parse(&capsule.name, &capsule.plan).expect("a good plan");
     let again = execute::run(&plan, &capsule.schedule, &mut |_| {}).expect("it starts");

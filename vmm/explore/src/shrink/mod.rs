@@ -9,21 +9,30 @@ use crate::execute;
 use crate::schedule::Schedule;
 use devices::fault::plan::Plan;
 
-/// Times that the result is run again.
+/// Times that the result is run again, at the most.
 pub const VERIFIED: u32 = 100;
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Looking for something smaller.
+    Shrinking,
+    /// Running the result again.
+    Verifying,
+}
 
 /// What shrinking may cost.
 pub struct Budget<'s> {
-    /// Runs that are left.
+    /// Runs that are left for looking.
     pub runs: u64,
-    /// Asked before each run: true = stop with what there is.
-    pub stop: &'s mut dyn FnMut() -> bool,
+    /// Asked before each run of this work, but the first of each: true = enough of it.
+    pub stop: &'s mut dyn FnMut(Work) -> bool,
 }
 
 impl Budget<'_> {
     /// Takes one run; false if there is none left.
     fn take(&mut self) -> bool {
-        if self.runs == 0 || (self.stop)() {
+        if self.runs == 0 || (self.stop)(Work::Shrinking) {
             return false;
         }
         self.runs -= 1;
@@ -55,7 +64,9 @@ pub struct Shrunk {
     pub preemptions: usize,
     /// Runs that it took.
     pub runs: u64,
-    /// How often, of [`VERIFIED`] runs, the result broke the same rule with the same trace.
+    /// How often the result was run again: [`VERIFIED`] times, if that did not take too long.
+    pub tried: u32,
+    /// How often of these it broke the same rule with the same trace.
     pub verified: u32,
 }
 
@@ -70,7 +81,8 @@ pub fn shrink(failing: &Failing, budget: &mut Budget<'_>) -> Result<Shrunk, Stri
     }
     let mut small = plan::shrink(failing, budget);
     small.schedule = schedule::shrink(&small, budget);
-    Ok(finish(&small, before - budget.runs))
+    let runs = before - budget.runs;
+    Ok(finish(&small, runs, &mut || (budget.stop)(Work::Verifying)))
 }
 
 /// True if `plan` breaks the rule of `cause` under `schedule`.
@@ -79,12 +91,16 @@ fn breaks(plan: &Plan, schedule: &Schedule, cause: &Cause, budget: &mut Budget<'
         && execute::run(plan, schedule, &mut |_| {}).is_ok_and(|run| run.cause.as_ref() == Some(cause))
 }
 
-fn finish(small: &Failing, runs: u64) -> Shrunk {
+fn finish(small: &Failing, runs: u64, stop: &mut dyn FnMut() -> bool) -> Shrunk {
     let run = || execute::run(&small.plan, &small.schedule, &mut |_| {}).ok();
     let hash = run().map_or(0, |run| run.outcome.trace_hash);
     let same =
         |run: &execute::Run| run.cause.as_ref() == Some(&small.cause) && run.outcome.trace_hash == hash;
-    let verified = (0..VERIFIED).filter(|_| run().is_some_and(|run| same(&run))).count() as u32;
+    let (mut tried, mut verified) = (0, 0);
+    while tried < VERIFIED && (tried == 0 || !stop()) {
+        tried += 1;
+        verified += u32::from(run().is_some_and(|run| same(&run)));
+    }
     let deviations: &[_] = match &small.schedule {
         Schedule::List { deviations, .. } => deviations,
         _ => &[],
@@ -94,7 +110,8 @@ fn finish(small: &Failing, runs: u64) -> Shrunk {
         statements: small.plan.plugs.len() + small.plan.loads.len() + small.plan.rules.len(),
         deviations: deviations.len(),
         preemptions: deviations.iter().filter(preempts).count(),
-        runs: runs + 1 + u64::from(VERIFIED),
+        runs: runs + 1 + u64::from(tried),
+        tried,
         verified,
         capsule: Capsule::new(&small.plan, small.schedule.clone(), Some(small.cause.clone()), hash),
     }

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use devices::fault::plan::Plan;
 use explore::execute::Run;
-use explore::shrink::{Budget, Failing, Shrunk};
+use explore::shrink::{Budget, Failing, Shrunk, Work};
 use explore::{Capsule, Cause, Schedule, execute};
 use serde::{Deserialize, Serialize};
 use sim::Outcome;
@@ -12,9 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use verdict::{Finding, ThreadState};
 
-/// Runs that making one bug small may take, and how long.
+/// Runs that making one bug small may take.
 const SHRINK_RUNS: u64 = 20_000;
-const SHRINK_TIME: Duration = Duration::from_secs(30);
+/// How long looking for something smaller may take.
+const SHRINK_TIME: Duration = Duration::from_secs(20);
+/// When to be done with it all: a run of a bug that hangs takes a second, and a hundred of them would be too many.
+const SMALL_TIME: Duration = Duration::from_secs(30);
 
 /// What is told about a bug; a line of `findings.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +43,10 @@ pub struct Bug {
     pub deviations: usize,
     /// Of these, CPUs that lose their turn.
     pub preemptions: usize,
-    /// Runs that gave the same rule and the same trace again, of 100.
+    /// Times that what is left was run again, if it was made small.
+    #[serde(default)]
+    pub tried: u32,
+    /// How often of these it gave the same rule and the same trace.
     pub verified: u32,
     /// The plan that is left; of a bug that no plan shows, what the bytes mean.
     pub plan: String,
@@ -65,6 +71,7 @@ impl Bug {
             statements: plan.plugs.len() + plan.loads.len() + plan.rules.len(),
             deviations: 0,
             preemptions: 0,
+            tried: 0,
             verified: 0,
             plan: plan.to_string(),
             finding: None,
@@ -114,6 +121,19 @@ impl Bug {
         }
     }
 
+    /// How small it was made, and how surely it comes again.
+    pub fn size(&self) -> String {
+        let Self { statements, deviations, verified, .. } = self;
+        // A list may be older than the count of what was tried.
+        let tried = self.tried.max(*verified);
+        if tried == 0 {
+            return "kept as it was found".to_owned();
+        }
+        format!(
+            "{statements} statements, {deviations} deviations of the schedule; {verified} of {tried} runs again the same"
+        )
+    }
+
     /// The same bug, made small.
     #[must_use]
     pub fn shrunk(self, small: &Shrunk) -> Self {
@@ -121,6 +141,7 @@ impl Bug {
             statements: small.statements,
             deviations: small.deviations,
             preemptions: small.preemptions,
+            tried: small.tried,
             verified: small.verified,
             plan: small.capsule.plan.clone(),
             ..self
@@ -148,7 +169,11 @@ pub const LIST: &str = "findings.jsonl";
 /// Makes a bug small. `stop` ends it early, with what there is then.
 pub fn small(failing: &Failing, stop: &AtomicBool) -> Result<Shrunk, String> {
     let begin = Instant::now();
-    let mut over = || stop.load(Ordering::Relaxed) || begin.elapsed() > SHRINK_TIME;
+    let limit = |work| match work {
+        Work::Shrinking => SHRINK_TIME,
+        Work::Verifying => SMALL_TIME,
+    };
+    let mut over = |work| stop.load(Ordering::Relaxed) || begin.elapsed() > limit(work);
     explore::shrink::shrink(failing, &mut Budget { runs: SHRINK_RUNS, stop: &mut over })
 }
 

@@ -163,6 +163,7 @@ impl Keeper<'_> {
             statements: 0,
             deviations: 0,
             preemptions: 0,
+            tried: 0,
             verified: 0,
             plan: self.target.describe(input),
             finding: None,
@@ -189,11 +190,8 @@ impl Keeper<'_> {
 /// What a person reads about a bug.
 fn text(bug: &Bug, told: &str) -> String {
     let mut out = format!("FOUND {} in run {}", bug.rule, bug.first);
-    if bug.verified > 0 {
-        let Bug { statements, deviations, verified, .. } = bug;
-        out += &format!(
-            "; made small: {statements} statements, {deviations} deviations of the schedule; {verified} of 100 runs again the same"
-        );
+    if bug.tried > 0 {
+        out += &format!("; made small: {}", bug.size());
     }
     out.push('\n');
     out.extend(bug.plan.lines().map(|line| format!("    {line}\n")));

@@ -20,6 +20,7 @@ struct Document {
     deviations: usize,
     preemptions: usize,
     runs: u64,
+    tried: u32,
     verified: u32,
     capsule: PathBuf,
     plan: String,
@@ -39,6 +40,7 @@ pub fn shrink(args: &ShrinkArgs) -> Result<Exit, Failure> {
             deviations: small.deviations,
             preemptions: small.preemptions,
             runs: small.runs,
+            tried: small.tried,
             verified: small.verified,
             capsule: path,
             plan: small.capsule.plan,
@@ -47,12 +49,13 @@ pub fn shrink(args: &ShrinkArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Found);
     }
     crate::output::print(&format!(
-        "{}  {} statements, {} deviations; {} runs; {} of 100 runs again the same\n",
+        "{}  {} statements, {} deviations; {} runs; {} of {} runs again the same\n",
         bug::told(&failing.cause, &small.capsule, &path),
         small.statements,
         small.deviations,
         small.runs,
-        small.verified
+        small.verified,
+        small.tried
     ))?;
     Ok(Exit::Found)
 }

@@ -129,15 +129,9 @@ impl Campaign<'_> {
             Some(finding) => (findings::line(finding), findings::told(finding)),
             None => (escaped(&bug.message()), format!("<pre>{}</pre>", escaped(&bug.told))),
         };
-        let Bug { first, runs, statements, deviations, verified, .. } = bug;
-        let small = match (&bug.capsule, verified) {
-            (Some(_), 1..) => format!(
-                "; made small: {statements} statements, {deviations} deviations of the schedule; {verified} of 100 runs again the same"
-            ),
-            _ => "; kept as it was found".to_owned(),
-        };
+        let (Bug { first, runs, .. }, small) = (bug, bug.size());
         format!(
-            "<details open><summary><b class=\"broke\">{}</b> {line}</summary>\n<p>First in run {first}, in {runs} run(s){small}.</p>\n\
+            "<details open><summary><b class=\"broke\">{}</b> {line}</summary>\n<p>First in run {first}, in {runs} run(s); {small}.</p>\n\
              <p>Again{}: <code>{}</code></p>\n<pre>{}</pre>\n{told}</details>\n",
             escaped(&bug.rule),
             if self.has_files { ", in the folder of this page" } else { "" },

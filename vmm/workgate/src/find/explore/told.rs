@@ -66,8 +66,11 @@ pub fn text(
     for bug in bugs {
         _ = writeln!(
             out,
-            "FOUND {}: first in run {}, in {} run(s); {} statements, {} deviations of the schedule; {} of 100 runs again the same",
-            bug.rule, bug.first, bug.runs, bug.statements, bug.deviations, bug.verified
+            "FOUND {}: first in run {}, in {} run(s); {}",
+            bug.rule,
+            bug.first,
+            bug.runs,
+            bug.size()
         );
         bug.plan.lines().for_each(|line| _ = writeln!(out, "    {line}"));
         if let Some(capsule) = &bug.capsule {
