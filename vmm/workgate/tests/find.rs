@@ -232,6 +232,25 @@ fn a_capsule_that_gives_another_trace_is_told() {
 }
 
 #[test]
+fn the_trace_of_a_capsule_is_that_of_its_schedule() {
+    let folder = Folder::new("traced");
+    let capsule = |schedule: &str| {
+        let name = format!("{}.capsule", schedule.replace(' ', "-"));
+        folder.write(&name, &format!("workgate-capsule 1\nrule none\nhash 0\nschedule {schedule}\nplan p.plan\n{SHORT}"))
+    };
+    let plan = folder.write("p.plan", SHORT);
+    let events = |arguments: &[&str]| {
+        let output = workgate(&[&["trace"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", err(&output));
+        out(&output)
+    };
+    let seventh = events(&[&plan, "--seed", "7"]);
+    assert!(seventh.lines().count() > 100, "{seventh}");
+    assert_eq!(events(&[&capsule("seed 7")]), seventh);
+    assert_ne!(events(&[&capsule("plain")]), seventh);
+}
+
+#[test]
 fn what_was_exercised_is_told_and_written_as_lcov() {
     let folder = Folder::new("lcov");
     let (plan, file) = (folder.write("p.plan", SHORT), folder.file("cover.lcov"));

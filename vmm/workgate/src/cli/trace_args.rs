@@ -20,7 +20,7 @@ pub enum TraceFormat {
 /// `workgate trace`
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// A trace (trace.bin of --report), the folder of a report, or a plan, which runs in the simulator
+    /// A trace (trace.bin of --report), the folder of a report, or a plan or capsule, which runs in the simulator
     pub file: PathBuf,
     /// Follow a machine that runs: FILE is the control socket that it was given with --control
     #[arg(long)]

@@ -1,8 +1,10 @@
-//! Where a trace comes from: a file that `--report` wrote, or a run of a plan in the simulator.
+//! Where a trace comes from: a file that `--report` wrote, or a run of a plan or a capsule in the simulator.
 
 use crate::cli::TraceArgs;
 use crate::exit::Failure;
+use crate::load::Bug;
 use devices::fault::plan::Plan;
+use explore::{Schedule, execute};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -11,7 +13,7 @@ use trace::{EVENT_BYTES, Event};
 
 enum From {
     File(PathBuf, File),
-    Plan(Box<Plan>, u64),
+    Run(Box<Plan>, Schedule),
 }
 
 /// A trace that can be read once.
@@ -20,16 +22,19 @@ pub struct Source {
     devices: BTreeMap<u32, String>,
 }
 
-/// Opens what the command line names: a trace (`*.bin`, or the folder of a report), else a plan.
+/// Opens what the command line names: a trace (`*.bin`, or the folder of a report), else a plan or a capsule.
 ///
 /// # Errors
 /// It cannot be read, or is a plan with mistakes.
 pub fn open(args: &TraceArgs) -> Result<Source, Failure> {
     let path = if args.file.is_dir() { args.file.join("trace.bin") } else { args.file.clone() };
     if path.extension().is_none_or(|extension| extension != "bin") {
-        let plan = crate::load::plan(&path, &args.script)?;
+        let (plan, schedule) = match crate::load::plan_or_capsule(&path, &args.script)? {
+            Bug::Capsule(plan, capsule) => (plan, capsule.schedule),
+            Bug::Plan(plan) => (plan, Schedule::Seed(args.seed)),
+        };
         let devices = names(&plan);
-        return Ok(Source { from: From::Plan(Box::new(plan), args.seed), devices });
+        return Ok(Source { from: From::Run(Box::new(plan), schedule), devices });
     }
     let file = File::open(&path)
         .map_err(|error| Failure::request(format_args!("cannot read {}: {error}", path.display())))?;
@@ -59,10 +64,10 @@ impl Source {
     pub fn each(self, sink: &mut dyn FnMut(&Event) -> bool) -> Result<(), Failure> {
         match self.from {
             From::File(path, file) => records(&path, file, sink),
-            From::Plan(plan, seed) => {
+            From::Run(plan, schedule) => {
                 let mut more = true;
                 let mut once = |event: &Event| more = more && sink(event);
-                sim::run(&plan, seed, &mut once).map_err(Failure::request)?;
+                execute::run(&plan, &schedule, &mut once).map_err(Failure::request)?;
                 Ok(())
             }
         }
