@@ -214,7 +214,6 @@ impl Machine {
         }
         if let Some(from) = from.filter(|_| !world.accesses.is_empty()) {
             self.trace.went(from, world.accesses);
-            self.collect();
         }
         self.record(&world.faults);
         (result, !world.faults.is_empty())

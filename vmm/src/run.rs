@@ -29,7 +29,9 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use trace::Event;
+use trace::ring::RING_EVENTS;
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vm_superio::Serial;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -97,6 +99,11 @@ pub fn boot_steered(
     symbols::name(&mut outcome.cpus, image);
     Ok(outcome)
 }
+
+/// How long the trace may stay unread while nobody waits for it, and how much of it. To read it at each turn would hold up what devices do next, and on a host with one
+/// processor the guest, too.
+const READ_AFTER: Duration = Duration::from_millis(1);
+const READ_AT: u64 = RING_EVENTS as u64 / 16;
 
 /// The version of KVM's interface, the same since Linux 2.6.22.
 const API_VERSION: i32 = kvm_bindings::KVM_API_VERSION as i32;
@@ -239,6 +246,11 @@ fn input(options: &Options, terminal: bool) -> Option<Arc<File>> {
     options.tap.as_ref().and_then(Tap::input).or_else(|| typed().flatten())
 }
 
+/// Whether the trace is to be read at this turn, and not when its time has come: somebody looks at the machine, or there is much to read.
+fn is_trace_wanted(machine: &Machine) -> bool {
+    machine.hold.is_asked() || machine.steered.load(Ordering::Relaxed) || machine.trace.unread() >= READ_AT
+}
+
 /// [`drive`], with whoever else has to do with the machine.
 fn drive_with(
     machine: &Arc<Machine>,
@@ -259,7 +271,7 @@ fn drive_with(
     }
     let mut threads = threads::Processors::start(machine, cpus)?;
     let mut turn = machine.clock.now();
-    let mut batch = Vec::new();
+    let (mut batch, mut read_at) = (Vec::new(), Instant::now());
     while !machine.is_stopping() {
         let patience = watch.patience();
         events.wait(gdb.as_ref().map_or(patience, |gdb| gdb.patience(patience)))?;
@@ -267,7 +279,10 @@ fn drive_with(
         machine.done_at(turn.max(machine.faults.asleep_until()));
         turn = machine.clock.now();
         machine.faults.call_out(machine.clock.now());
-        machine.drain();
+        if read_at.elapsed() >= READ_AFTER || is_trace_wanted(machine) {
+            machine.drain();
+            read_at = Instant::now();
+        }
         machine.trace.take(&mut batch);
         batch.iter().for_each(&mut *sink);
         held.follow(&mut watch, &batch);

@@ -45,6 +45,11 @@ impl TraceQueue {
         self.lock().ring.as_ref().map(Ring::head)
     }
 
+    /// Records that the guest has claimed and nobody has taken out yet.
+    pub fn unread(&self) -> u64 {
+        self.lock().ring.as_ref().map_or(0, |ring| ring.head().wrapping_sub(ring.tail()))
+    }
+
     /// Devices have reached memory since the guest was at record `from`. Judged when the ring is read next.
     pub fn went(&self, from: u64, accesses: impl IntoIterator<Item = Access>) {
         let State { ring, loans, .. } = &mut *self.lock();

@@ -236,7 +236,10 @@ fn the_trace_of_a_capsule_is_that_of_its_schedule() {
     let folder = Folder::new("traced");
     let capsule = |schedule: &str| {
         let name = format!("{}.capsule", schedule.replace(' ', "-"));
-        folder.write(&name, &format!("workgate-capsule 1\nrule none\nhash 0\nschedule {schedule}\nplan p.plan\n{SHORT}"))
+        folder.write(
+            &name,
+            &format!("workgate-capsule 1\nrule none\nhash 0\nschedule {schedule}\nplan p.plan\n{SHORT}"),
+        )
     };
     let plan = folder.write("p.plan", SHORT);
     let events = |arguments: &[&str]| {
