@@ -18,8 +18,6 @@ pub struct Halt {
     /// Plan time, ns; `u64::MAX` = none.
     plan_time: AtomicU64,
     event: Mutex<Option<Awaited>>,
-    /// [`Halt::event`] holds something: asked for each event.
-    awaits: AtomicBool,
     here: AtomicBool,
 }
 
@@ -28,7 +26,6 @@ impl Default for Halt {
         Self {
             plan_time: AtomicU64::new(u64::MAX),
             event: Mutex::new(None),
-            awaits: AtomicBool::new(false),
             here: AtomicBool::new(false),
         }
     }
@@ -43,7 +40,6 @@ impl Halt {
     /// At the `count`-th event of this kind (of this slot) from now on. The ring must be armed anew.
     pub fn at_event(&self, kind: Kind, slot: Option<u32>, count: u64) {
         *lock(&self.event) = Some(Awaited { kind, slot, count: count.max(1) });
-        self.awaits.store(true, Ordering::Release);
     }
 
     /// The kind of event that is awaited.
@@ -60,13 +56,7 @@ impl Halt {
     }
 
     /// The guest recorded `event`; true if that is where to stop.
-    #[inline]
     pub fn is_here(&self, event: &Event) -> bool {
-        self.awaits.load(Ordering::Acquire) && self.is_awaited(event)
-    }
-
-    #[cold]
-    fn is_awaited(&self, event: &Event) -> bool {
         let mut place = lock(&self.event);
         let Some(awaited) = &mut *place else { return false };
         if awaited.kind != event.kind || awaited.slot.is_some_and(|slot| slot != event.slot) {
@@ -77,7 +67,6 @@ impl Halt {
             return false;
         }
         *place = None;
-        self.awaits.store(false, Ordering::Release);
         self.here.store(true, Ordering::Release);
         true
     }

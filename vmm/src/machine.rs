@@ -238,18 +238,27 @@ impl Machine {
     /// Takes the guest's events. Those that something waits for are put aside for [`Self::answer`].
     fn collect(&self) {
         let armed = *lock(&self.armed);
+        let mut looked_at = armed;
+        for kind in ALWAYS_ARMED.into_iter().chain(self.halt.kind()) {
+            looked_at[kind as usize / 8] |= 1 << (kind as usize % 8);
+        }
         // The lock is held over both, so that events from two threads stay in their order.
         let mut answers = lock(&self.answers);
-        answers.extend(self.trace.drain(|event| {
-            if event.kind == Kind::Panic {
-                self.panicked_on(Some(event.cpu.into()));
-            }
-            if self.halt.is_here(event) {
-                self.hold.ask();
-                let _ = self.wake.write(1);
-            }
-            waits(&armed, event.kind) || event.kind == Kind::Ready
-        }));
+        answers
+            .extend(self.trace.drain(|event| waits(&looked_at, event.kind) && self.look_at(event, &armed)));
+    }
+
+    /// Something waits for an event of this kind; whether it is to be answered.
+    #[cold]
+    fn look_at(&self, event: &Event, armed: &[u8; 32]) -> bool {
+        if event.kind == Kind::Panic {
+            self.panicked_on(Some(event.cpu.into()));
+        }
+        if self.halt.is_here(event) {
+            self.hold.ask();
+            let _ = self.wake.write(1);
+        }
+        waits(armed, event.kind) || event.kind == Kind::Ready
     }
 
     /// Acts on events that were put aside. One after the other, not one within the other: acting makes the plan act, which takes

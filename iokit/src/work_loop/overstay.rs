@@ -94,6 +94,14 @@ fn too_long(kit: &IoKit, begun: Option<Begun>, core: Option<&Core>) -> Option<u6
 
 #[inline(never)]
 fn longer(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
+    // Who was there for no longer than the limit at all, sleep and waiting included, has not overstayed.
+    let at_all = kit.kernel().now().saturating_sub(begun.clock.at);
+    (at_all > kit.args().overstay).then(|| by_itself(kit, begun, core)).flatten()
+}
+
+/// The same without what it slept in the gate and waited for a CPU.
+#[cold]
+fn by_itself(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
     let slept = slept(core).saturating_sub(begun.slept);
     let took = begun.clock.elapsed(kit.kernel()).saturating_sub(slept);
     (took > kit.args().overstay).then_some(took)
