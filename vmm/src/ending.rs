@@ -101,7 +101,7 @@ pub struct CpuReport {
     pub callers: Vec<(u64, Option<String>)>,
     /// It waits in HLT.
     pub halted: bool,
-    /// Processor time that its thread has taken since `boot.ready`, in the guest and for it; zero if that never came.
+    /// Processor time that its thread has taken from `boot.ready` until the guest was told to come to an end, in the guest and for it; zero if it was never ready.
     pub worked: Duration,
 }
 

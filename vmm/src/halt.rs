@@ -23,11 +23,7 @@ pub struct Halt {
 
 impl Default for Halt {
     fn default() -> Self {
-        Self {
-            plan_time: AtomicU64::new(u64::MAX),
-            event: Mutex::new(None),
-            here: AtomicBool::new(false),
-        }
+        Self { plan_time: AtomicU64::new(u64::MAX), event: Mutex::new(None), here: AtomicBool::new(false) }
     }
 }
 

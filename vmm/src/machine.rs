@@ -73,6 +73,8 @@ pub struct Machine {
     pub touched: AtomicBool,
     /// The machine ends at `boot.ready`.
     pub pause_at_ready: AtomicBool,
+    /// The guest was told to come to an end.
+    pub finishing: AtomicBool,
     /// Somebody steers it: whoever runs the event loop is woken when a device comes or goes.
     pub steered: AtomicBool,
     present: AtomicU32,
@@ -138,6 +140,7 @@ impl Machine {
             pm1_enable: AtomicU16::new(0),
             touched: AtomicBool::new(false),
             pause_at_ready: AtomicBool::new(false),
+            finishing: AtomicBool::new(false),
             steered: AtomicBool::new(false),
             present: AtomicU32::new(0),
             armed: Mutex::new([0; 32]),
@@ -286,6 +289,9 @@ impl Machine {
 
     /// Sends the guest a command.
     pub fn command(&self, command: Command) {
+        if command == Command::Finish {
+            self.finishing.store(true, Ordering::Relaxed);
+        }
         self.trace.with_ring(|ring| ring.command(command));
         self.interrupts.message(&self.vm, devices::platform::layout::LOCAL_APIC, u32::from(COMMAND_VECTOR));
     }

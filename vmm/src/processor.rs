@@ -153,26 +153,31 @@ pub fn run(machine: &Arc<Machine>, vcpu: &mut VcpuFd, cpu: usize) -> CpuReport {
         }
         worked.look(machine);
     }
-    CpuReport { worked: worked.so_far(), ..report(machine, vcpu, cpu) }
+    CpuReport { worked: worked.in_all(), ..report(machine, vcpu, cpu) }
 }
 
-/// Processor time of this thread since `boot.ready`.
+/// Processor time of this thread from `boot.ready` until the guest is told to come to an end.
 #[derive(Default)]
 struct Worked {
-    /// What it had taken by then, once that has come.
-    before: Option<Duration>,
+    /// What it had taken when that began, and when it ended.
+    from: Option<Duration>,
+    to: Option<Duration>,
 }
 
 impl Worked {
-    /// Whether `boot.ready` has come. It ends in an exit of the processor that says so.
+    /// Looks after an exit whether one of the two has come. The processor that says that it is ready exits for it; an interrupt ends the other.
     fn look(&mut self, machine: &Machine) {
-        if self.before.is_none() && machine.ready_at.load(Ordering::Relaxed) != u64::MAX {
-            self.before = Some(thread_time());
+        if self.from.is_none() && machine.ready_at.load(Ordering::Relaxed) != u64::MAX {
+            self.from = Some(thread_time());
+        }
+        if self.to.is_none() && machine.finishing.load(Ordering::Relaxed) {
+            self.to = Some(thread_time());
         }
     }
 
-    fn so_far(&self) -> Duration {
-        self.before.map_or(Duration::ZERO, |before| thread_time().saturating_sub(before))
+    fn in_all(&self) -> Duration {
+        let to = self.to.unwrap_or_else(thread_time);
+        self.from.map_or(Duration::ZERO, |from| to.saturating_sub(from))
     }
 }
 
