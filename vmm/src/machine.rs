@@ -173,12 +173,18 @@ impl Machine {
 
     /// Says which kinds of event the host must hear of at once.
     pub fn arm(&self) {
-        let mut kinds = lock(&self.platform).armed_kinds();
-        *lock(&self.armed) = kinds;
+        let armed = lock(&self.platform).armed_kinds();
+        *lock(&self.armed) = armed;
+        self.trace.with_ring(|ring| ring.arm(&self.looked_at(armed)));
+    }
+
+    /// `armed`, and the kinds that the host itself waits for.
+    fn looked_at(&self, armed: [u8; 32]) -> [u8; 32] {
+        let mut kinds = armed;
         for kind in ALWAYS_ARMED.into_iter().chain(self.halt.kind()) {
             kinds[kind as usize / 8] |= 1 << (kind as usize % 8);
         }
-        self.trace.with_ring(|ring| ring.arm(&kinds));
+        kinds
     }
 
     /// Calls the platform, carries out what it asks of the machine, and answers what the guest said before.
@@ -241,10 +247,7 @@ impl Machine {
     /// Takes the guest's events. Those that something waits for are put aside for [`Self::answer`].
     fn collect(&self) {
         let armed = *lock(&self.armed);
-        let mut looked_at = armed;
-        for kind in ALWAYS_ARMED.into_iter().chain(self.halt.kind()) {
-            looked_at[kind as usize / 8] |= 1 << (kind as usize % 8);
-        }
+        let looked_at = self.looked_at(armed);
         // The lock is held over both, so that events from two threads stay in their order.
         let mut answers = lock(&self.answers);
         answers

@@ -25,7 +25,7 @@ pub enum Work {
 pub struct Budget<'s> {
     /// Runs that are left for looking.
     pub runs: u64,
-    /// Asked before each run of this work, but the first of each: true = enough of it.
+    /// Asked before each run, but the first that verifies: true = enough of this work.
     pub stop: &'s mut dyn FnMut(Work) -> bool,
 }
 
