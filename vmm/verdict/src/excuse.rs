@@ -6,7 +6,8 @@
 //! device: then it is what is stored that is wrong, and whoever had that request in flight reads it back with one of its next
 //! [`READ_BACK`] requests. A card that keeps the account of its own work in memory ([`ACCOUNTS`]) may have that spoilt by a fault of one DMA write:
 //! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. Packets that failed on a
-//! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]). A jump of the clock and a stalled CPU explain errors of what is in flight: its
+//! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]); who asks several nodes of a
+//! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A jump of the clock and a stalled CPU explain errors of what is in flight: its
 //! time is up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
 
 use devices::fault::plan::Plan;
@@ -19,8 +20,15 @@ const ACCOUNTS: &[&str] = &["daq"];
 /// Models whose driver cannot know how much of a packet that failed has arrived, and so tells its client instead of trying again.
 const TELLS: &[&str] = &["usb-serial"];
 
+/// Models whose driver asks other nodes of the bus than its own: the isochronous resource manager for a channel, the root for cycle starts
+/// (IEEE 1394-1995, 8.4.2.3 and 8.4.2.5). Each node may be one of these.
+const ASKS_ALL: &[&str] = &["firewire-camera"];
+
+/// Faults of one packet.
+const PACKETS: &[&str] = &["usb-stall", "usb-error", "babble", "lost-ack"];
+
 /// Faults of packets that a driver bears without an error until a device has given up: so many. Drivers try three times.
-const TRIES: u32 = 3;
+pub const TRIES: u32 = 3;
 
 /// Requests of a thread of the workload from a write to the end of reading it back: a flush may come between.
 const READ_BACK: u8 = 2;
@@ -53,6 +61,8 @@ pub struct Excuses {
     accounts: BTreeSet<u32>,
     /// Slots of [`TELLS`].
     tells: BTreeSet<u32>,
+    /// Slots of [`ASKS_ALL`], with those of the other nodes of their bus.
+    asks: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Excuses {
@@ -62,7 +72,7 @@ impl Excuses {
             let plugs = plan.plugs.iter().filter(|plug| models.contains(&plug.model.as_str()));
             plugs.map(|plug| plug.slot).collect()
         };
-        Self { accounts: of(ACCOUNTS), tells: of(TELLS), ..Self::default() }
+        Self { accounts: of(ACCOUNTS), tells: of(TELLS), asks: asks(plan), ..Self::default() }
     }
 
     /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to its slot; slot 0: to all.
@@ -85,7 +95,7 @@ impl Excuses {
                 *standing = Standing::default();
                 None
             }
-            "usb-stall" | "usb-error" | "babble" | "lost-ack" => {
+            word if PACKETS.contains(&word) => {
                 standing.packets = standing.packets.saturating_add(1);
                 standing.given_up |= standing.packets >= TRIES;
                 (standing.given_up || self.tells.contains(&event.slot)).then_some(Excuse::Error)
@@ -93,6 +103,12 @@ impl Excuses {
             "clock-jump" | "stall" => Some(Excuse::Error),
             _ => None,
         }
+    }
+
+    /// Whether `event` is a packet that failed and that the driver of the device in `slot` may have sent to another one.
+    pub fn is_asked(&self, event: &Event, slot: u32) -> bool {
+        let nodes = self.asks.get(&slot).filter(|_| PACKETS.contains(&event.text_str()));
+        nodes.is_some_and(|nodes| nodes.contains(&event.slot))
     }
 
     /// A request of `thread` was in flight at the fault of `event`.
@@ -117,4 +133,16 @@ impl Excuses {
             Standing { .. } => None,
         }
     }
+}
+
+/// [`Excuses::asks`] of `plan`.
+fn asks(plan: &Plan) -> BTreeMap<u32, Vec<u32>> {
+    let bus = |plug| plan.path(plug).map(|(card, _)| card);
+    let askers = plan.behind().filter(|plug| ASKS_ALL.contains(&plug.model.as_str()));
+    askers
+        .map(|asker| {
+            let others = plan.behind().filter(|node| node.slot != asker.slot && bus(node) == bus(asker));
+            (asker.slot, others.map(|node| node.slot).collect())
+        })
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! The ledger: every request issued comes back exactly once.
 
-use crate::excuse::{Excuse, Excuses};
+use crate::excuse::{Excuse, Excuses, TRIES};
 use crate::finding::Rule;
 use devices::fault::plan::Plan;
 use serde::Serialize;
@@ -69,6 +69,8 @@ struct Flight {
     number: u64,
     thread: u32,
     excuse: Option<Excuse>,
+    /// Packets to other devices that failed, and that may have been for it.
+    asked: u32,
 }
 
 /// Requests in flight and counts, by slot.
@@ -104,11 +106,18 @@ impl Ledger {
 
     /// What a fault explains of the requests in flight now.
     fn fault(&mut self, event: &Event) {
-        let Some(excuse) = self.excuses.fault(event) else { return };
-        let meant = |flight: &&mut Flight| event.slot == 0 || flight.slot == event.slot;
-        for flight in self.in_flight.values_mut().filter(meant) {
-            flight.excuse = flight.excuse.max(Some(excuse));
-            self.excuses.in_flight(event, flight.thread);
+        let excuse = self.excuses.fault(event);
+        for flight in self.in_flight.values_mut() {
+            if event.slot == 0 || flight.slot == event.slot {
+                let Some(excuse) = excuse else { continue };
+                flight.excuse = flight.excuse.max(Some(excuse));
+                self.excuses.in_flight(event, flight.thread);
+            } else if self.excuses.is_asked(event, flight.slot) {
+                flight.asked = flight.asked.saturating_add(1);
+                if flight.asked >= TRIES {
+                    flight.excuse = flight.excuse.max(Some(Excuse::Error));
+                }
+            }
         }
     }
 
@@ -120,7 +129,7 @@ impl Ledger {
         let number = self.issued;
         self.issued += 1;
         let Event { slot, thread, .. } = *event;
-        let flight = Flight { slot, number, thread, excuse: self.excuses.issued(slot, thread) };
+        let flight = Flight { slot, number, thread, excuse: self.excuses.issued(slot, thread), asked: 0 };
         match self.in_flight.insert(event.arg, flight) {
             None => Entry::None,
             Some(_) => Entry::Broken(Rule::IoTwice, format!("request {:#x} was issued twice", event.arg)),
@@ -325,6 +334,28 @@ mod tests {
         ledger.event(&on_tty(io(Kind::IoIssue, 1)));
         ledger.event(&fault(31, "usb-error"));
         assert!(matches!(ledger.event(&on_tty(io(Kind::IoError, 1))), Entry::Returned(_)));
+    }
+
+    /// A camera asks the bus's manager and its root: each may be another node. Who asks nobody else has no such excuse.
+    #[test]
+    fn a_camera_may_fail_at_another_node_of_its_bus() {
+        let text = "plug fw0 ohci slot=1\nplug node0 firewire-node on=fw0 port=1\nplug cam0 firewire-camera on=node0 port=1\n\
+                    plug node1 firewire-node on=fw0 port=2\nplug fw1 ohci slot=2\nplug node2 firewire-node on=fw1 port=1\n";
+        let plan = Plan::parse("t", text).expect("a good plan");
+        let slot = |name| plan.plug_named(name).expect("a device of the plan").slot;
+        let accepts = |before: usize, asker, fails, times| {
+            let mut ledger = Ledger::of(&plan);
+            let fail = |ledger: &mut Ledger| drop(ledger.event(&fault(slot(fails), "lost-ack")));
+            (0..before).for_each(|_| fail(&mut ledger));
+            ledger.event(&io(Kind::IoIssue, 1).slot(slot(asker)));
+            (0..times).for_each(|_| fail(&mut ledger));
+            matches!(ledger.event(&io(Kind::IoError, 1).slot(slot(asker))), Entry::Returned(_))
+        };
+        assert!(accepts(0, "cam0", "node0", 3) && accepts(0, "cam0", "node1", 3));
+        assert!(!accepts(0, "cam0", "node1", 2), "it tries three times");
+        assert!(!accepts(3, "cam0", "node1", 2), "what failed before was not its own");
+        assert!(!accepts(0, "cam0", "node2", 3), "another bus");
+        assert!(!accepts(0, "node0", "node1", 3), "it asks no other");
     }
 
     #[test]
