@@ -246,7 +246,7 @@ pub struct BenchArgs {
 /// Measurements with words of their own.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// Executions and time to find each bug of the zoo, by method, with the fixed twins beside them
+    /// Executions and time to find each bug of the zoo, by method, with the fixed twins beside them: exit status 1 if one of these is accused
     #[command(
         after_help = "Examples:\n  workgate bench find\n  workgate bench find lock-order reentry --limit 10s --json"
     )]

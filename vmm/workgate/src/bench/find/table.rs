@@ -96,18 +96,23 @@ impl Document {
     }
 
     fn twins(&self, out: &mut String) {
-        let cells = || self.bugs.iter().flat_map(|line| line.cells.iter().map(move |cell| (line, cell)));
-        let executions: u64 = cells().map(|(_, cell)| cell.twin_executions).sum();
-        let alarms = cells().filter_map(|(line, cell)| Some((line, cell, cell.alarm.as_deref()?)));
+        let executions: u64 =
+            self.bugs.iter().flat_map(|line| &line.cells).map(|cell| cell.twin_executions).sum();
         _ = writeln!(
             out,
             "fixed twins: {} executions, {} alarms",
             number(executions as f64),
-            alarms.clone().count()
+            self.alarms().count()
         );
-        for (line, cell, alarm) in alarms {
+        for (line, cell, alarm) in self.alarms() {
             _ = writeln!(out, "ALARM {}-fixed, {}: {alarm}", line.bug, cell.method);
         }
+    }
+
+    /// What fixed twins were accused of.
+    pub fn alarms(&self) -> impl Iterator<Item = (&Line, &Cell, &str)> {
+        let cells = self.bugs.iter().flat_map(|line| line.cells.iter().map(move |cell| (line, cell)));
+        cells.filter_map(|(line, cell)| Some((line, cell, cell.alarm.as_deref()?)))
     }
 }
 
@@ -204,5 +209,6 @@ mod tests {
         assert!(text.contains("a was found by no method"), "{text}");
         assert!(text.contains("find-alarms        1 alarms  MISSED"), "{text}");
         assert!(text.contains("ALARM b-fixed, pct: leak in execution 3"), "{text}");
+        assert_eq!(document.alarms().map(|(line, ..)| line.bug).collect::<Vec<_>>(), ["b"]);
     }
 }
