@@ -27,6 +27,8 @@ pub struct Leaf {
     /// It is in its port.
     pub present: bool,
     mishaps: Mishaps,
+    /// A timer looks for the end of its NAKs: one at a time, however often they are asked for.
+    nak_timed: bool,
 }
 
 /// What happens to the next packets.
@@ -52,7 +54,8 @@ impl Leaf {
             let unit = units[card];
             units[card] += 1;
             let (number, port, present) = (plug.slot, plug.port(), !plug.absent());
-            leaves.push(Leaf { number, card, unit, hub, port, present, mishaps: Mishaps::default() });
+            let mishaps = Mishaps::default();
+            leaves.push(Leaf { number, card, unit, hub, port, present, mishaps, nak_timed: false });
         }
         leaves
     }
@@ -145,7 +148,7 @@ impl Core {
     fn fault_behind(&mut self, leaf: usize, fault: DeviceFault, host: &mut dyn Host) {
         let now = host.now();
         let hub = Some(leaf);
-        let Leaf { card, number, present, mishaps, .. } = &mut self.leaves[leaf];
+        let Leaf { card, number, present, mishaps, nak_timed, .. } = &mut self.leaves[leaf];
         let (card, number) = (*card, *number);
         if !*present {
             return;
@@ -158,6 +161,9 @@ impl Core {
             DeviceFault::Babble { count } => mishaps.babble = mishaps.babble.saturating_add(count),
             DeviceFault::Nak { duration } => {
                 mishaps.nak_until = mishaps.nak_until.max(now.saturating_add(duration));
+                if !std::mem::replace(nak_timed, true) {
+                    self.timers.push(mishaps.nak_until, Due::NakEnd(leaf));
+                }
                 host.fault(number, "nak");
             }
             DeviceFault::DisconnectPort { port, duration } => {
@@ -181,6 +187,17 @@ impl Core {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The device may be ready again.
+    pub fn end_nak(&mut self, leaf: usize, host: &mut dyn Host) {
+        let Leaf { number, mishaps, nak_timed, .. } = &mut self.leaves[leaf];
+        *nak_timed = mishaps.nak_until > host.now();
+        if *nak_timed {
+            self.timers.push(mishaps.nak_until, Due::NakEnd(leaf));
+        } else if std::mem::take(&mut mishaps.nak_until) != 0 {
+            host.fault(*number, "nak-end");
         }
     }
 

@@ -242,6 +242,7 @@ impl Core {
                 Due::Echo { slot, epoch } => self.echo(slot, epoch, host),
                 Due::Land { slot, epoch, number } => self.land(slot, epoch, number, host),
                 Due::Reattach(leaf) => self.attach(leaf, "replug", host),
+                Due::NakEnd(leaf) => self.end_nak(leaf, host),
                 Due::CurrentEnd { card, hub, port } => self.report_current(card, hub, port, false, host),
                 Due::Race { slot, epoch, at } => self.end_race(slot, epoch, Some(at), host),
             }

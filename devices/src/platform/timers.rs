@@ -63,6 +63,8 @@ pub enum Due {
     },
     /// What was disconnected from its port comes back.
     Reattach(usize),
+    /// The end of a device's NAKs, unless that has moved.
+    NakEnd(usize),
     /// A port takes too much current no longer.
     CurrentEnd {
         /// Index of the controller's slot.

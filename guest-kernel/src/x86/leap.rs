@@ -112,7 +112,7 @@ impl Leap {
         cpu.masked_since.store(0, SeqCst);
         cpu.seen.store(cpu.sent.load(SeqCst), SeqCst);
         if timer {
-            // The kernel arms it again for what is left.
+            // The kernel arms it again for what is left. Behind the rest: whoever finds nothing armed sees that this CPU is awake.
             cpu.deadline.store(NEVER, SeqCst);
         }
         self.moved()
@@ -144,12 +144,11 @@ impl Leap {
             return Found::Wait;
         }
         let _turn = self.turn.lock();
-        if !self.cpus[..count].iter().all(|cpu| cpu.is_idle() || cpu.only_spins()) {
-            return Found::Wait;
-        }
+        let rests = |cpu: &Cpu| cpu.is_idle() || cpu.only_spins();
+        let Some(first) = self.first_deadline(count, rests) else { return Found::Wait };
         let now = now();
         let turn = (TURN + u64::from(turns - SPINS) * LONGER).min(LONGEST);
-        self.leap(count, now, now + turn)
+        self.leap(count, now, first.min(now + turn))
     }
 
     /// This CPU makes a turn of a spin with interrupts masked, at machine time `now` without leaps.
@@ -166,19 +165,27 @@ impl Leap {
     pub fn idles(&self, count: usize, now: impl FnOnce() -> u64) -> Found {
         let _turn = self.turn.lock();
         self.cpus[percpu::number()].idle.store(true, SeqCst);
-        if !self.cpus[..count].iter().all(Cpu::is_idle) {
-            return Found::Wait;
-        }
-        match self.cpus[..count].iter().map(Cpu::due).min() {
-            None | Some(NEVER) => Found::Nothing,
+        match self.first_deadline(count, Cpu::is_idle) {
+            None => Found::Wait,
+            Some(NEVER) => Found::Nothing,
             Some(first) => self.leap(count, now(), first),
         }
     }
 
-    /// From `now` to `to`, but not beyond a deadline.
-    fn leap(&self, count: usize, now: u64, to: u64) -> Found {
+    /// The first deadline of all, if each of them `rests`.
+    ///
+    /// A timer that goes off meanwhile is armed no longer, and its CPU has been awake for a moment then: so they are looked at again behind the
+    /// deadlines.
+    fn first_deadline(&self, count: usize, rests: impl Fn(&Cpu) -> bool) -> Option<u64> {
         let cpus = &self.cpus[..count];
-        let to = cpus.iter().map(Cpu::due).fold(to, u64::min).max(now);
+        let rest = || cpus.iter().all(&rests);
+        let first = rest().then(|| cpus.iter().map(Cpu::due).fold(NEVER, u64::min))?;
+        rest().then_some(first)
+    }
+
+    /// From `now` to `to`.
+    fn leap(&self, count: usize, now: u64, to: u64) -> Found {
+        let (cpus, to) = (&self.cpus[..count], to.max(now));
         self.skipped.fetch_add(to - now, SeqCst);
         let due = (0..count).filter(|&n| cpus[n].due() <= to);
         Found::Leapt(due.fold(0, |mask, n| mask | 1 << n))

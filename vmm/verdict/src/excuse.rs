@@ -7,7 +7,7 @@
 //! [`READ_BACK`] requests. A card that keeps the account of its own work in memory ([`ACCOUNTS`]) may have that spoilt by a fault of one DMA write:
 //! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. Packets that failed on a
 //! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]); who asks several nodes of a
-//! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A jump of the clock and a stalled CPU explain errors of what is in flight: its
+//! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A device that is not ready, a jump of the clock and a stalled CPU explain errors of what is in flight: its
 //! time is up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
 
 use devices::fault::plan::Plan;
@@ -47,6 +47,8 @@ pub enum Excuse {
 struct Standing {
     frozen: bool,
     given_up: bool,
+    /// It is not ready, whatever it is asked.
+    naks: bool,
     /// Packets that failed.
     packets: u32,
 }
@@ -91,6 +93,14 @@ impl Excuses {
                 standing.frozen = false;
                 None
             }
+            "nak" => {
+                standing.naks = true;
+                Some(Excuse::Error)
+            }
+            "nak-end" => {
+                standing.naks = false;
+                None
+            }
             "plug" | "replug" | "link-up" => {
                 *standing = Standing::default();
                 None
@@ -129,7 +139,7 @@ impl Excuses {
         }
         match self.standing.get(&slot).copied().unwrap_or_default() {
             Standing { frozen: true, .. } => Some(Excuse::Data),
-            Standing { given_up: true, .. } => Some(Excuse::Error),
+            Standing { given_up: true, .. } | Standing { naks: true, .. } => Some(Excuse::Error),
             Standing { .. } => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::regs::{self, Context, event};
 use crate::family::firewire::Register;
-use crate::family::pci::{PciDevice, Registers};
+use crate::family::pci::{BusMaster, PciDevice, Registers};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
 use alloc::sync::Arc;
@@ -21,6 +21,7 @@ const RETRIES: u32 = 0xfff;
 #[derive(Clone)]
 pub struct Hardware {
     kernel: KernelRef,
+    master: BusMaster,
     registers: Registers,
     /// Events that the filter has taken and the action has not.
     taken: Arc<AtomicU32>,
@@ -35,7 +36,12 @@ impl Hardware {
         }
         match registers.read32(regs::VERSION) {
             u32::MAX => Err(IOReturn::Offline),
-            _ => Ok(Self { kernel: me.kernel().clone(), registers, taken: Arc::new(AtomicU32::new(0)) }),
+            _ => Ok(Self {
+                kernel: me.kernel().clone(),
+                master: device.bus_master(),
+                registers,
+                taken: Arc::new(AtomicU32::new(0)),
+            }),
         }
     }
 
@@ -109,16 +115,21 @@ impl Hardware {
         self.registers.write32(regs::PHY_CONTROL, regs::PHY_WRITE | regs::PHY_SHORT_RESET);
     }
 
-    /// Stops everything and waits without sleeping: afterwards it does not touch memory (5.7).
-    pub fn halt_now(&self) {
+    /// Stops everything and waits without sleeping (5.7): afterwards it does not touch memory. One that does not answer now may go on with what it was told when it
+    /// answers again: bus mastering, which is taken away too, keeps it from memory that is used by others then.
+    pub fn silence(&self) {
+        if self.is_gone() {
+            return;
+        }
         self.clear(regs::INT_MASK, event::MASTER);
         self.set(regs::HC_CONTROL, regs::HC_SOFT_RESET);
         for _ in 0..REST_LOOKS {
             let word = self.registers.read32(regs::HC_CONTROL);
             if word == u32::MAX || word & regs::HC_SOFT_RESET == 0 {
-                return;
+                break;
             }
         }
+        self.master.set(false);
     }
 
     /// Takes the events that there are, at primary interrupt level too. `Ok(false)`: none. Offline: it is gone.

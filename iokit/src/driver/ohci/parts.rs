@@ -170,9 +170,10 @@ impl Parts {
         }
     }
 
-    /// The controller is gone, or does not touch memory any more: everything comes back as `why`.
+    /// The controller is gone, does not answer, or cannot be trusted any more: everything comes back as `why`.
     fn lose(&self, why: IOReturn) {
         self.frame.close(why);
+        self.hardware.silence();
         if let Some(bus) = self.bus() {
             bus.fail_all(why);
         }
@@ -181,7 +182,6 @@ impl Parts {
     /// The controller cannot be trusted any more: it is stopped.
     fn give_up(&self) {
         self.kernel.log(format_args!("ohci {}: the controller is stopped", self.device));
-        self.hardware.halt_now();
         self.lose(IOReturn::NotResponding);
     }
 
@@ -296,9 +296,7 @@ impl common::Parts for Parts {
     /// A controller that is still there is stopped first: it must not reach memory that is used again.
     fn go_offline(&self) {
         self.frame.go_offline(|| {
-            if !self.hardware.is_gone() {
-                self.hardware.halt_now();
-            }
+            self.hardware.silence();
             if let Some(bus) = self.bus() {
                 bus.fail_all(IOReturn::Offline);
             }

@@ -1,7 +1,7 @@
 //! The controller's registers. Whatever is read as all ones is not there any more.
 
 use super::regs;
-use crate::family::pci::{PciDevice, Registers};
+use crate::family::pci::{BusMaster, PciDevice, Registers};
 use crate::family::usb::{PortStatus, Speed};
 use crate::ioreturn::{IOResult, IOReturn};
 use crate::service::ServiceRef;
@@ -24,6 +24,7 @@ const CAPABILITIES_MAX: u32 = 64;
 #[derive(Clone)]
 pub struct Hardware {
     kernel: KernelRef,
+    master: BusMaster,
     operational: Registers,
     runtime: Registers,
     doorbells: Registers,
@@ -64,6 +65,7 @@ impl Hardware {
         let protocols = extended(&kernel, &all, three >> 16);
         Ok(Self {
             protocols,
+            master: device.bus_master(),
             kernel,
             operational,
             runtime,
@@ -158,14 +160,19 @@ impl Hardware {
         self.operational.write32(regs::USBCMD, 0);
     }
 
-    /// Stops it and waits without sleeping: afterwards it does not touch memory (5.4.1.1).
-    pub fn halt_now(&self) {
+    /// Stops it and waits without sleeping (5.4.1.1): afterwards it does not touch memory. One that does not answer now may go on with what it was told when it
+    /// answers again: bus mastering, which is taken away too, keeps it from memory that is used by others then.
+    pub fn silence(&self) {
+        if self.is_gone() {
+            return;
+        }
         self.halt();
         for _ in 0..HALT_LOOKS {
             if self.status() & regs::STS_HALTED != 0 {
-                return;
+                break;
             }
         }
+        self.master.set(false);
     }
 
     /// At primary interrupt level: whether it has an event to tell of; then that has been seen.

@@ -129,9 +129,10 @@ impl Parts {
         }
     }
 
-    /// The controller is gone, or does not touch memory any more: everything comes back as `why`.
+    /// The controller is gone, or does not answer: everything comes back as `why`.
     fn lose(&self, why: IOReturn) {
         self.frame.close(why);
+        self.hardware.silence();
         self.engine.with(|engine| engine.fail_all(why));
         self.settle();
     }
@@ -140,7 +141,7 @@ impl Parts {
     fn give_up(&self) {
         self.kernel.log(format_args!("xhci {}: the controller is stopped", self.device));
         self.frame.close(IOReturn::NotResponding);
-        self.hardware.halt_now();
+        self.hardware.silence();
         self.engine.with(|engine| engine.fail_all(IOReturn::NotResponding));
     }
 
@@ -318,9 +319,7 @@ impl common::Parts for Parts {
     /// A controller that is still there is stopped first: it must not reach memory that is used again.
     fn go_offline(&self) {
         self.frame.go_offline(|| {
-            if !self.hardware.is_gone() {
-                self.hardware.halt_now();
-            }
+            self.hardware.silence();
             self.engine.with(|engine| engine.fail_all(IOReturn::Offline));
             self.settle();
         });

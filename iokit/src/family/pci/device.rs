@@ -51,6 +51,18 @@ impl DmaSpace {
     }
 }
 
+/// A device's leave to be a bus master, for whoever does not hold the nub: it can be taken away in configuration space, which the bus interface serves,
+/// even where the device behind that does not answer.
+#[derive(Clone)]
+pub struct BusMaster(Arc<Access>);
+
+impl BusMaster {
+    /// As [`PciDevice::set_bus_master`].
+    pub fn set(&self, on: bool) {
+        change(&self.0, Command::MASTER, on);
+    }
+}
+
 /// The driver half of a PCI nub.
 pub struct PciDevice {
     function: Function,
@@ -128,21 +140,18 @@ impl PciDevice {
 
     /// Lets the device answer in memory space.
     pub fn set_memory_enable(&self, on: bool) {
-        self.command(Command::MEMORY, on);
+        change(&self.access, Command::MEMORY, on);
     }
 
     /// Lets the device be a bus master: DMA and messages. Without it, DMA of the device fails: how a driver makes sure that
     /// memory which it is about to free is no longer written.
     pub fn set_bus_master(&self, on: bool) {
-        self.command(Command::MASTER, on);
+        change(&self.access, Command::MASTER, on);
     }
 
-    fn command(&self, bit: Command, on: bool) {
-        if self.access.is_gone() {
-            return;
-        }
-        let (set, clear) = if on { (bit, Command::empty()) } else { (Command::empty(), bit) };
-        self.access.configure(|c| change_command(c, set, clear));
+    /// The device's leave to be a bus master.
+    pub fn bus_master(&self) -> BusMaster {
+        BusMaster(self.access.clone())
     }
 
     /// Where the device's DMA memory comes from: all of it below `limit`.
@@ -153,6 +162,14 @@ impl PciDevice {
     /// DMA memory for the device: `bytes` aligned to `align`, all of it below `limit`; as [`DmaSpace::buffer`].
     pub fn dma_buffer(&self, kernel: &KernelRef, bytes: u64, align: u64, limit: u64) -> IOResult<DmaBuffer> {
         self.dma(kernel, limit).buffer(bytes, align)
+    }
+}
+
+/// Sets a bit of the command register, or clears it, unless the slot reported the device as gone.
+fn change(access: &Access, bit: Command, on: bool) {
+    if !access.is_gone() {
+        let (set, clear) = if on { (bit, Command::empty()) } else { (Command::empty(), bit) };
+        access.configure(|c| change_command(c, set, clear));
     }
 }
 

@@ -29,5 +29,5 @@ pub mod regs;
 pub mod slot;
 pub mod window;
 
-pub use device::{BELOW_4G, DmaSpace, IO_PCI_DEVICE, PciDevice};
+pub use device::{BELOW_4G, BusMaster, DmaSpace, IO_PCI_DEVICE, PciDevice};
 pub use registers::Registers;
