@@ -36,7 +36,8 @@ fn every_packet(site: &str, packets: std::ops::Range<u32>) {
                 run.outcome.console.join("\n")
             );
             assert!(run.verdict.passed, "{told}");
-            assert_eq!(run.verdict.faults.len(), 1, "{told}");
+            let begun = run.verdict.faults.iter().filter(|fault| fault.2 != "nak-end").count();
+            assert_eq!(begun, 1, "{told}");
             assert!(run.verdict.io.values().any(|io| io.completed > 10), "{told}");
         }
     }

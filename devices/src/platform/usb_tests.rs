@@ -78,6 +78,19 @@ fn a_device_goes_at_that_very_reset() {
 }
 
 #[test]
+fn the_end_of_naks_is_told_once_and_not_of_a_device_that_is_another() {
+    let mut bench = bench(
+        "at 1ms nak stick0 for=2ms\nat 2ms nak stick0 for=4ms\nat 2ms nak kb0 for=9ms\nat 3ms unplug kb0\nat 4ms replug kb0\n",
+    );
+    bench.run_until(5_999_999);
+    let began =
+        [(STICK, "nak"), (STICK, "nak"), (KEYBOARD, "nak"), (KEYBOARD, "unplug"), (KEYBOARD, "replug")];
+    assert_eq!(bench.machine.faults, began);
+    bench.run_until(20_000_000);
+    assert_eq!(bench.machine.faults[began.len()..], [(STICK, "nak-end")]);
+}
+
+#[test]
 fn what_is_behind_a_hub_or_a_card_goes_with_it() {
     let mut bench = bench(
         "at 1ms unplug hub0\nat 2ms replug hub0\nat 3ms unplug usb0\nat 4ms unplug kb0\nat 5ms replug usb0\n",

@@ -359,6 +359,17 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_is_not_ready_may_let_requests_time_out_as_long_as_it_is_not() {
+        let naks = fault(1, "nak");
+        assert!(accepts(&[naks], &[], Kind::IoError) && accepts(&[], &[naks], Kind::IoError));
+        assert!(accepts(&[naks], &[fault(1, "nak-end")], Kind::IoError), "it was in flight");
+        assert!(!accepts(&[naks], &[], Kind::IoCorrupt));
+        for over in ["nak-end", "replug"] {
+            assert!(!accepts(&[naks, fault(1, over)], &[], Kind::IoError), "{over}");
+        }
+    }
+
+    #[test]
     fn what_a_late_write_may_have_stored_is_explained_when_it_is_read_back() {
         let mut ledger = Ledger::default();
         let request = |kind, id, thread| Event { thread, ..io(kind, id) };

@@ -184,12 +184,12 @@ impl Device {
         result.map_err(|why| self.judge(why))
     }
 
-    /// A request without data, which every such device has: one that is refused is made again, as a halt of endpoint 0 ends with the next request (USB 2.0,
-    /// 8.5.3.4). Gated; sleeps. As [`Device::control`].
+    /// A request without data, which every such device has and which may be made twice: one that is refused is made again, as a halt of endpoint 0 ends with the
+    /// next request (USB 2.0, 8.5.3.4), and so is one that was spoilt on the way. Gated; sleeps. As [`Device::control`].
     pub fn insist(&self, setup: Setup) -> IOResult {
         let mut answer = self.control(setup, None);
         for _ in 1..TRIES {
-            if answer != Err(IOReturn::PipeStalled) {
+            if !matches!(answer, Err(IOReturn::PipeStalled | IOReturn::NotResponding | IOReturn::Overrun)) {
                 break;
             }
             answer = self.control(setup, None);
