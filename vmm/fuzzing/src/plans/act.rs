@@ -27,7 +27,7 @@ pub struct Act {
     pub action: u8,
     /// Modulo the devices to which it can happen: to which.
     pub device: u8,
-    /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte.
+    /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte; longer where drivers wait longer ([`stretch`]).
     pub measure: u16,
 }
 
@@ -83,6 +83,7 @@ impl Act {
         let short = (small + 1) * MICRO;
         let count = 1 + small % 4;
         let cpu = (small % plan.cpus.max(1) as u64) as u32;
+        // What drivers wait out, or give up, must last longer behind controllers than their watchdogs' time.
         let long = time * stretch(plan);
         let duration = (large != 0).then_some(long);
         let port = 1 + (small % 4) as u8;
@@ -98,22 +99,22 @@ impl Act {
             5 => fault(DeviceFault::Spurious),
             6 => fault(DeviceFault::Drop { count }),
             7 => fault(DeviceFault::Delay { what: What::Interrupt, by: short, count }),
-            8 => fault(DeviceFault::Delay { what: What::Completion, by: time, count }),
+            8 => fault(DeviceFault::Delay { what: What::Completion, by: long, count }),
             9 => {
                 let what = if large & 1 == 0 { What::Interrupt } else { What::Completion };
                 fault(DeviceFault::Duplicate { what, after: short, count })
             }
             10 => fault(DeviceFault::Stick { duration: time }),
-            11 => fault(DeviceFault::Mute { duration: time }),
-            12 => fault(DeviceFault::Freeze { duration: (large != 0).then_some(time) }),
+            11 => fault(DeviceFault::Mute { duration: long }),
+            12 => fault(DeviceFault::Freeze { duration }),
             13 => fault(DeviceFault::Corrupt { count }),
             14 => fault(DeviceFault::ShortDma { count }),
-            15 => fault(DeviceFault::LateDma { by: time, count }),
-            16 => fault(DeviceFault::LinkDown { duration: (large != 0).then_some(time) }),
+            15 => fault(DeviceFault::LateDma { by: long, count }),
+            16 => fault(DeviceFault::LinkDown { duration }),
             17 => Action::Race { device, timer_first: small & 1 != 0 },
             18 => Action::Kill(device),
-            19 => Action::Guest(GuestFault::Stall { cpu, duration: time }),
-            20 => Action::Guest(GuestFault::ClockJump { by: time }),
+            19 => Action::Guest(GuestFault::Stall { cpu, duration: long }),
+            20 => Action::Guest(GuestFault::ClockJump { by: long }),
             21 => Action::Guest(GuestFault::Preempt { cpu: (small & 8 != 0).then_some(cpu) }),
             22 => Action::Guest(GuestFault::FailAlloc(Scarcity::Nth(u64::from(self.measure) + 1))),
             23 => Action::Guest(GuestFault::FailAlloc(scarcity(small, time))),
