@@ -123,7 +123,7 @@ fn a_delayed_completion_keeps_what_the_device_does_in_order() {
     bench.run_until(100_000);
     let mut back = [0; 16];
     bench.machine.memory.read_slice(&mut back, GuestAddress(0x2000)).expect("in memory");
-    assert_eq!((back, words(&bench)), ([0x5a; 16], vec!["delay"]));
+    assert_eq!((back, words(&bench)), ([0x5a; 16], vec!["late-completion", "late-completion-end"]));
 }
 
 /// Starts a transfer of 16 bytes.

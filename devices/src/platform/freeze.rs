@@ -40,13 +40,11 @@ impl Core {
             return;
         }
         let now = host.now();
-        let Self { slots, timers, .. } = self;
-        let state = &mut slots[slot];
-        if let Some(until) = state.faults.slow_down(now) {
-            host.fault(state.number, "delay");
-            timers.push(until, Due::Resume(slot));
+        if let Some(until) = self.slots[slot].faults.slow_down(now) {
+            self.tell(slot, "late-completion", host);
+            self.timers.push(until, Due::Resume(slot));
         }
-        if !state.faults.hold_tick(token, now) {
+        if !self.slots[slot].faults.hold_tick(token, now) {
             self.with_model(slot, host, |model, env| model.tick(token, env));
         }
     }
@@ -58,6 +56,9 @@ impl Core {
         if self.slots[slot].faults.thaw(now) {
             self.tell(slot, "freeze-end", host);
             self.drive_line(slot, Driver::Device, host);
+        }
+        if self.slots[slot].faults.catch_up(now) {
+            self.tell(slot, "late-completion-end", host);
         }
         while let Some(write) = self.slots[slot].faults.next_write() {
             let HeldWrite { bar, msix, offset, bytes, length } = write;

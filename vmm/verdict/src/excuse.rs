@@ -7,10 +7,10 @@
 //! [`READ_BACK`] requests. A card that keeps the account of its own work in memory ([`ACCOUNTS`]) may have that spoilt by a fault of one DMA write:
 //! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. Packets that failed on a
 //! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]); who asks several nodes of a
-//! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A device that is not ready, a jump of the clock and a stalled CPU explain errors of what is in flight: its
-//! time is up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
+//! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A device that is not ready, or whose work is late, a jump of the clock and a stalled CPU explain errors of what is in flight: its
+//! time is up; and a device that was late for [`GIVES_UP`] may have been given up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
 
-use devices::fault::plan::Plan;
+use devices::fault::plan::{Plan, Plug};
 use std::collections::{BTreeMap, BTreeSet};
 use trace::Event;
 
@@ -29,6 +29,9 @@ const PACKETS: &[&str] = &["usb-stall", "usb-error", "babble", "lost-ack"];
 
 /// Faults of packets that a driver bears without an error until a device has given up: so many. Drivers try three times.
 pub const TRIES: u32 = 3;
+
+/// A device whose work is late for so long may have been given up, ns: no driver of ours waits for less.
+const GIVES_UP: u64 = 100_000_000;
 
 /// Requests of a thread of the workload from a write to the end of reading it back: a flush may come between.
 const READ_BACK: u8 = 2;
@@ -49,8 +52,17 @@ struct Standing {
     given_up: bool,
     /// It is not ready, whatever it is asked.
     naks: bool,
+    /// Since when it does its work late.
+    late: Option<u64>,
     /// Packets that failed.
     packets: u32,
+}
+
+impl Standing {
+    fn explains(&self) -> Option<Excuse> {
+        let error = self.given_up || self.naks || self.late.is_some();
+        if self.frozen { Some(Excuse::Data) } else { error.then_some(Excuse::Error) }
+    }
 }
 
 /// The excuses that hold, by slot.
@@ -65,6 +77,8 @@ pub struct Excuses {
     tells: BTreeSet<u32>,
     /// Slots of [`ASKS_ALL`], with those of the other nodes of their bus.
     asks: BTreeMap<u32, Vec<u32>>,
+    /// Slots of the disks of a mirror: a request to it may be one to any of them.
+    mirror: BTreeSet<u32>,
 }
 
 impl Excuses {
@@ -74,10 +88,22 @@ impl Excuses {
             let plugs = plan.plugs.iter().filter(|plug| models.contains(&plug.model.as_str()));
             plugs.map(|plug| plug.slot).collect()
         };
-        Self { accounts: of(ACCOUNTS), tells: of(TELLS), asks: asks(plan), ..Self::default() }
+        let mirrored = |plug: &&Plug| plug.options.get("driver").is_some_and(|driver| driver == "mirror");
+        Self {
+            accounts: of(ACCOUNTS),
+            tells: of(TELLS),
+            asks: asks(plan),
+            mirror: plan.plugs.iter().filter(mirrored).map(|plug| plug.slot).collect(),
+            ..Self::default()
+        }
     }
 
-    /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to its slot; slot 0: to all.
+    /// Whether a fault in slot `fault` (0: of the machine) is one of the device that requests to `slot` go to.
+    pub fn is_of(&self, fault: u32, slot: u32) -> bool {
+        fault == 0 || fault == slot || self.mirror.contains(&fault) && self.mirror.contains(&slot)
+    }
+
+    /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to the device that it [is of](Self::is_of).
     pub fn fault(&mut self, event: &Event) -> Option<Excuse> {
         let standing = self.standing.entry(event.slot).or_default();
         match event.text_str() {
@@ -99,6 +125,15 @@ impl Excuses {
             }
             "nak-end" => {
                 standing.naks = false;
+                None
+            }
+            "late-completion" => {
+                standing.late.get_or_insert(event.time);
+                Some(Excuse::Error)
+            }
+            "late-completion-end" => {
+                let began = standing.late.take();
+                standing.given_up |= began.is_some_and(|began| event.time.saturating_sub(began) >= GIVES_UP);
                 None
             }
             "plug" | "replug" | "link-up" => {
@@ -137,11 +172,9 @@ impl Excuses {
             }
             return Some(Excuse::Data);
         }
-        match self.standing.get(&slot).copied().unwrap_or_default() {
-            Standing { frozen: true, .. } => Some(Excuse::Data),
-            Standing { given_up: true, .. } | Standing { naks: true, .. } => Some(Excuse::Error),
-            Standing { .. } => None,
-        }
+        let own = BTreeSet::from([slot]);
+        let slots = if self.mirror.contains(&slot) { &self.mirror } else { &own };
+        slots.iter().filter_map(|slot| self.standing.get(slot)?.explains()).max()
     }
 }
 

@@ -108,7 +108,7 @@ impl Ledger {
     fn fault(&mut self, event: &Event) {
         let excuse = self.excuses.fault(event);
         for flight in self.in_flight.values_mut() {
-            if event.slot == 0 || flight.slot == event.slot {
+            if self.excuses.is_of(event.slot, flight.slot) {
                 let Some(excuse) = excuse else { continue };
                 flight.excuse = flight.excuse.max(Some(excuse));
                 self.excuses.in_flight(event, flight.thread);
@@ -366,6 +366,36 @@ mod tests {
         assert!(!accepts(&[naks], &[], Kind::IoCorrupt));
         for over in ["nak-end", "replug"] {
             assert!(!accepts(&[naks, fault(1, over)], &[], Kind::IoError), "{over}");
+        }
+    }
+
+    #[test]
+    fn a_device_whose_work_is_late_may_let_requests_time_out_and_be_given_up_if_it_is_long() {
+        let at = |time, word| Event { time, ..fault(1, word) };
+        let late = at(5, "late-completion");
+        assert!(accepts(&[late], &[], Kind::IoError) && accepts(&[], &[late], Kind::IoError));
+        assert!(!accepts(&[late], &[], Kind::IoCorrupt));
+        let ends = |time| at(time, "late-completion-end");
+        assert!(!accepts(&[late, ends(100_000_004)], &[], Kind::IoError));
+        assert!(accepts(&[late, ends(100_000_005)], &[], Kind::IoError));
+        assert!(!accepts(&[late, ends(100_000_005), fault(1, "replug")], &[], Kind::IoError));
+    }
+
+    #[test]
+    fn a_fault_of_either_disk_is_one_of_the_mirror() {
+        let text = "plug a virtio-blk slot=1 driver=mirror\nplug b virtio-blk slot=2 driver=mirror\nplug c virtio-blk slot=3\nload b clients=1 depth=1\n";
+        let plan = Plan::parse("t", text).expect("a good plan");
+        for (slot, explained) in [(1, true), (2, true), (3, false)] {
+            let mut ledger = Ledger::of(&plan);
+            ledger.event(&io(Kind::IoIssue, 1).slot(2));
+            ledger.event(&fault(slot, "corrupt"));
+            let entry = ledger.event(&io(Kind::IoCorrupt, 1).slot(2));
+            assert_eq!(matches!(entry, Entry::Returned(_)), explained, "{slot}");
+            ledger.event(&fault(slot, "freeze"));
+            ledger.event(&fault(slot, "freeze-end"));
+            ledger.event(&io(Kind::IoIssue, 2).slot(2));
+            let entry = ledger.event(&io(Kind::IoError, 2).slot(2));
+            assert_eq!(matches!(entry, Entry::Returned(_)), explained, "{slot}");
         }
     }
 

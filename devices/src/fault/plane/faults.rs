@@ -270,6 +270,15 @@ impl Faults {
         Some(until)
     }
 
+    /// The time for which the device was late is over, if it was.
+    pub fn catch_up(&mut self, now: u64) -> bool {
+        let over = self.busy_until != 0 && now >= self.busy_until;
+        if over {
+            self.busy_until = 0;
+        }
+        over
+    }
+
     /// Keeps a tick that comes while the device is frozen or late; true if it was kept.
     pub fn hold_tick(&mut self, token: u64, now: u64) -> bool {
         // What is held already goes first: a model may count on the order of its times.
