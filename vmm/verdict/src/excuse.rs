@@ -8,14 +8,14 @@
 //! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. Packets that failed on a
 //! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]); who asks several nodes of a
 //! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A device that is not ready, or whose work is late, a jump of the clock and a stalled CPU explain errors of what is in flight: its
-//! time is up; and a device that was late for [`GIVES_UP`] may have been given up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
+//! time is up; memory that runs out explains that there is none; and a device that was late for [`GIVES_UP`] may have been given up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
 
 use devices::fault::plan::{Plan, Plug};
 use std::collections::{BTreeMap, BTreeSet};
 use trace::Event;
 
-/// Models that tell by DMA how far they are, and not only what they read.
-const ACCOUNTS: &[&str] = &["daq"];
+/// Models that tell by DMA how far they are, and not only what they read: it counts for what is behind them, too.
+const ACCOUNTS: &[&str] = &["daq", "xhci", "ohci"];
 
 /// Models whose driver cannot know how much of a packet that failed has arrived, and so tells its client instead of trying again.
 const TELLS: &[&str] = &["usb-serial"];
@@ -29,6 +29,9 @@ const PACKETS: &[&str] = &["usb-stall", "usb-error", "babble", "lost-ack"];
 
 /// Faults of packets that a driver bears without an error until a device has given up: so many. Drivers try three times.
 pub const TRIES: u32 = 3;
+
+/// kIOReturnNoMemory.
+pub const NO_MEMORY: u32 = 0xe000_02bd;
 
 /// A device whose work is late for so long may have been given up, ns: no driver of ours waits for less.
 const GIVES_UP: u64 = 100_000_000;
@@ -79,21 +82,22 @@ pub struct Excuses {
     asks: BTreeMap<u32, Vec<u32>>,
     /// Slots of the disks of a mirror: a request to it may be one to any of them.
     mirror: BTreeSet<u32>,
+    /// The plan takes the guest's memory away.
+    scarce: bool,
 }
 
 impl Excuses {
     /// None yet, for the devices of `plan`.
     pub fn of(plan: &Plan) -> Self {
-        let of = |models: &[&str]| {
-            let plugs = plan.plugs.iter().filter(|plug| models.contains(&plug.model.as_str()));
-            plugs.map(|plug| plug.slot).collect()
+        let slots = |is: &dyn Fn(&Plug) -> bool| {
+            plan.plugs.iter().filter(|plug| is(plug)).map(|plug| plug.slot).collect()
         };
-        let mirrored = |plug: &&Plug| plug.options.get("driver").is_some_and(|driver| driver == "mirror");
+        let has = |models: &[&str], plug: &Plug| models.contains(&plug.model.as_str());
         Self {
-            accounts: of(ACCOUNTS),
-            tells: of(TELLS),
+            accounts: slots(&|plug| card_of(plan, plug).is_some_and(|card| has(ACCOUNTS, card))),
+            tells: slots(&|plug| has(TELLS, plug)),
             asks: asks(plan),
-            mirror: plan.plugs.iter().filter(mirrored).map(|plug| plug.slot).collect(),
+            mirror: slots(&|plug| plug.options.get("driver").is_some_and(|driver| driver == "mirror")),
             ..Self::default()
         }
     }
@@ -105,8 +109,12 @@ impl Excuses {
 
     /// The fault of `event` (a [`trace::Kind::Fault`]): what it explains of the requests in flight to the device that it [is of](Self::is_of).
     pub fn fault(&mut self, event: &Event) -> Option<Excuse> {
+        let word = event.text_str();
+        if let "fail-alloc" | "fail-alloc-end" = word {
+            self.scarce = word == "fail-alloc";
+        }
         let standing = self.standing.entry(event.slot).or_default();
-        match event.text_str() {
+        match word {
             "corrupt" | "short-dma" | "late-dma" | "late-dma-end" => {
                 standing.given_up |= self.accounts.contains(&event.slot);
                 Some(Excuse::Data)
@@ -156,6 +164,11 @@ impl Excuses {
         nodes.is_some_and(|nodes| nodes.contains(&event.slot))
     }
 
+    /// Whether requests may fail for want of memory.
+    pub fn is_scarce(&self) -> bool {
+        self.scarce
+    }
+
     /// A request of `thread` was in flight at the fault of `event`.
     pub fn in_flight(&mut self, event: &Event, thread: u32) {
         if event.text_str() == "late-dma-end" {
@@ -178,9 +191,15 @@ impl Excuses {
     }
 }
 
+/// The card that `plug` is, or is behind.
+fn card_of<'a>(plan: &'a Plan, plug: &Plug) -> Option<&'a Plug> {
+    let (slot, _) = plan.path(plug)?;
+    plan.cards().find(|card| card.slot == slot)
+}
+
 /// [`Excuses::asks`] of `plan`.
 fn asks(plan: &Plan) -> BTreeMap<u32, Vec<u32>> {
-    let bus = |plug| plan.path(plug).map(|(card, _)| card);
+    let bus = |plug| card_of(plan, plug).map(|card| card.slot);
     let askers = plan.behind().filter(|plug| ASKS_ALL.contains(&plug.model.as_str()));
     askers
         .map(|asker| {

@@ -1,6 +1,6 @@
 //! The ledger: every request issued comes back exactly once.
 
-use crate::excuse::{Excuse, Excuses, TRIES};
+use crate::excuse::{Excuse, Excuses, NO_MEMORY, TRIES};
 use crate::finding::Rule;
 use devices::fault::plan::Plan;
 use serde::Serialize;
@@ -71,6 +71,15 @@ struct Flight {
     excuse: Option<Excuse>,
     /// Packets to other devices that failed, and that may have been for it.
     asked: u32,
+    /// It was under way while memory was scarce.
+    scarce: bool,
+}
+
+impl Flight {
+    /// Whether it may fail with this IOReturn.
+    fn explains(&self, error: u32) -> bool {
+        self.excuse >= Some(Excuse::Error) || self.scarce && error == NO_MEMORY
+    }
 }
 
 /// Requests in flight and counts, by slot.
@@ -108,6 +117,7 @@ impl Ledger {
     fn fault(&mut self, event: &Event) {
         let excuse = self.excuses.fault(event);
         for flight in self.in_flight.values_mut() {
+            flight.scarce |= self.excuses.is_scarce();
             if self.excuses.is_of(event.slot, flight.slot) {
                 let Some(excuse) = excuse else { continue };
                 flight.excuse = flight.excuse.max(Some(excuse));
@@ -129,7 +139,14 @@ impl Ledger {
         let number = self.issued;
         self.issued += 1;
         let Event { slot, thread, .. } = *event;
-        let flight = Flight { slot, number, thread, excuse: self.excuses.issued(slot, thread), asked: 0 };
+        let flight = Flight {
+            slot,
+            number,
+            thread,
+            excuse: self.excuses.issued(slot, thread),
+            asked: 0,
+            scarce: self.excuses.is_scarce(),
+        };
         match self.in_flight.insert(event.arg, flight) {
             None => Entry::None,
             Some(_) => Entry::Broken(Rule::IoTwice, format!("request {:#x} was issued twice", event.arg)),
@@ -156,7 +173,7 @@ impl Ledger {
             }
             Kind::IoOffline => counts.offline += 1,
             Kind::IoCorrupt => return self.corrupt(event, flight),
-            Kind::IoError if flight.excuse >= Some(Excuse::Error) => counts.error_explained += 1,
+            Kind::IoError if flight.explains(event.other) => counts.error_explained += 1,
             _ => {
                 counts.error += 1;
                 let message = format!("request {:#x} failed with {:#010x}", event.arg, event.other);
@@ -400,6 +417,21 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_no_memory_a_request_may_say_so_and_nothing_else() {
+        let scarce = fault(0, "fail-alloc");
+        let accepts = |before: &[Event], meanwhile: &[Event], error| {
+            let mut ledger = Ledger::default();
+            before.iter().for_each(|event| drop(ledger.event(event)));
+            ledger.event(&io(Kind::IoIssue, 1));
+            meanwhile.iter().for_each(|event| drop(ledger.event(event)));
+            matches!(ledger.event(&io(Kind::IoError, 1).other(error)), Entry::Returned(_))
+        };
+        assert!(accepts(&[scarce], &[], NO_MEMORY) && accepts(&[], &[scarce], NO_MEMORY));
+        assert!(!accepts(&[scarce], &[], NO_MEMORY + 1));
+        assert!(!accepts(&[scarce, fault(0, "fail-alloc-end")], &[], NO_MEMORY));
+    }
+
+    #[test]
     fn what_a_late_write_may_have_stored_is_explained_when_it_is_read_back() {
         let mut ledger = Ledger::default();
         let request = |kind, id, thread| Event { thread, ..io(kind, id) };
@@ -437,19 +469,22 @@ mod tests {
     /// A driver that finds the account of its card spoilt gives the card up; one whose card keeps none has no such excuse.
     #[test]
     fn a_card_whose_account_was_spoilt_may_be_given_up() {
-        for (model, explained) in [("daq", 1), ("edu", 0)] {
-            let plan = Plan::parse("t", &format!("plug card0 {model} slot=1\n")).expect("a good plan");
+        let cards = ["daq slot=1", "edu slot=1", "xhci slot=1\nplug card0 usb-mouse on=usb0 port=1"];
+        for (model, explained) in cards.into_iter().zip([1, 0, 1]) {
+            let name = if model.contains("on=usb0") { "usb0" } else { "card0" };
+            let plan = Plan::parse("t", &format!("plug {name} {model}\n")).expect("a good plan");
+            let slot = plan.plug_named("card0").expect("a card").slot;
             let mut ledger = Ledger::of(&plan);
-            let fault = |word: &str| Event::new(Kind::Fault).slot(1).text(word);
-            let request = |kind: Kind, id: u64| Event::new(kind).slot(1).arg(id);
+            let fault = |word: &str| Event::new(Kind::Fault).slot(slot).text(word);
+            let request = |kind: Kind, id: u64| Event::new(kind).slot(slot).arg(id);
             ledger.event(&fault("corrupt"));
             ledger.event(&request(Kind::IoIssue, 1));
             ledger.event(&request(Kind::IoError, 1));
-            assert_eq!(ledger.counts[&1].error_explained, explained, "{model}");
+            assert_eq!(ledger.counts[&slot].error_explained, explained, "{model}");
             ledger.event(&fault("replug"));
             ledger.event(&request(Kind::IoIssue, 2));
             ledger.event(&request(Kind::IoError, 2));
-            assert_eq!(ledger.counts[&1].error_explained, explained, "{model}: another card is no excuse");
+            assert_eq!(ledger.counts[&slot].error_explained, explained, "{model}: another card is no excuse");
         }
     }
 }

@@ -190,11 +190,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes what the controller has put into the event ring.
-    pub fn take_events(&mut self) {
+    /// Takes what the controller has put into the event ring. Whether that was anything.
+    pub fn take_events(&mut self) -> bool {
+        let mut taken = false;
         // More than the ring holds at once is nonsense, or a storm: the next pass goes on.
         for _ in 0..self.events.size() {
             let Some(event) = self.events.pop() else { break };
+            taken = true;
             match event.kind() {
                 kind::TRANSFER => self.transferred(&event),
                 kind::COMMAND => self.commanded(&event),
@@ -203,6 +205,7 @@ impl Engine {
             }
         }
         self.hardware.events_taken(self.events.pointer());
+        taken
     }
 
     fn commanded(&mut self, event: &Trb) {

@@ -31,6 +31,9 @@ use mach::{KernelRef, SpinLock, WaitMode};
 
 /// From one look of the watchdog to the next, machine ns: what a lost interrupt costs.
 const WATCH_NS: u64 = 50_000_000;
+/// Interrupts in a row for events that are not there, behind which the event ring is not believed any more. After each the controller has another one, at once: without
+/// an end nobody else would come to the gate.
+const HOLLOW_MOST: u32 = 100;
 /// Bytes of the event ring and of the command ring: a page, so that neither crosses 64 KiB.
 const RING_BYTES: u64 = 4096;
 /// Bytes of an endpoint's ring.
@@ -47,6 +50,8 @@ pub struct Parts {
     frame: Frame,
     hardware: Hardware,
     engine: Gated<Engine>,
+    /// Interrupts in a row for events that are not there.
+    hollow: Gated<u32>,
     bus: SpinLock<Weak<Bus>>,
 }
 
@@ -71,8 +76,8 @@ impl Controller for Parts {
         let frame = Frame::new(me, vec![interrupt], WATCH_NS, XhciDriver::action(Self::watch));
         let engine = frame.gated(Engine::new(me.kit(), &hardware, own));
         let (kernel, kit, device) = (me.kernel().clone(), me.kit().clone(), me.device().clone());
-        let bus = SpinLock::new(Weak::new());
-        Ok(Self { kernel, kit, device, memory, frame, hardware, engine, bus })
+        let (hollow, bus) = (frame.gated(0), SpinLock::new(Weak::new()));
+        Ok(Self { kernel, kit, device, memory, frame, hardware, engine, hollow, bus })
     }
 
     fn make_bus(self: &Arc<Self>, me: &ServiceRef) -> Arc<Bus> {
@@ -85,6 +90,11 @@ impl Controller for Parts {
 impl Parts {
     /// The interrupt's action.
     fn interrupted(&self) {
+        self.look(true);
+    }
+
+    /// Looks what the controller has to say. `told`: it says that it has something.
+    fn look(&self, told: bool) {
         if self.frame.alive().is_err() {
             return;
         }
@@ -93,12 +103,23 @@ impl Parts {
             // The slot will tell the nub. Until then nothing is begun any more.
             return self.lose(IOReturn::Offline);
         }
-        self.engine.with(Engine::take_events);
-        if status & (regs::STS_HOST_ERROR | regs::STS_ERROR) != 0 {
+        let taken = self.engine.with(Engine::take_events);
+        if told && self.is_hollow(taken) {
+            self.kernel.log(format_args!("xhci {}: events that are not there", self.device));
+            self.give_up();
+        } else if status & (regs::STS_HOST_ERROR | regs::STS_ERROR) != 0 {
             self.kernel.log(format_args!("xhci {}: status {status:#x}", self.device));
             self.give_up();
         }
         self.settle();
+    }
+
+    /// Whether that was one interrupt too many for nothing.
+    fn is_hollow(&self, taken: bool) -> bool {
+        self.hollow.with(|hollow| {
+            *hollow = if taken { 0 } else { *hollow + 1 };
+            *hollow >= HOLLOW_MOST
+        })
     }
 
     /// Tells everybody what the engine has for them. Gated, and never from within the engine.
@@ -148,7 +169,7 @@ impl Parts {
     /// The watchdog's action: an interrupt may have been lost; a device, or the controller, may hang.
     fn watch(&self) {
         self.frame.watchdog_fired();
-        self.interrupted();
+        self.look(false);
         if self.frame.alive().is_err() {
             return;
         }
