@@ -35,8 +35,8 @@ pub(crate) struct Core {
     pub(super) maximum: AtomicU64,
     /// WL14: panic instead of reporting.
     pub(super) maximum_is_fatal: AtomicBool,
-    /// How long the gate's owner has slept in it so far, machine ns: only differences count. Written by the owner.
-    pub(super) slept: AtomicU64,
+    /// How long the gate's owner has kept it closed.
+    pub(super) stretch: overstay::Stretch,
     pub(super) work: SpinLock<Work>,
     pub(super) event: WaitEvent,
     /// The loop's thread; 0 = none yet.
@@ -86,7 +86,7 @@ impl Core {
             closed_at: AtomicU64::new(0),
             maximum: AtomicU64::new(0),
             maximum_is_fatal: AtomicBool::new(false),
-            slept: AtomicU64::new(0),
+            stretch: overstay::Stretch::new(),
             work: SpinLock::new(Work::default()),
             event: kernel.new_event(),
             thread: AtomicU32::new(0),

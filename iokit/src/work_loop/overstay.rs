@@ -1,9 +1,10 @@
 //! A finger pointed at what overstays (OV1).
 //!
 //! Everything that runs in the gate keeps everybody else out of it, and a filter keeps its CPU from all other work. What takes longer than
-//! the limit (`overstay=NS` on the command line) is named in the trace, with its owner. Sleep in the gate does not count: the gate is open.
+//! the limit (`overstay=NS` on the command line) is named in the trace, with its owner. Sleep in the gate does not count: the gate is open, and whoever wants it comes to it.
+//! So what counts is the longest stretch from one sleep to the next: an action that waits for long, and looks now and then whether it may go on, keeps nobody out.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use mach::Kernel;
 use trace::{Event, Kind};
@@ -39,7 +40,7 @@ impl Watched {
 }
 
 /// The time of the running thread: the machine's, less what it was kept waiting for a CPU. To be preempted is not its own doing.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Clock {
     /// Machine time, ns.
     at: u64,
@@ -61,11 +62,53 @@ impl Clock {
     }
 }
 
-/// When it began, and how long its thread had slept in the gate by then, machine ns.
+/// How long the gate's owner has kept it closed without a sleep. Written by the owner.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    /// Where the present stretch began: a [`Clock`].
+    at: AtomicU64,
+    ready: AtomicU64,
+    /// The longest one before it, ns.
+    longest: AtomicU64,
+}
+
+impl Stretch {
+    pub(super) const fn new() -> Self {
+        Self { at: AtomicU64::new(0), ready: AtomicU64::new(0), longest: AtomicU64::new(0) }
+    }
+
+    /// A stretch begins, behind one of `longest`.
+    pub(super) fn begin(&self, clock: Clock, longest: u64) {
+        self.at.store(clock.at, Ordering::Relaxed);
+        self.ready.store(clock.ready, Ordering::Relaxed);
+        self.longest.store(longest, Ordering::Relaxed);
+    }
+
+    fn began(&self) -> Clock {
+        Clock { at: self.at.load(Ordering::Relaxed), ready: self.ready.load(Ordering::Relaxed) }
+    }
+
+    /// What `begun` tells of is over: what is around it goes on, in the stretch that was its own if nobody slept meanwhile.
+    fn leave(&self, begun: Begun) {
+        let (clock, longest) = begun.around;
+        if self.began() == begun.clock {
+            self.begin(clock, longest);
+        } else {
+            self.longest.fetch_max(longest, Ordering::Relaxed);
+        }
+    }
+
+    /// The longest, with the present one, ns.
+    pub(super) fn longest(&self, kernel: &Kernel) -> u64 {
+        self.longest.load(Ordering::Relaxed).max(self.began().elapsed(kernel))
+    }
+}
+
+/// When it began, and in which stretch of what is around it.
 #[derive(Clone, Copy)]
 pub(crate) struct Begun {
     clock: Clock,
-    slept: u64,
+    around: (Clock, u64),
 }
 
 /// Whether somebody wants to know what overstays. Never changes.
@@ -83,7 +126,13 @@ pub(super) fn begin(kit: &IoKit, core: Option<&Core>) -> Option<Begun> {
 
 #[inline(never)]
 fn start(kit: &IoKit, core: Option<&Core>) -> Begun {
-    Begun { clock: Clock::now(kit.kernel()), slept: slept(core) }
+    let clock = Clock::now(kit.kernel());
+    let around = core.map_or((clock, 0), |core| {
+        let around = (core.stretch.began(), core.stretch.longest.load(Ordering::Relaxed));
+        core.stretch.begin(clock, 0);
+        around
+    });
+    Begun { clock, around }
 }
 
 /// How long it took if that was too long; the same gate is closed.
@@ -96,14 +145,18 @@ fn too_long(kit: &IoKit, begun: Option<Begun>, core: Option<&Core>) -> Option<u6
 fn longer(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
     // Who was there for no longer than the limit at all, sleep and waiting included, has not overstayed.
     let at_all = kit.kernel().now().saturating_sub(begun.clock.at);
-    (at_all > kit.args().overstay).then(|| by_itself(kit, begun, core)).flatten()
+    let took = (at_all > kit.args().overstay).then(|| by_itself(kit, begun, core)).flatten();
+    if let Some(core) = core {
+        core.stretch.leave(begun);
+    }
+    took
 }
 
 /// The same without what it slept in the gate and waited for a CPU.
 #[cold]
 fn by_itself(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
-    let slept = slept(core).saturating_sub(begun.slept);
-    let took = begun.clock.elapsed(kit.kernel()).saturating_sub(slept);
+    let took =
+        core.map_or_else(|| begun.clock.elapsed(kit.kernel()), |core| core.stretch.longest(kit.kernel()));
     (took > kit.args().overstay).then_some(took)
 }
 
@@ -142,8 +195,4 @@ impl Core {
             point_at(self.kernel(), (self.owner, self.slot), what, took);
         }
     }
-}
-
-fn slept(core: Option<&Core>) -> u64 {
-    core.map_or(0, |core| core.slept.load(Ordering::Relaxed))
 }

@@ -5,7 +5,7 @@
 //! a driver may give a device up that did not answer. A DMA write that lands late may land in data that are on their way to the
 //! device: then it is what is stored that is wrong, and whoever had that request in flight reads it back with one of its next
 //! [`READ_BACK`] requests. A card that keeps the account of its own work in memory ([`ACCOUNTS`]) may have that spoilt by a fault of one DMA write:
-//! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there. Packets that failed on a
+//! a driver that finds an account that makes no sense gives the card up, and so errors are explained from then until another card is there; and wrong data, of a device whose data come in one stream with others' ([`STREAMED`]). Packets that failed on a
 //! wire explain nothing, until so many have that a driver gives up ([`TRIES`]), or unless it cannot try again ([`TELLS`]); who asks several nodes of a
 //! FireWire ([`ASKS_ALL`]) may fail at each of them, but does not give up because of another's. A device that is not ready, or whose work is late, a jump of the clock and a stalled CPU explain errors of what is in flight: its
 //! time is up; memory that runs out explains that there is none; and a device that was late for [`GIVES_UP`] may have been given up. Lost, late, doubled and missing interrupts explain nothing: a driver looks for itself in time.
@@ -16,6 +16,10 @@ use trace::Event;
 
 /// Models that tell by DMA how far they are, and not only what they read: it counts for what is behind them, too.
 const ACCOUNTS: &[&str] = &["daq", "xhci", "ohci"];
+
+/// Models whose data come to memory in one stream with all that others send, without a mark where a packet begins but the end of the one before it (OHCI 1.1, 8.4.2): behind
+/// one that is spoilt whatever follows may be taken for something else.
+const STREAMED: &[&str] = &["firewire-node"];
 
 /// Models whose driver cannot know how much of a packet that failed has arrived, and so tells its client instead of trying again.
 const TELLS: &[&str] = &["usb-serial"];
@@ -55,6 +59,8 @@ struct Standing {
     given_up: bool,
     /// It is not ready, whatever it is asked.
     naks: bool,
+    /// The stream that its data come in may have lost its way.
+    astray: bool,
     /// Since when it does its work late.
     late: Option<u64>,
     /// Packets that failed.
@@ -64,7 +70,7 @@ struct Standing {
 impl Standing {
     fn explains(&self) -> Option<Excuse> {
         let error = self.given_up || self.naks || self.late.is_some();
-        if self.frozen { Some(Excuse::Data) } else { error.then_some(Excuse::Error) }
+        if self.frozen || self.astray { Some(Excuse::Data) } else { error.then_some(Excuse::Error) }
     }
 }
 
@@ -76,6 +82,8 @@ pub struct Excuses {
     poisoned: BTreeMap<u32, u8>,
     /// Slots of [`ACCOUNTS`].
     accounts: BTreeSet<u32>,
+    /// Slots of [`STREAMED`].
+    streamed: BTreeSet<u32>,
     /// Slots of [`TELLS`].
     tells: BTreeSet<u32>,
     /// Slots of [`ASKS_ALL`], with those of the other nodes of their bus.
@@ -95,6 +103,7 @@ impl Excuses {
         let has = |models: &[&str], plug: &Plug| models.contains(&plug.model.as_str());
         Self {
             accounts: slots(&|plug| card_of(plan, plug).is_some_and(|card| has(ACCOUNTS, card))),
+            streamed: slots(&|plug| has(STREAMED, plug)),
             tells: slots(&|plug| has(TELLS, plug)),
             asks: asks(plan),
             mirror: slots(&|plug| plug.options.get("driver").is_some_and(|driver| driver == "mirror")),
@@ -117,6 +126,7 @@ impl Excuses {
         match word {
             "corrupt" | "short-dma" | "late-dma" | "late-dma-end" => {
                 standing.given_up |= self.accounts.contains(&event.slot);
+                standing.astray |= self.streamed.contains(&event.slot);
                 Some(Excuse::Data)
             }
             "freeze" => {

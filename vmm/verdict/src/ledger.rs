@@ -417,6 +417,23 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_packet_that_was_spoilt_a_stream_may_have_lost_its_way() {
+        let text = "plug fw0 ohci slot=1\nplug node0 firewire-node on=fw0 port=1\nplug disk0 firewire-disk on=fw0 port=2\n";
+        let plan = Plan::parse("t", text).expect("a good plan");
+        for (name, explained) in [("node0", true), ("disk0", false)] {
+            let slot = plan.plug_named(name).expect("a device of the plan").slot;
+            let accepts = |faults: &[&str]| {
+                let mut ledger = Ledger::of(&plan);
+                faults.iter().for_each(|word| drop(ledger.event(&fault(slot, word))));
+                ledger.event(&io(Kind::IoIssue, 1).slot(slot));
+                matches!(ledger.event(&io(Kind::IoCorrupt, 1).slot(slot)), Entry::Returned(_))
+            };
+            assert_eq!(accepts(&["short-dma"]), explained, "{name}");
+            assert!(!accepts(&["short-dma", "replug"]) && !accepts(&["freeze", "freeze-end"]), "{name}");
+        }
+    }
+
+    #[test]
     fn where_there_is_no_memory_a_request_may_say_so_and_nothing_else() {
         let scarce = fault(0, "fail-alloc");
         let accepts = |before: &[Event], meanwhile: &[Event], error| {
