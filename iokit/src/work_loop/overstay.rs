@@ -58,7 +58,7 @@ impl Clock {
     #[inline]
     pub(super) fn elapsed(self, kernel: &Kernel) -> u64 {
         let now = Self::now(kernel);
-        (now.at - self.at).saturating_sub(now.ready.saturating_sub(self.ready))
+        now.at.saturating_sub(self.at).saturating_sub(now.ready.saturating_sub(self.ready))
     }
 }
 
