@@ -113,6 +113,11 @@ fn a_completion_that_is_delivered_twice() {
 }
 
 #[test]
+fn packets_of_a_stream_that_are_cut_short() {
+    bears("short-dma-stream", "short-dma", Some(true));
+}
+
+#[test]
 fn every_fault_is_covered() {
     // What the language had before has scenarios of its own.
     let older = ["unplug", "eject", "replug", "plug", "storm"];
