@@ -195,9 +195,11 @@ impl Excuses {
             }
             return Some(Excuse::Data);
         }
-        let own = BTreeSet::from([slot]);
-        let slots = if self.mirror.contains(&slot) { &self.mirror } else { &own };
-        slots.iter().filter_map(|slot| self.standing.get(slot)?.explains()).max()
+        let explains = |slot| self.standing.get(slot).and_then(Standing::explains);
+        match self.mirror.contains(&slot) {
+            true => self.mirror.iter().filter_map(explains).max(),
+            false => explains(&slot),
+        }
     }
 }
 
