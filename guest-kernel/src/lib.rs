@@ -13,6 +13,5 @@ pub mod boot_info;
 pub mod memory_map;
 pub mod page_tables;
 pub mod physical;
-pub mod record;
 pub mod symbols;
 pub mod user_tables;

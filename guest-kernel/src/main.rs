@@ -123,7 +123,7 @@ extern "C" fn start_kernel(early: usize) -> ! {
     percpu::prepare(0, apic::id());
     ioapic::init(madt.io_apics());
     let bench = option(line, "bench").and_then(Bench::new);
-    let zero = bench.as_ref().map_or(Zero::At(early.began), |bench| Zero::Shared(bench.zero()));
+    let zero = bench.as_ref().map_or_else(|| Zero::at(early.began), |bench| Zero::shared(bench.zero()));
     let timer = Timer::new(clock, zero);
     let cpus = smp::start(madt.apic_ids(), &early.map, &timer);
     if bench.is_none() {

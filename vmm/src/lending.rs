@@ -11,7 +11,7 @@ use trace::{Event, Kind, Lending};
 
 /// Pieces that came back and are still remembered.
 const RETURNED: usize = 4096;
-/// Accesses that may wait for their judgement; later ones are not judged. A guest that claims a record and does not publish it holds them back.
+/// Accesses that may wait for their judgement; later ones are not judged.
 const WAITING: usize = 1 << 16;
 
 /// A device went to memory.

@@ -44,6 +44,7 @@ mod symbols;
 mod tap;
 mod threads;
 mod trace_queue;
+mod wanted;
 mod watch;
 
 pub use debug::CoreFile;

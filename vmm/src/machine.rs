@@ -14,18 +14,16 @@ use crate::memory::Memory;
 use crate::punctual::Punctual;
 use crate::serial::Port;
 use crate::trace_queue::TraceQueue;
+use crate::wanted::Wanted;
 use devices::platform::{Ask, Host, Platform};
 use kvm_ioctls::VmFd;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trace::ring::{COMMAND_VECTOR, Command};
 use trace::{Event, Kind};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::EventFd;
-
-/// Kinds that the host must hear of at once, whatever the plan waits for.
-const ALWAYS_ARMED: [Kind; 4] = [Kind::Ready, Kind::Done, Kind::Panic, Kind::HostDefect];
 
 /// The machine.
 pub struct Machine {
@@ -78,7 +76,7 @@ pub struct Machine {
     /// Somebody steers it: whoever runs the event loop is woken when a device comes or goes.
     pub steered: AtomicBool,
     present: AtomicU32,
-    armed: Mutex<[u8; 32]>,
+    wanted: Mutex<Arc<Wanted>>,
     answers: Mutex<VecDeque<Event>>,
     answering: Mutex<()>,
     stopping: AtomicBool,
@@ -143,7 +141,7 @@ impl Machine {
             finishing: AtomicBool::new(false),
             steered: AtomicBool::new(false),
             present: AtomicU32::new(0),
-            armed: Mutex::new([0; 32]),
+            wanted: Mutex::new(Arc::new(Wanted::new([0; 32], None))),
             answers: Mutex::new(VecDeque::new()),
             answering: Mutex::new(()),
             stopping: AtomicBool::new(false),
@@ -173,18 +171,9 @@ impl Machine {
 
     /// Says which kinds of event the host must hear of at once.
     pub fn arm(&self) {
-        let armed = lock(&self.platform).armed_kinds();
-        *lock(&self.armed) = armed;
-        self.trace.with_ring(|ring| ring.arm(&self.looked_at(armed)));
-    }
-
-    /// `armed`, and the kinds that the host itself waits for.
-    fn looked_at(&self, armed: [u8; 32]) -> [u8; 32] {
-        let mut kinds = armed;
-        for kind in ALWAYS_ARMED.into_iter().chain(self.halt.kind()) {
-            kinds[kind as usize / 8] |= 1 << (kind as usize % 8);
-        }
-        kinds
+        let wanted = Arc::new(Wanted::new(lock(&self.platform).armed_kinds(), self.halt.kind()));
+        *lock(&self.wanted) = wanted.clone();
+        self.trace.with_ring(|ring| ring.arm(wanted.all()));
     }
 
     /// Calls the platform, carries out what it asks of the machine, and answers what the guest said before.
@@ -246,17 +235,16 @@ impl Machine {
 
     /// Takes the guest's events. Those that something waits for are put aside for [`Self::answer`].
     fn collect(&self) {
-        let armed = *lock(&self.armed);
-        let looked_at = self.looked_at(armed);
+        let wanted = lock(&self.wanted).clone();
         // The lock is held over both, so that events from two threads stay in their order.
         let mut answers = lock(&self.answers);
-        answers
-            .extend(self.trace.drain(|event| waits(&looked_at, event.kind) && self.look_at(event, &armed)));
+        let waits = |kind| wanted.has(kind);
+        answers.extend(self.trace.drain(waits, |event| self.look_at(event, &wanted)));
     }
 
     /// Something waits for an event of this kind; whether it is to be answered.
     #[cold]
-    fn look_at(&self, event: &Event, armed: &[u8; 32]) -> bool {
+    fn look_at(&self, event: &Event, wanted: &Wanted) -> bool {
         if event.kind == Kind::Panic {
             self.panicked_on(Some(event.cpu.into()));
         }
@@ -264,14 +252,14 @@ impl Machine {
             self.hold.ask();
             let _ = self.wake.write(1);
         }
-        waits(armed, event.kind) || event.kind == Kind::Ready
+        wanted.is_of_the_plan(event.kind) || event.kind == Kind::Ready
     }
 
     /// Acts on events that were put aside. One after the other, not one within the other: acting makes the plan act, which takes
     /// further events, and a guest that says enough could otherwise use up this thread's stack.
     fn answer(&self) {
         let _turn = lock(&self.answering);
-        let armed = *lock(&self.armed);
+        let wanted = lock(&self.wanted).clone();
         while !self.is_stopping() {
             let Some(event) = lock(&self.answers).pop_front() else { break };
             if event.kind == Kind::Ready && self.ready_at.load(Ordering::Acquire) == u64::MAX {
@@ -284,7 +272,7 @@ impl Machine {
                     self.end(Ending::Stopped);
                 }
             }
-            if waits(&armed, event.kind) {
+            if wanted.is_of_the_plan(event.kind) {
                 self.call_platform(|platform, host| platform.guest_event(&event, host));
             }
         }
@@ -322,11 +310,6 @@ impl Machine {
     pub fn ending(&self) -> Option<Ending> {
         lock(&self.ending).clone()
     }
-}
-
-/// Whether something waits for events of this kind.
-fn waits(armed: &[u8; 32], kind: Kind) -> bool {
-    armed[kind as usize / 8] >> (kind as usize % 8) & 1 != 0
 }
 
 /// The machine as the platform sees it during a call.

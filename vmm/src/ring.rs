@@ -4,11 +4,10 @@ use crate::lending::Loans;
 use std::sync::atomic::{AtomicU32, Ordering};
 use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
-    SCARCE_STATE, SEQUENCE, TAIL, ZERO,
+    SCARCE_STATE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, EVENT_WORDS, Event, Lending};
-use vm_memory::bitmap::BitmapSlice;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory, VolatileSlice};
+use trace::{EVENT_WORDS, Event, KINDS, Lending};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory};
 
 /// The ring in guest memory.
 pub struct Ring {
@@ -39,8 +38,8 @@ impl Ring {
         GuestAddress(self.base + offset as u64)
     }
 
-    /// Sets which kinds ring the doorbell.
-    pub fn arm(&self, kinds: &[u8; 32]) {
+    /// Sets which kinds ring the doorbell: a byte for each.
+    pub fn arm(&self, kinds: &[u8; KINDS]) {
         let _ = self.memory.write_slice(kinds, self.at(ARMED));
     }
 
@@ -77,7 +76,7 @@ impl Ring {
         let _ = self.memory.store(below, self.at(SCARCE_BELOW), Ordering::Release);
     }
 
-    /// Records that the guest has claimed so far; 0 if it cannot be told.
+    /// Records that the guest has published so far; 0 if it cannot be told.
     pub fn head(&self) -> u64 {
         self.memory.load::<u64>(self.at(HEAD), Ordering::Acquire).unwrap_or(0)
     }
@@ -94,36 +93,27 @@ impl Ring {
             loans.forget();
         }
         let Ok(records) = page.get_array_ref::<[u64; EVENT_WORDS]>(RECORDS, RING_EVENTS) else { return };
-        while self.tail != head {
-            let at = self.tail as usize % RING_EVENTS;
-            if !is_published(&page, at, self.tail) {
-                break;
-            }
-            let record = records.ref_at(at).load();
+        let mut number = self.tail;
+        while number != head {
+            let record = records.ref_at(number as usize % RING_EVENTS).load();
             match Event::from_words(&record) {
                 Some(event) => sink(event),
                 None => match Lending::from_words(&record) {
-                    Some(lending) => loans.hear(self.tail, lending),
+                    Some(lending) => loans.hear(number, lending),
                     None => self.garbled += 1,
                 },
             }
-            self.tail = self.tail.wrapping_add(1);
+            number = number.wrapping_add(1);
         }
-        let _ = page.store(self.tail, TAIL, Ordering::Release);
+        self.tail = head;
+        let _ = page.store(head, TAIL, Ordering::Release);
     }
-}
-
-/// Whether the guest has published record `number`, which goes to place `at`. What it stored there before is there to be read then.
-#[inline]
-fn is_published<B: BitmapSlice>(page: &VolatileSlice<'_, B>, at: usize, number: u64) -> bool {
-    let sequence = page.get_atomic_ref::<AtomicU32>(RECORDS + at * EVENT_BYTES + SEQUENCE);
-    sequence.is_ok_and(|sequence| sequence.load(Ordering::Acquire) == (number as u32).wrapping_add(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trace::Kind;
+    use trace::{EVENT_BYTES, Kind};
 
     fn memory() -> GuestMemoryMmap {
         GuestMemoryMmap::from_ranges(&[(GuestAddress(0x1000), BENCH_BYTES)]).expect("memory")
@@ -131,9 +121,7 @@ mod tests {
 
     fn publish(memory: &GuestMemoryMmap, number: u64, event: Event) {
         let at = 0x1000 + (RECORDS + (number as usize % RING_EVENTS) * EVENT_BYTES) as u64;
-        let mut bytes = event.encode();
-        bytes[SEQUENCE..SEQUENCE + 4].copy_from_slice(&(number as u32 + 1).to_le_bytes());
-        memory.write_slice(&bytes, GuestAddress(at)).expect("in the ring");
+        memory.write_slice(&event.encode(), GuestAddress(at)).expect("in the ring");
         memory.write_obj(number + 1, GuestAddress(0x1000 + HEAD as u64)).expect("in the page");
     }
 
@@ -158,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_claimed_but_not_published_holds_back_the_rest() {
+    fn a_record_that_is_stored_but_not_published_is_not_read() {
         let memory = memory();
         let mut ring = Ring::new(memory.clone(), 0x1000);
         publish(&memory, 1, Event::new(Kind::IoIssue).arg(1));
-        assert!(drained(&mut ring).is_empty());
         publish(&memory, 0, Event::new(Kind::IoIssue).arg(0));
+        assert_eq!(drained(&mut ring), [0]);
         memory.write_obj(2u64, GuestAddress(0x1000)).expect("in the page");
-        assert_eq!(drained(&mut ring), [0, 1]);
+        assert_eq!(drained(&mut ring), [1]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::ring::Ring;
 use devices::platform::Lent;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use trace::Event;
+use trace::{Event, Kind};
 
 /// Events that may wait for the sink before the guest is held up.
 const MAX_WAITING: usize = 1 << 16;
@@ -45,7 +45,7 @@ impl TraceQueue {
         self.lock().ring.as_ref().map(Ring::head)
     }
 
-    /// Records that the guest has claimed and nobody has taken out yet.
+    /// Records that the guest has published and nobody has taken out yet.
     pub fn unread(&self) -> u64 {
         self.lock().ring.as_ref().map_or(0, |ring| ring.head().wrapping_sub(ring.tail()))
     }
@@ -62,21 +62,23 @@ impl TraceQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the guest has published; `look` sees each event, and true from it means that it is answered as wanted.
-    pub fn drain(&self, mut look: impl FnMut(&Event) -> bool) -> Vec<Event> {
-        let mut wanted = Vec::new();
+    /// Takes what the guest has published; `look` sees events of the kinds that are `wanted`, and those for which it answers true come back.
+    pub fn drain(&self, wanted: impl Fn(Kind) -> bool, mut look: impl FnMut(&Event) -> bool) -> Vec<Event> {
+        let mut chosen = Vec::new();
         let mut state = self.lock();
         let State { ring, loans, waiting } = &mut *state;
         if let Some(ring) = ring {
             ring.drain(loans, |event| {
-                if look(&event) {
-                    wanted.push(event);
+                if wanted(event.kind) {
+                    // A copy: one that nobody looks at needs no place in memory but its own.
+                    let copy = event;
+                    chosen.extend(look(&copy).then_some(copy));
                 }
                 waiting.push(event);
             });
             loans.judge(ring.tail()).into_iter().for_each(|stray| insert(waiting, stray));
         }
-        wanted
+        chosen
     }
 
     /// Puts in an event of the host's own, where its time belongs among those that still wait.

@@ -70,6 +70,8 @@ impl LockClass {
 
 /// What one thread holds. Published as it is.
 type Slot = abi::threads::Held;
+/// All of it.
+type Slots = [Slot; SLOTS];
 
 #[inline]
 fn push(slot: &Slot, class: LockClass) {
@@ -82,7 +84,7 @@ pub(crate) struct LockOrder {
     /// By class: the classes that were taken while it was held, a bit each.
     edges: [AtomicU64; MAX_CLASSES],
     /// Made with the first class: while there is none, nobody is watched.
-    slots: Once<Box<[Slot]>>,
+    slots: Once<Box<Slots>>,
     /// The names again, for whoever looks from outside; made with the first class, where anybody could.
     published: Once<Box<[Name]>>,
 }
@@ -97,8 +99,10 @@ impl LockOrder {
         }
     }
 
-    fn make_slots(&self) -> &[Slot] {
-        self.slots.call_once(|| (0..SLOTS).map(|_| Slot::default()).collect())
+    fn make_slots(&self) -> &Slots {
+        // Not through the stack, which is short.
+        let slots = || (0..SLOTS).map(|_| Slot::default()).collect::<Box<[Slot]>>();
+        self.slots.call_once(|| slots().try_into().unwrap_or_else(|_| unreachable!("there are as many")))
     }
 
     /// Tells those outside what class `at` is called, and where to find who holds what.
@@ -119,6 +123,14 @@ impl LockOrder {
 
     #[inline]
     fn slot_of(&self, thread: ThreadId) -> Option<&Slot> {
+        let first = &self.slots.get()?[thread as usize % SLOTS];
+        let is_first = thread != 0 && first.thread.load(Ordering::Relaxed) == thread;
+        if is_first { Some(first) } else { self.displaced_slot_of(thread) }
+    }
+
+    /// The same for a thread that another one was before at its first place.
+    #[cold]
+    fn displaced_slot_of(&self, thread: ThreadId) -> Option<&Slot> {
         let slots = self.slots.get()?;
         Self::probe(thread).map(|at| &slots[at]).find(|slot| slot.thread.load(Ordering::Relaxed) == thread)
     }
@@ -293,10 +305,11 @@ impl Kernel {
         match self.order.slot_of(me) {
             Some(slot) => {
                 let held = slot.held.load(Ordering::Relaxed);
+                push(slot, class);
+                // As the last step: nothing is kept over the call.
                 if held != 0 {
                     self.check_order(held, class);
                 }
-                push(slot, class);
             }
             // It holds nothing yet.
             None => self.order.push(me, class),

@@ -204,22 +204,31 @@ pub struct Statistics {
 impl Kernel {
     /// For how long the running thread has been in run queues in its life, waiting for a CPU, ns. Takes no lock and masks nothing: for who
     /// measures what a thread itself took.
+    #[inline]
     pub fn own_ready_time(&self) -> u64 {
-        const TRIES: usize = 8;
         let me = self.thread_id();
-        for _ in 0..TRIES {
-            let local = &self.cpus[self.machine().cpu()];
-            // While a CPU says that this thread was dispatched there last, the thread runs there: the number is its own, even if the thread
-            // was moved between the lines.
-            if local.dispatched.load(Ordering::Acquire) == me {
-                let time = local.ready_time.load(Ordering::Acquire);
-                if local.dispatched.load(Ordering::Acquire) == me {
-                    return time;
-                }
-            }
+        self.ready_time_here(me).unwrap_or_else(|| self.ready_time_of_the_moved(me))
+    }
+
+    /// The ready time of `me`, the running thread, as its CPU has it; `None`: it was moved between the lines.
+    #[inline]
+    fn ready_time_here(&self, me: ThreadId) -> Option<u64> {
+        let local = &self.cpus[self.machine().cpu()];
+        // While a CPU says that this thread was dispatched there last, the thread runs there: the number is its own.
+        let is_mine = || local.dispatched.load(Ordering::Acquire) == me;
+        if !is_mine() {
+            return None;
         }
+        let time = local.ready_time.load(Ordering::Acquire);
+        is_mine().then_some(time)
+    }
+
+    #[cold]
+    fn ready_time_of_the_moved(&self, me: ThreadId) -> u64 {
+        const TRIES: usize = 8;
+        let found = (0..TRIES).find_map(|_| self.ready_time_here(me));
         // It was moved about all the time.
-        self.current().statistics(self).times.ready
+        found.unwrap_or_else(|| self.current().statistics(self).times.ready)
     }
 
     /// `cpu` is about to run `thread`, which was kept waiting for `ready` ns in its life.

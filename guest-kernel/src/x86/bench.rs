@@ -1,32 +1,64 @@
 //! The bench page: events for the host (`trace::ring`).
 //!
-//! One event at a time is claimed, stamped and published, under a lock: records are complete and in order of time, and when the
+//! One event at a time is stamped, stored and published, under a lock: records are complete and in order of time, and when the
 //! doorbell rings, everything before that event is there to be read.
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use guest_kernel::boot_info::number;
-use guest_kernel::record::{LAST_WORD, words};
 use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
     SCARCE_STATE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, EVENT_WORDS, Event, Lending, Scarcity};
+use trace::{EVENT_BYTES, EVENT_WORDS, Event, KINDS, Kind, Lending, Scarcity};
 
 use super::lock::Masked;
 use super::{cpu, paging};
 
-/// Words of a record.
-const WORDS: usize = EVENT_WORDS;
 /// Turns to wait for another CPU's event when the kernel panics.
 const PATIENCE: u32 = 100_000;
 
 /// The page and its doorbell.
 #[derive(Debug)]
 pub struct Bench {
-    base: u64,
+    page: Page,
     doorbell: u16,
     lock: Masked<()>,
+}
+
+/// Where it is mapped: [`BENCH_BYTES`], for good.
+#[derive(Clone, Copy, Debug)]
+struct Page(u64);
+
+/// When and where something was recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Machine time, ns.
+    pub time: u64,
+    /// The CPU.
+    pub cpu: u8,
+    /// The running thread.
+    pub thread: u32,
+}
+
+/// The words of a record that have something of its stamp: time, slot and thread, kind and CPU.
+const STAMPED: [bool; EVENT_WORDS] = [true, false, true, false, true, false, false, false];
+
+/// Stores those of `words` that `which` says.
+#[inline]
+fn put(place: &[AtomicU64; EVENT_WORDS], which: [bool; EVENT_WORDS], words: [u64; EVENT_WORDS]) {
+    for ((place, word), _) in place.iter().zip(words).zip(which).filter(|(_, wanted)| *wanted) {
+        place.store(word, Ordering::Relaxed);
+    }
+}
+
+impl Stamp {
+    /// `event`, recorded then and there.
+    #[inline]
+    pub fn of(self, event: &Event) -> Event {
+        let Self { time, cpu, thread } = self;
+        Event { time, cpu, thread, ..*event }
+    }
 }
 
 impl Bench {
@@ -37,131 +69,144 @@ impl Bench {
         let end = base.checked_add(BENCH_BYTES as u64)?;
         let usable = base >= 4096 && base % 4096 == 0 && end <= 1 << 32;
         let usable = usable && paging::map_shared(base, BENCH_BYTES as u64).is_ok();
-        usable.then_some(Self { base, doorbell: u16::try_from(number(port)?).ok()?, lock: Masked::new(()) })
+        usable.then_some(Self {
+            page: Page(base),
+            doorbell: u16::try_from(number(port)?).ok()?,
+            lock: Masked::new(()),
+        })
     }
 
     /// Stamps, publishes, and rings if somebody waits for this kind.
-    pub fn record(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
+    pub fn record(&self, event: &Event, stamp: impl FnOnce() -> Stamp) {
+        let page = self.page;
         let guard = self.lock.lock();
-        self.publish(event, stamp);
-        let armed = self.is_armed(event);
+        let number = page.head();
+        if !page.has_room(number) {
+            drop(guard);
+            return self.record_later(event, stamp);
+        }
+        page.publish_event(number, event, stamp);
+        let armed = page.is_armed(event.kind);
         drop(guard);
         if armed {
             self.ring();
         }
     }
 
+    /// [`Self::record`], once there is room. Its last step, so that the usual way has nothing to keep over a call.
+    #[cold]
+    #[inline(never)]
+    fn record_later(&self, event: &Event, stamp: impl FnOnce() -> Stamp) {
+        self.wait_for_room();
+        self.record(event, stamp);
+    }
+
     /// Publishes which memory devices may reach. Nobody is rung up: the host looks when a device has reached some.
     pub fn lend(&self, lending: Lending) {
         let _guard = self.lock.lock();
-        let number = self.claim();
-        let mut words = lending.words();
-        words[LAST_WORD] |= u64::from(number.wrapping_add(1) as u32) << 32;
-        self.store(number, words);
+        self.wait_for_room();
+        let number = self.page.head();
+        put(self.page.place(number), [true; EVENT_WORDS], lending.words());
+        self.page.publish(number);
     }
 
-    /// The same when other CPUs were stopped, maybe while they held the lock.
-    pub fn record_in_panic(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
+    /// The same when other CPUs were stopped, maybe while they held the lock: what they had not published yet is lost.
+    pub fn record_in_panic(&self, event: &Event, stamp: impl FnOnce() -> Stamp) {
         let _guard = self.lock.lock_for(PATIENCE);
-        self.take_back();
-        self.publish(event, stamp);
+        self.wait_for_room();
+        self.page.publish_event(self.page.head(), event, stamp);
         self.ring();
-    }
-
-    /// Whoever was recording when the kernel panicked has claimed a record and will never publish it: the host, which waits for that one, would read nothing
-    /// behind it.
-    fn take_back(&self) {
-        let claimed = self.word(HEAD).load(Ordering::Relaxed);
-        let Some(last) = claimed.checked_sub(1) else { return };
-        if self.place(last)[LAST_WORD].load(Ordering::Relaxed) >> 32 != claimed & u64::from(u32::MAX) {
-            self.word(HEAD).store(last, Ordering::Relaxed);
-        }
     }
 
     /// What the host asks.
     pub fn command(&self) -> Command {
-        Command::from_word(self.half(COMMAND).swap(0, Ordering::AcqRel))
+        Command::from_word(self.page.half(COMMAND).swap(0, Ordering::AcqRel))
     }
 
     /// The slots whose clients the host wants dead, if there are any.
     pub fn kill(&self) -> Option<Command> {
-        let slots = self.half(KILL).swap(0, Ordering::AcqRel);
+        let slots = self.page.half(KILL).swap(0, Ordering::AcqRel);
         (slots != 0).then_some(Command::Kill(slots))
     }
 
     /// Whether the host lets one more allocation have memory.
     pub fn has_memory(&self) -> bool {
-        let (after, below) = (self.half(SCARCE_AFTER), self.half(SCARCE_BELOW));
-        Scarcity { after, below, state: self.word(SCARCE_STATE) }.allows()
+        let (after, below) = (self.page.half(SCARCE_AFTER), self.page.half(SCARCE_BELOW));
+        Scarcity { after, below, state: self.page.word(SCARCE_STATE) }.allows()
     }
 
     /// The counter's value at machine time zero, as the host has it now.
     pub fn zero(&self) -> &'static AtomicU64 {
-        // SAFETY: the header is memory of the bench page, which is mapped for good; the offset is 8-aligned; the host writes it at any
-        // time, so atomically.
-        unsafe { &*((self.base + ZERO as u64) as *const AtomicU64) }
+        self.page.word(ZERO)
     }
 
-    fn half(&self, offset: usize) -> &AtomicU32 {
-        // SAFETY: the header is memory of the bench page, the offsets are 4-aligned; the host writes it at any time, so atomically.
-        unsafe { &*((self.base + offset as u64) as *const AtomicU32) }
-    }
-
-    #[inline]
-    fn publish(&self, event: &mut Event, stamp: impl FnOnce(&mut Event)) {
-        let number = self.claim();
-        stamp(event);
-        self.store(number, words(event, number.wrapping_add(1) as u32));
-    }
-
-    /// The number of the next record, once there is room for it.
-    #[inline]
-    fn claim(&self) -> u64 {
-        let number = self.word(HEAD).load(Ordering::Relaxed);
-        while number.wrapping_sub(self.word(TAIL).load(Ordering::Acquire)) >= RING_EVENTS as u64 {
+    fn wait_for_room(&self) {
+        while !self.page.has_room(self.page.head()) {
             self.ring();
             core::hint::spin_loop();
         }
-        self.word(HEAD).store(number.wrapping_add(1), Ordering::Relaxed);
-        number
     }
 
-    /// Publishes a record: the word with its number last.
-    #[inline]
-    fn store(&self, number: u64, words: [u64; WORDS]) {
-        let place = self.place(number);
-        let put = |n: usize| place[n].store(words[n], Ordering::Relaxed);
-        (0..LAST_WORD).for_each(put);
-        (LAST_WORD + 1..WORDS).for_each(put);
-        place[LAST_WORD].store(words[LAST_WORD], Ordering::Release);
-    }
-
-    /// Where the record with this number goes.
-    #[inline]
-    fn place(&self, number: u64) -> &[AtomicU64; WORDS] {
-        let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
-        // SAFETY: the record is 8-aligned, and ends within BENCH_BYTES of the page, which `new` mapped for good and which is shared with the host
-        // only; the host may write it at any time, so atomically.
-        unsafe { &*((self.base + record as u64) as *const [AtomicU64; WORDS]) }
-    }
-
-    fn is_armed(&self, event: &Event) -> bool {
-        let kind = event.kind as usize;
-        if kind >= 256 {
-            return false;
-        }
-        let address = self.base + (ARMED + kind / 8) as u64;
-        // SAFETY: a byte of the header.
-        unsafe { &*(address as *const AtomicU8) }.load(Ordering::Relaxed) >> (kind % 8) & 1 != 0
-    }
-
+    #[cold]
     fn ring(&self) {
         // SAFETY: the host named this port for this purpose.
         unsafe { cpu::outb(self.doorbell, 1) }
     }
+}
 
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: offsets are 8-aligned and within BENCH_BYTES of the page, which `new` mapped and which is shared with the host only.
-        unsafe { &*((self.base + offset as u64) as *const AtomicU64) }
+impl Page {
+    /// The number of the next record.
+    #[inline]
+    fn head(self) -> u64 {
+        self.word(HEAD).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn publish_event(self, number: u64, event: &Event, stamp: impl FnOnce() -> Stamp) {
+        let place = self.place(number);
+        // In two parts, so that all of it fits into registers that nobody has to save.
+        put(place, STAMPED, stamp().of(event).words());
+        put(place, STAMPED.map(|stamped| !stamped), event.words());
+        self.publish(number);
+    }
+
+    /// Whether the host has taken out what was in the place of this record.
+    #[inline]
+    fn has_room(self, number: u64) -> bool {
+        number.wrapping_sub(self.word(TAIL).load(Ordering::Acquire)) < RING_EVENTS as u64
+    }
+
+    /// Says that a record is there.
+    #[inline]
+    fn publish(self, number: u64) {
+        self.word(HEAD).store(number.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Where the record with this number goes.
+    #[inline]
+    fn place(self, number: u64) -> &'static [AtomicU64; EVENT_WORDS] {
+        let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
+        // SAFETY: the record is 8-aligned, and ends within BENCH_BYTES of the page, which `Bench::new` mapped for good and which is shared with the
+        // host only; the host may write it at any time, so atomically.
+        unsafe { &*((self.0 + record as u64) as *const [AtomicU64; EVENT_WORDS]) }
+    }
+
+    #[inline]
+    fn is_armed(self, kind: Kind) -> bool {
+        const { assert!(ARMED + KINDS <= RECORDS) };
+        let address = self.0 + (ARMED + kind as usize) as u64;
+        // SAFETY: a byte of the header: numbers of kinds are below KINDS.
+        unsafe { &*(address as *const AtomicU8) }.load(Ordering::Relaxed) != 0
+    }
+
+    #[inline]
+    fn word(self, offset: usize) -> &'static AtomicU64 {
+        // SAFETY: offsets are 8-aligned and within the header; the page is mapped for good, and the host writes it at any time, so atomically.
+        unsafe { &*((self.0 + offset as u64) as *const AtomicU64) }
+    }
+
+    fn half(self, offset: usize) -> &'static AtomicU32 {
+        // SAFETY: as for `word`; the offsets are 4-aligned.
+        unsafe { &*((self.0 + offset as u64) as *const AtomicU32) }
     }
 }

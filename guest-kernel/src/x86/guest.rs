@@ -12,7 +12,7 @@ use mach::seam::{
 use trace::ring::COMMAND_VECTOR;
 use trace::{Event, Kind, Lending};
 
-use super::bench::Bench;
+use super::bench::{Bench, Stamp};
 use super::dma::DmaMemory;
 use super::leap::{Found, Leap};
 use super::pci::{self, ConfigSpace};
@@ -125,16 +125,16 @@ pub fn run_cpu(number: usize) -> ! {
 }
 
 /// Records an event when all other CPUs are stopped.
-pub fn trace_in_panic(mut event: Event) {
+pub fn trace_in_panic(event: Event) {
     if let Some((guest, bench)) = guest().and_then(|g| Some((g, g.bench.as_ref()?))) {
-        bench.record_in_panic(&mut event, |event| guest.stamp(event));
+        bench.record_in_panic(&event, || guest.stamp());
     }
 }
 
 /// Panics while it records an event.
 pub fn panic_while_recording() {
     if let Some(bench) = guest().and_then(|guest| guest.bench.as_ref()) {
-        bench.record(&mut Event::new(Kind::Ready), |_| panic!("while an event is recorded"));
+        bench.record(&Event::new(Kind::Ready), || panic!("while an event is recorded"));
     }
 }
 
@@ -199,10 +199,8 @@ impl Guest {
     }
 
     #[inline]
-    fn stamp(&'static self, event: &mut Event) {
-        event.time = self.now();
-        event.cpu = percpu::number() as u8;
-        event.thread = percpu::thread();
+    fn stamp(&'static self) -> Stamp {
+        Stamp { time: self.now(), cpu: percpu::number() as u8, thread: percpu::thread() }
     }
 }
 
@@ -293,12 +291,11 @@ impl Machine for &'static Guest {
 
     fn point(&self, _point: Point) {}
 
-    fn trace(&self, mut event: Event) {
+    fn trace(&self, event: Event) {
         if let Some(bench) = &self.bench {
-            bench.record(&mut event, |event| self.stamp(event));
+            bench.record(&event, || self.stamp());
         } else if self.trace_console {
-            self.stamp(&mut event);
-            print(&event);
+            print(&self.stamp().of(&event));
         }
     }
 

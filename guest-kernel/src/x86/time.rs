@@ -27,19 +27,24 @@ const FALLBACK_HZ: u64 = 1_000_000_000;
 
 /// The TSC's value at machine time zero.
 #[derive(Clone, Copy, Debug)]
-pub enum Zero {
-    /// This.
-    At(u64),
-    /// What a host that shares this clock says.
-    Shared(&'static AtomicU64),
-}
+pub struct Zero(&'static AtomicU64);
 
 impl Zero {
+    /// `value`, for good. There is one machine, with one zero.
+    pub fn at(value: u64) -> Self {
+        static FIXED: AtomicU64 = AtomicU64::new(0);
+        FIXED.store(value, Ordering::Relaxed);
+        Self(&FIXED)
+    }
+
+    /// What a host that shares this clock says.
+    pub fn shared(word: &'static AtomicU64) -> Self {
+        Self(word)
+    }
+
+    #[inline]
     fn get(self) -> u64 {
-        match self {
-            Self::At(value) => value,
-            Self::Shared(word) => word.load(Ordering::Relaxed),
-        }
+        self.0.load(Ordering::Relaxed)
     }
 }
 

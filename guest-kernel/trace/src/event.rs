@@ -17,26 +17,28 @@ pub const NO_OBJECT: u32 = 0;
 /// One thing that happened in the machine.
 ///
 /// What `object`, `other` and `arg` mean is told by the [`Kind`].
+// In the order of the wire form: who goes from one to the other moves whole words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub struct Event {
     /// Machine time, in nanoseconds.
     pub time: u64,
-    /// What happened.
-    pub kind: Kind,
-    /// The CPU that recorded it.
-    pub cpu: u8,
-    /// The thread that was running; 0 before the first thread exists.
-    pub thread: u32,
     /// The registry entry, thread or other object that the event is about.
     pub object: u32,
     /// The second object of the event: provider, owner, woken thread.
     pub other: u32,
     /// The slot (root port number, from 1) of the plugged device that `object` belongs to; 0 = none.
     pub slot: u32,
+    /// The thread that was running; 0 before the first thread exists.
+    pub thread: u32,
     /// A number: an IOReturn, a request id, a vector, a count.
     pub arg: u64,
     /// Text, UTF-8, padded with zero bytes: a class, thread or rule name.
     pub text: [u8; TEXT_BYTES],
+    /// What happened.
+    pub kind: Kind,
+    /// The CPU that recorded it.
+    pub cpu: u8,
 }
 
 impl Event {
@@ -112,15 +114,25 @@ impl Event {
     /// [`Event::encode`] over whatever `b` held.
     #[inline]
     pub fn encode_into(&self, b: &mut [u8; EVENT_BYTES]) {
-        b[0..8].copy_from_slice(&self.time.to_le_bytes());
-        b[8..12].copy_from_slice(&self.object.to_le_bytes());
-        b[12..16].copy_from_slice(&self.other.to_le_bytes());
-        b[16..20].copy_from_slice(&self.slot.to_le_bytes());
-        b[20..24].copy_from_slice(&self.thread.to_le_bytes());
-        b[24..32].copy_from_slice(&self.arg.to_le_bytes());
-        let kind_and_cpu = self.kind as u64 | u64::from(self.cpu) << 16;
-        b[32..40].copy_from_slice(&kind_and_cpu.to_le_bytes());
-        b[40..64].copy_from_slice(&self.text);
+        for (piece, word) in b.as_chunks_mut::<8>().0.iter_mut().zip(self.words()) {
+            *piece = word.to_le_bytes();
+        }
+    }
+
+    /// The wire form as words: for a writer that must not take many instructions.
+    #[inline]
+    pub fn words(&self) -> [u64; EVENT_WORDS] {
+        let text = |at: usize| u64::from_le_bytes(core::array::from_fn(|n| self.text[at + n]));
+        [
+            self.time,
+            u64::from(self.object) | u64::from(self.other) << 32,
+            u64::from(self.slot) | u64::from(self.thread) << 32,
+            self.arg,
+            self.kind as u64 | u64::from(self.cpu) << 16,
+            text(0),
+            text(8),
+            text(16),
+        ]
     }
 
     /// Reads the wire form. `None` if the kind is not one that this build knows.
@@ -164,7 +176,21 @@ mod tests {
         e.cpu = 7;
         e.thread = 42;
         assert_eq!(Event::decode(&e.encode()), Some(e));
+        assert_eq!(Event::from_words(&e.words()), Some(e));
         assert_eq!(e.text_str(), "edu0");
+    }
+
+    #[test]
+    fn fields_are_where_the_wire_form_has_them() {
+        let mut e =
+            Event::new(Kind::GateClose).object(0x0302_0100).other(0x0706_0504).slot(0x0b0a_0908).text("abc");
+        (e.thread, e.arg, e.cpu) = (0x0f0e_0d0c, 0x1716_1514_1312_1110, 0x7f);
+        let mut b = e.encode();
+        assert!(b[8..32].iter().copied().eq(0..24));
+        assert_eq!(u16::from_le_bytes([b[32], b[33]]), Kind::GateClose as u16);
+        assert_eq!((b[34], &b[40..44]), (0x7f, &b"abc\0"[..]));
+        b[..8].copy_from_slice(&7u64.to_le_bytes());
+        assert_eq!(Event::decode(&b).map(|event| event.time), Some(7));
     }
 
     #[test]

@@ -4,6 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKind(pub u16);
 
+/// Numbers that kinds have are below this.
+pub const KINDS: usize = 256;
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $word:literal;)*) => {
         /// What happened. The word in plans and reports is [`Kind::word`].
@@ -14,6 +17,13 @@ macro_rules! kinds {
         impl Kind {
             /// Every kind, in numeric order.
             pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
+
+            /// Every kind in the place of its number.
+            const BY_NUMBER: [Option<Kind>; KINDS] = {
+                let mut kinds = [None; KINDS];
+                $(kinds[$number] = Some(Kind::$name);)*
+                kinds
+            };
 
             /// The name that plans, traces and reports use.
             pub const fn word(self) -> &'static str {
@@ -30,7 +40,8 @@ macro_rules! kinds {
             type Error = UnknownKind;
             #[inline]
             fn try_from(number: u16) -> Result<Self, UnknownKind> {
-                match number { $($number => Ok(Kind::$name),)* other => Err(UnknownKind(other)) }
+                // A look, not a jump: the reader of a trace does this for each event.
+                Kind::BY_NUMBER.get(usize::from(number)).copied().flatten().ok_or(UnknownKind(number))
             }
         }
     };

@@ -21,6 +21,6 @@ mod scarcity;
 pub use census::Counted;
 pub use clock::TscClock;
 pub use event::{EVENT_BYTES, EVENT_WORDS, Event, NO_OBJECT, TEXT_BYTES};
-pub use kind::{Kind, UnknownKind};
+pub use kind::{KINDS, Kind, UnknownKind};
 pub use lending::Lending;
 pub use scarcity::Scarcity;

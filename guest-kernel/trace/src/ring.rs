@@ -4,24 +4,21 @@
 //! physical address, and the doorbell's I/O port, on the kernel command line: `bench=0xADDR,0xPORT`. A guest that is
 //! not given one runs without a bench.
 //!
-//! Layout, little-endian: a header page, then [`RING_EVENTS`] event records. The guest claims record
-//! number n by an atomic add on [`HEAD`], stores the record at index n mod [`RING_EVENTS`], and then stores n + 1 into the
-//! record's sequence word (bytes 36..40 of the record, otherwise zero; truncated to 32 bits) to publish it. The host reads records in order,
+//! Layout, little-endian: a header page, then [`RING_EVENTS`] event records. The guest stores record number n at
+//! index n mod [`RING_EVENTS`], and then n + 1 into [`HEAD`] to publish it; its processors do so one at a time. The host reads records in order,
 //! stores the number it has consumed into [`TAIL`], and treats everything in the ring as hostile.
 //!
 //! A record is an [`crate::Event`], or a [`crate::Lending`] of memory for DMA.
 //!
-//! A guest that finds the ring full, or the bit of an event's kind set in the [`ARMED`] mask, writes any
-//! value to the doorbell port after publishing (before claiming, when full): that exit lets the host drain the ring and act at that exact point.
+//! A guest that finds the ring full, or the byte of an event's kind set in [`ARMED`], writes any value to the doorbell port after publishing (before
+//! storing, when full): that exit lets the host drain the ring and act at that exact point.
 
 /// Records in the ring. A power of two.
 pub const RING_EVENTS: usize = 16_384;
-/// Offset of the u64 count of records claimed by the guest.
+/// Offset of the u64 count of records published by the guest.
 pub const HEAD: usize = 0;
 /// Offset of the u64 count of records consumed by the host.
 pub const TAIL: usize = 64;
-/// Offset of the mask of kinds that ring the doorbell: 256 bits, kind number n is bit n mod 8 of byte n / 8.
-pub const ARMED: usize = 128;
 /// Offset of the u32 [`Command`] word, written by the host, which then raises vector [`COMMAND_VECTOR`] on CPU 0. The guest takes it and
 /// leaves zero.
 pub const COMMAND: usize = 192;
@@ -37,12 +34,12 @@ pub const SCARCE_STATE: usize = 208;
 /// Offset of the u64 value that the time-stamp counter had at machine time zero. Zero in a fresh machine; a host that takes the machine back to an
 /// earlier moment, while the counter goes on, writes how far it went on.
 pub const ZERO: usize = 216;
+/// Offset of a byte for each kind, by its number: 1 = it rings the doorbell.
+pub const ARMED: usize = 256;
 /// Offset of the first record.
 pub const RECORDS: usize = 4096;
 /// Bytes of the header page and the ring.
 pub const BENCH_BYTES: usize = RECORDS + RING_EVENTS * crate::EVENT_BYTES;
-/// Offset of the sequence word in a record.
-pub const SEQUENCE: usize = 36;
 /// The interrupt vector that tells the guest to look at [`COMMAND`].
 pub const COMMAND_VECTOR: u8 = 0xec;
 

@@ -1,6 +1,7 @@
 //! What a work loop consists of.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use mach::{KernelRef, LockClass, RecursiveLock, SpinLock, WaitEvent};
@@ -22,8 +23,8 @@ pub(crate) struct Core {
     kernel: KernelRef,
     /// [`mach::Kernel::traced`], which never changes.
     pub(super) traced: bool,
-    /// Somebody wants to know what overstays (OV1).
-    pub(super) watched: bool,
+    /// What takes longer than this many ns overstays (OV1); `None`: nobody wants to know.
+    pub(super) limit: Option<NonZeroU64>,
     pub(super) owner: u32,
     pub(super) slot: u32,
     pub(super) gate: RecursiveLock,
@@ -78,7 +79,7 @@ impl Core {
             kit: owner.kit().clone(),
             kernel: kernel.clone(),
             traced: kernel.traced(),
-            watched: overstay::is_watched(owner.kit()),
+            limit: overstay::limit(owner.kit()),
             owner: owner.id(),
             slot: owner.slot(),
             gate: RecursiveLock::in_class(kernel, gate_class(owner)),

@@ -160,12 +160,14 @@ impl Core {
     /// WL9: drops all levels, sleeps, takes them again. The wait is asserted before the gate opens, so that a wakeup by
     /// whoever takes the gate next is not lost.
     pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
-        let longest = self.stretch.longest(self.kernel());
+        let longest = self.limit.map(|limit| self.stretch.longest(self.kernel(), limit.get()));
         self.check_maximum();
         self.trace(Kind::CommandSleep, event.0);
         let waits = |owner| self.waits(owner);
         let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
-        self.stretch.begin(Clock::now(self.kernel()), longest);
+        if let Some(longest) = longest {
+            self.stretch.begin(Clock::now(self.kernel()), longest);
+        }
         if self.maximum.load(Ordering::Relaxed) != 0 {
             self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
         }

@@ -171,9 +171,9 @@ impl Shared {
             None => true,
             Some(filter) => match self.base.owner() {
                 Some(owner) => {
-                    let begun = self.base.begin(None);
+                    let begun = self.base.begin_filter();
                     let mine = filter(&owner, &Signal(self));
-                    self.base.end(begun, None, Watched::Filter);
+                    self.base.end_filter(begun);
                     self.base.trace(Kind::Filter, u64::from(mine));
                     mine
                 }

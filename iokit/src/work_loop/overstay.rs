@@ -4,6 +4,7 @@
 //! the limit (`overstay=NS` on the command line) is named in the trace, with its owner. Sleep in the gate does not count: the gate is open, and whoever wants it comes to it.
 //! So what counts is the longest stretch from one sleep to the next: an action that waits for long, and looks now and then whether it may go on, keeps nobody out.
 
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use mach::Kernel;
@@ -98,9 +99,11 @@ impl Stretch {
         }
     }
 
-    /// The longest, with the present one, ns.
-    pub(super) fn longest(&self, kernel: &Kernel) -> u64 {
-        self.longest.load(Ordering::Relaxed).max(self.began().elapsed(kernel))
+    /// The longest, ns. The present one counts only if it is longer than `limit`: that tells itself without a look at what the thread waited for CPUs.
+    pub(super) fn longest(&self, kernel: &Kernel, limit: u64) -> u64 {
+        let before = self.longest.load(Ordering::Relaxed);
+        let at_all = kernel.now().saturating_sub(self.at.load(Ordering::Relaxed));
+        if at_all <= limit { before } else { before.max(self.began().elapsed(kernel)) }
     }
 }
 
@@ -111,53 +114,28 @@ pub(crate) struct Begun {
     around: (Clock, u64),
 }
 
-/// Whether somebody wants to know what overstays. Never changes.
+/// The limit, ns, if somebody wants to know what overstays. Never changes.
 #[inline]
-pub(super) fn is_watched(kit: &IoKit) -> bool {
-    kit.kernel().traced() && kit.args().overstay != 0
-}
-
-/// Something that may overstay begins; `core` is the loop whose gate it holds. `None`: nobody wants to know.
-#[inline]
-pub(super) fn begin(kit: &IoKit, core: Option<&Core>) -> Option<Begun> {
-    let watched = core.map_or_else(|| is_watched(kit), |core| core.watched);
-    watched.then(|| start(kit, core))
+pub(super) fn limit(kit: &IoKit) -> Option<NonZeroU64> {
+    NonZeroU64::new(kit.args().overstay).filter(|_| kit.kernel().traced())
 }
 
 #[inline(never)]
-fn start(kit: &IoKit, core: Option<&Core>) -> Begun {
-    let clock = Clock::now(kit.kernel());
-    let around = core.map_or((clock, 0), |core| {
-        let around = (core.stretch.began(), core.stretch.longest.load(Ordering::Relaxed));
-        core.stretch.begin(clock, 0);
-        around
-    });
+fn start(core: &Core) -> Begun {
+    let (clock, stretch) = (Clock::now(core.kernel()), &core.stretch);
+    let around = (stretch.began(), stretch.longest.load(Ordering::Relaxed));
+    stretch.begin(clock, 0);
     Begun { clock, around }
 }
 
 /// How long it took if that was too long; the same gate is closed.
-#[inline]
-fn too_long(kit: &IoKit, begun: Option<Begun>, core: Option<&Core>) -> Option<u64> {
-    longer(kit, begun?, core)
-}
-
 #[inline(never)]
-fn longer(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
+fn too_long(core: &Core, begun: Begun, limit: u64) -> Option<u64> {
     // Who was there for no longer than the limit at all, sleep and waiting included, has not overstayed.
-    let at_all = kit.kernel().now().saturating_sub(begun.clock.at);
-    let took = (at_all > kit.args().overstay).then(|| by_itself(kit, begun, core)).flatten();
-    if let Some(core) = core {
-        core.stretch.leave(begun);
-    }
-    took
-}
-
-/// The same without what it slept in the gate and waited for a CPU.
-#[cold]
-fn by_itself(kit: &IoKit, begun: Begun, core: Option<&Core>) -> Option<u64> {
-    let took =
-        core.map_or_else(|| begun.clock.elapsed(kit.kernel()), |core| core.stretch.longest(kit.kernel()));
-    (took > kit.args().overstay).then_some(took)
+    let at_all = core.kernel().now().saturating_sub(begun.clock.at);
+    let took = (at_all > limit).then(|| core.stretch.longest(core.kernel(), limit));
+    core.stretch.leave(begun);
+    took.filter(|took| *took > limit)
 }
 
 #[cold]
@@ -169,30 +147,59 @@ impl SourceBase {
     /// Something of this source begins, in the gate of `core`.
     #[inline]
     pub(super) fn begin(&self, core: Option<&Core>) -> Option<Begun> {
-        begin(self.kit(), core)
+        core?.start()
     }
 
     /// It has ended, with the same gate closed.
     #[inline]
     pub(super) fn end(&self, begun: Option<Begun>, core: Option<&Core>, what: Watched) {
-        if let Some(took) = too_long(self.kit(), begun, core) {
-            point_at(self.kernel(), (self.owner_id(), self.slot()), what, took);
+        if let Some(core) = core {
+            core.finish(begun, (self.owner_id(), self.slot()), what);
+        }
+    }
+
+    /// A filter begins: machine time, if somebody wants to know. At interrupt level nobody is preempted, so that all of the time is its own.
+    #[inline]
+    pub(super) fn begin_filter(&self) -> Option<u64> {
+        limit(self.kit()).map(|_| self.kernel().now())
+    }
+
+    /// It has ended.
+    #[inline]
+    pub(super) fn end_filter(&self, begun: Option<u64>) {
+        if let (Some(limit), Some(begun)) = (limit(self.kit()), begun) {
+            let took = self.kernel().now().saturating_sub(begun);
+            if took > limit.get() {
+                point_at(self.kernel(), (self.owner_id(), self.slot()), Watched::Filter, took);
+            }
         }
     }
 }
 
 impl Core {
+    #[inline]
+    fn start(&self) -> Option<Begun> {
+        self.limit.map(|_| start(self))
+    }
+
+    #[inline]
+    fn finish(&self, begun: Option<Begun>, whose: (u32, u32), what: Watched) {
+        if let (Some(limit), Some(begun)) = (self.limit, begun)
+            && let Some(took) = too_long(self, begun, limit.get())
+        {
+            point_at(self.kernel(), whose, what, took);
+        }
+    }
+
     /// What the gate was closed for begins. Only the outermost is watched: it is what keeps others out.
     #[inline]
     pub(crate) fn begin(&self) -> Option<Begun> {
-        if self.is_nested() { None } else { begin(&self.kit, Some(self)) }
+        if self.is_nested() { None } else { self.start() }
     }
 
     /// It has ended, with the gate still closed.
     #[inline]
     pub(crate) fn end(&self, begun: Option<Begun>, what: Watched) {
-        if let Some(took) = too_long(&self.kit, begun, Some(self)) {
-            point_at(self.kernel(), (self.owner, self.slot), what, took);
-        }
+        self.finish(begun, (self.owner, self.slot), what);
     }
 }

@@ -188,7 +188,7 @@ fn wrong_requests_say_what_was_expected() {
     let plan = folder.write("p.plan", "plug edu0 edu slot=1\nrun for=1ms\n");
     let cases: [(&[&str], &str); 12] = [
         (&["fuzz"], "TARGET"),
-        (&["fuzz", "tear-down"], "expected one of teardown, schedules"),
+        (&["fuzz", "tear-down"], "expected one of teardown, steady, schedules"),
         (&["fuzz", "teardown", "--runs", "0"], "0"),
         (&["fuzz", "teardown", "--time", "3"], "30s, 5m or 2h"),
         (&["fuzz", "teardown", "--shard", "2/2"], "I below N"),

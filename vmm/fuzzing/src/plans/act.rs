@@ -1,6 +1,7 @@
 //! One rule of a case.
 
-use super::case::{MICRO, RUN_MOST, stretch};
+use super::case::{MICRO, RUN_MOST};
+use super::tempo::Tempo;
 use arbitrary::Arbitrary;
 use devices::catalogue;
 use devices::fault::plan::{
@@ -27,7 +28,7 @@ pub struct Act {
     pub action: u8,
     /// Modulo the devices to which it can happen: to which.
     pub device: u8,
-    /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte; longer where drivers wait longer ([`stretch`]).
+    /// How much of it: a small number in the low byte, a time in tens of microseconds in the high byte; longer where drivers wait longer ([`Tempo`]).
     pub measure: u16,
 }
 
@@ -39,28 +40,28 @@ pub fn sites(plug: &Plug) -> Vec<&'static str> {
 
 impl Act {
     /// Adds the rule to `plan`, if it means anything there.
-    pub fn add_to(self, plan: &mut Plan) {
+    pub fn add_to(self, plan: &mut Plan, tempo: Tempo) {
         if plan.plugs.is_empty() {
             return;
         }
-        let Some(trigger) = self.trigger(plan) else { return };
-        let action = self.action(plan);
+        let Some(trigger) = self.trigger(plan, tempo) else { return };
+        let action = self.action(plan, tempo);
         plan.rules.push(Rule { trigger, action, span: Span::default(), marks: Default::default() });
         if !catalogue::check(plan).is_empty() {
             plan.rules.pop();
         }
     }
 
-    fn trigger(self, plan: &Plan) -> Option<Trigger> {
-        let (count, unit) = (u64::from(self.count), MICRO * stretch(plan));
+    fn trigger(self, plan: &Plan, tempo: Tempo) -> Option<Trigger> {
+        let count = u64::from(self.count);
         let site = || {
             let plug = pick(plan, self.trigger / TRIGGERS);
             let sites = sites(plug);
             (plug.name.clone(), sites[usize::from(self.site) % sites.len()].to_owned())
         };
         Some(match self.trigger % TRIGGERS {
-            1 => Trigger::At(count * unit % plan.run_for.max(1)),
-            2 => Trigger::Every((PERIOD_LEAST + count % RUN_MOST) * unit),
+            1 => Trigger::At(tempo.moment(count, plan.run_for)),
+            2 => Trigger::Every((PERIOD_LEAST + count % RUN_MOST) * tempo.unit),
             3 => {
                 let (device, site) = site();
                 Trigger::Nth { device, site, count: count.max(1) }
@@ -74,17 +75,17 @@ impl Act {
         })
     }
 
-    fn action(self, plan: &Plan) -> Action {
+    fn action(self, plan: &Plan, tempo: Tempo) -> Action {
         let kind = self.action % ACTIONS;
         let plug = pick_of(plan, self.device, |plug| is_for(kind, plug));
         let (device, absent) = (plug.name.clone(), plug.absent());
         let [small, large] = self.measure.to_le_bytes().map(u64::from);
         let time = (large + 1) * 10 * MICRO;
-        let short = (small + 1) * MICRO;
+        let short = (small + 1) * tempo.short;
         let count = 1 + small % 4;
         let cpu = (small % plan.cpus.max(1) as u64) as u32;
         // What drivers wait out, or give up, must last longer behind controllers than their watchdogs' time.
-        let long = time * stretch(plan);
+        let long = time / MICRO * tempo.unit;
         let duration = (large != 0).then_some(long);
         let port = 1 + (small % 4) as u8;
         let fault = |fault| Action::Fault { device: device.clone(), fault };

@@ -4,6 +4,7 @@
 //! can be written back as bytes ([`Case::to_bytes`]): that is how scenarios become seeds.
 
 use super::act::Act;
+use super::tempo::Onset;
 use arbitrary::{Arbitrary, Unstructured};
 use devices::fault::plan::{Action, Era, Expect, Load, ON, PORT, Plan, Plug, Rule, Span, Trigger};
 use std::collections::BTreeMap;
@@ -24,8 +25,6 @@ pub const RUN_LEAST: u64 = 300;
 pub const RUN_MOST: u64 = 4_000;
 /// Nanoseconds of a microsecond.
 pub const MICRO: u64 = 1_000;
-/// What is behind controllers has to be found by its bus: then runs, and the times of rules, are longer by this factor.
-const STRETCH: u64 = 40;
 /// [`Device::kind`]: behind a USB controller.
 pub const USB: u8 = 64;
 /// [`Device::kind`]: behind a FireWire controller, unless it is USB's.
@@ -45,11 +44,6 @@ pub const FIREWIRE_DEVICES: [(&str, &str, &str); 4] = [
     ("firewire-node", "leaf", ""),
     ("firewire-camera", "lens", ""),
 ];
-
-/// By how much the times of `plan` are longer than those of one with cards only.
-pub fn stretch(plan: &Plan) -> u64 {
-    if plan.behind().next().is_some() { STRETCH } else { 1 }
-}
 
 /// One device and its workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Arbitrary)]
@@ -95,7 +89,7 @@ impl Case {
     }
 
     /// The plan, with expectations that correct drivers meet under any schedule.
-    pub fn plan(&self) -> Plan {
+    pub fn plan(&self, onset: Onset) -> Plan {
         let mut plan = Plan {
             name: "fuzz.plan".into(),
             cpus: usize::from(self.shape & 3) + 1,
@@ -111,21 +105,23 @@ impl Case {
             }
         }
         plan.number();
-        plan.run_for *= stretch(&plan);
+        let tempo = onset.tempo(&plan);
+        plan.run_for = tempo.start + plan.run_for / MICRO * tempo.unit;
         for act in &self.acts {
-            act.add_to(&mut plan);
+            act.add_to(&mut plan, tempo);
         }
         plan
     }
 
     /// `base` with the case's rules on top of its own; devices, loads and length are those of `base`.
-    pub fn plan_on(&self, base: &Plan) -> Plan {
+    pub fn plan_on(&self, base: &Plan, onset: Onset) -> Plan {
         let mut plan = Plan { lines: Vec::new(), ..base.clone() };
         if plan.expects.is_empty() {
             plan.expects = demands();
         }
+        let tempo = onset.tempo(&plan);
         for act in &self.acts {
-            act.add_to(&mut plan);
+            act.add_to(&mut plan, tempo);
         }
         plan
     }
@@ -244,7 +240,7 @@ mod tests {
         for _ in 0..4_000 {
             let bytes: Vec<u8> = (0..rng.below(120)).map(|_| rng.next_u64() as u8).collect();
             let case = Case::from_bytes(&bytes);
-            for plan in [case.plan(), case.plan_on(&base)] {
+            for plan in [case.plan(Onset::Boot), case.plan(Onset::AtWork), case.plan_on(&base, Onset::Boot)] {
                 let errors = catalogue::check(&plan);
                 assert!(errors.is_empty(), "{plan}\n{errors:?}");
                 assert_eq!(

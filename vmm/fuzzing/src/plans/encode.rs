@@ -4,6 +4,7 @@ use super::act::{Act, TRIGGERS, is_for, sites};
 use super::case::{
     Case, DEVICES, Device, ERAS, FIREWIRE, FIREWIRE_DEVICES, MICRO, RUN_LEAST, RUN_MOST, USB, USB_DEVICES,
 };
+use super::tempo::Onset;
 use devices::catalogue;
 use devices::fault::plan::{Action, DeviceFault, GuestFault, Nanos, Plan, Plug, Scarcity, Trigger, What};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ impl Case {
         for (place, plug) in case.devices.iter_mut().zip(&alone) {
             *place = device_like(plan, plug);
         }
-        let places = Places::new(plan, &alone, case.plan());
+        let places = Places::new(plan, &alone, case.plan(Onset::Boot));
         for (place, rule) in case.acts.iter_mut().zip(&plan.rules) {
             *place = act_like(&places, &rule.trigger, &rule.action, &scale);
         }
@@ -201,7 +202,7 @@ fn kind_and_measure(action: &Action, scale: &Scale) -> (u8, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans::case::{RULES, stretch};
+    use crate::plans::case::RULES;
     use crate::plans::scenarios;
 
     #[test]
@@ -211,7 +212,7 @@ mod tests {
             let case = Case::like(&scenario, 7);
             let bytes = case.to_bytes();
             assert_eq!(Case::from_bytes(&bytes), case);
-            let plan = case.plan();
+            let plan = case.plan(Onset::Boot);
             let has = |plan: &Plan| plan.plugs.iter().map(|plug| plug.model.clone()).collect::<Vec<_>>();
             let alone = scenario.behind().next().is_none();
             assert!(!alone || plan.plugs.len() == scenario.plugs.len().min(DEVICES), "{text}");
@@ -228,7 +229,7 @@ mod tests {
                 lost.is_empty() || scenario.plugs.len() > DEVICES || words.len() > RULES,
                 "{lost:?}\n{text}\n{plan}"
             );
-            assert_eq!(plan.run_for, (RUN_MOST - 1) * MICRO * stretch(&plan));
+            assert_eq!(plan.run_for, (RUN_MOST - 1) * Onset::Boot.tempo(&plan).unit);
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Engine {
 /// `workgate fuzz`
 #[derive(Debug, Args)]
 pub struct FuzzArgs {
-    /// What to fuzz: teardown, schedules, user_client, mach_messages, plan_text, pci, pci_config, virtqueues, xhci, kvm-image …
+    /// What to fuzz: teardown, steady, schedules, user_client, mach_messages, plan_text, pci, pci_config, virtqueues, xhci, kvm-image …
     pub target: String,
     /// How long, such as 30s or 5m (10s if nothing else ends it)
     #[arg(long, value_name = "T", value_parser = host_time)]
@@ -35,10 +35,10 @@ pub struct FuzzArgs {
     /// What inputs are made from: the same seed and --runs give the same campaign
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// The plan that inputs vary (teardown, schedules)
+    /// The plan that inputs vary (teardown, steady, schedules)
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// Give a device or all of a model another driver: DEVICE=DRIVER; may be repeated (teardown, schedules)
+    /// Give a device or all of a model another driver: DEVICE=DRIVER; may be repeated (teardown, steady, schedules)
     #[arg(long, value_name = "DEVICE=DRIVER", value_parser = driver)]
     pub driver: Vec<(String, String)>,
     /// Begin with the inputs in this folder, and keep new ones there

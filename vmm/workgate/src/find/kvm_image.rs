@@ -12,6 +12,7 @@ use explore::{Cause, Schedule, execute};
 use fuzzing::plans::Case;
 use fuzzing::plans::case::CASE_BYTES;
 use fuzzing::plans::scenarios;
+use fuzzing::plans::tempo::Onset;
 use fuzzing::targets::Setting;
 use fuzzing::{Features, Target, Trouble};
 use parking_lot::Mutex;
@@ -64,7 +65,7 @@ impl KvmImage {
     /// What an input means.
     fn task(&self, input: &[u8]) -> (Plan, u64) {
         let case = Case::from_bytes(input);
-        let plan = case.plan_on(&self.plan);
+        let plan = case.plan_on(&self.plan, Onset::Boot);
         let printed = Plan::parse(&plan.name, &plan.to_string());
         (printed.unwrap_or(plan), case.seed)
     }
