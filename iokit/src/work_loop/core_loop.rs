@@ -9,7 +9,6 @@ use trace::{Event, Kind};
 
 use super::{EventSource, WorkLoop, overstay};
 use crate::{
-    IoKit,
     ioreturn::{IOResult, IOReturn},
     service::Service,
 };
@@ -18,8 +17,6 @@ use crate::{
 ///
 /// Sources and core hold each other until a source is removed or the last handle goes (WL12).
 pub(crate) struct Core {
-    pub(super) kit: IoKit,
-    /// The kit's, one step nearer: each gated action asks it several things.
     kernel: KernelRef,
     /// [`mach::Kernel::traced`], which never changes.
     pub(super) traced: bool,
@@ -76,7 +73,6 @@ impl Core {
     pub(super) fn new(owner: &Service) -> Self {
         let kernel = owner.kernel();
         Self {
-            kit: owner.kit().clone(),
             kernel: kernel.clone(),
             traced: kernel.traced(),
             limit: overstay::limit(owner.kit()),
