@@ -196,7 +196,7 @@ fn wrong_requests_say_what_was_expected() {
         (&["fuzz", "teardown", "--driver", "edu=zoo-nosuch"], "zoo-close-early"),
         (&["fuzz", "teardown", "--driver", "vga=zoo-close-early"], "one of edu, virtio-blk, daq"),
         (&["fuzz", "teardown", "--plan", &plan, "--driver", "edu7=zoo-close-early"], "a device of the plan"),
-        (&["fuzz", "pci", "--driver", "edu=zoo-close-early"], "go with teardown or schedules"),
+        (&["fuzz", "pci", "--driver", "edu=zoo-close-early"], "go with teardown or steady or schedules"),
         (&["fuzz", "pci", "--corpus", &file], "cannot use the corpus"),
         (&["fuzz", "pci", "--input", "/nonexistent"], "cannot read input /nonexistent"),
     ];
