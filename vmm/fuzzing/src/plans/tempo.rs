@@ -35,8 +35,8 @@ impl Onset {
             (Self::Boot, false) => of(0, 1, MICRO),
             (Self::Boot, true) => of(0, BEHIND, MICRO),
             // Drivers of cards give a request up after 20 to 50 ms; a bus takes some 150 ms from power to the first block.
-            (Self::AtWork, false) => of(5_000 * MICRO, 60, 300 * MICRO),
-            (Self::AtWork, true) => of(150_000 * MICRO, 250, 1_000 * MICRO),
+            (Self::AtWork, false) => of(5_000 * MICRO, 30, 300 * MICRO),
+            (Self::AtWork, true) => of(150_000 * MICRO, 120, 1_000 * MICRO),
         }
     }
 }
