@@ -37,8 +37,8 @@ pub struct Case {
     pub chance: bool,
     /// Nothing may run beside it.
     pub alone: bool,
-    /// What it takes beside others, in short plans.
-    pub weight: u32,
+    /// What it takes, more or less, in seconds.
+    pub seconds: u32,
     /// How long it may take, in seconds. Far above what is needed: it ends hangs.
     pub limit: u32,
 }

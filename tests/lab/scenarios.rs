@@ -7,7 +7,7 @@ use crate::process;
 const FINDS: &str = "# finds: ";
 
 /// Machine time, ms, beyond which a plan is a long one. Of these the leg runs few: a machine millisecond takes a tenth of a second there.
-const LONG: u64 = 200;
+const LONG: u64 = 140;
 /// Long ones that run all the same.
 const ALWAYS: [&str; 1] = ["usb-storage-removal"];
 

@@ -24,18 +24,18 @@ const EJECTIONS: u32 = 2;
 const ROUNDS_LONG: u32 = 20;
 /// Host seconds to a machine second. The machine measures 17 when nothing else runs; a busy host must not turn a plan's deadlines into
 /// judgements of the host.
-const SLOW_DOWN: &str = "120";
+const SLOW_DOWN: u32 = 120;
 /// The same for plans that end so soon, or in which a driver's own timer is so short, that the time of a few interrupts is too long.
-const SLOW_DOWN_DELICATE: &str = "800";
+const SLOW_DOWN_DELICATE: u32 = 800;
 /// The name of the case that boots a Linux in our machine.
 const LINUX: &str = "linux";
 /// The same, and things are torn out of it.
 const SURPRISE: &str = "linux-surprise";
-/// Somebody logs in to a Linux in our machine; what that takes beside others, in short plans.
+/// Somebody logs in to a Linux in our machine; what that takes, in seconds.
 const LOGIN: &str = "linux-login";
-const LOGIN_WEIGHT: u32 = 20;
-/// Machine time that takes as long as a short plan, in ms.
-const WEIGHT_MS: u64 = 80;
+const LOGIN_SECONDS: u32 = 90;
+/// What a plan takes besides its machine time, in seconds.
+const PLAN_SECONDS: u32 = 2;
 
 /// How often everything is torn out.
 pub fn rounds(request: &Request) -> u32 {
@@ -61,19 +61,20 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
         return Ok(Vec::new());
     }
     let limit = COMMAND_LIMIT_SECONDS;
-    let of_plan = |scenario: &Scenario| {
+    let machine_seconds = |scenario: &Scenario, factor: u32| {
         let machine_time = u32::try_from(scenario.machine_time).unwrap_or(u32::MAX);
-        limit.saturating_add(machine_time.saturating_mul(LIMIT_PER_MACHINE_SECOND) / 1_000)
+        machine_time.saturating_mul(factor) / 1_000
     };
+    let slow_down = |scenario: &Scenario| if scenario.delicate { SLOW_DOWN_DELICATE } else { SLOW_DOWN };
     let doctor =
-        Case { name: "doctor".into(), arguments: vec!["doctor".into()], weight: 1, limit, ..Case::default() };
+        Case { name: "doctor".into(), arguments: vec!["doctor".into()], seconds: 1, limit, ..Case::default() };
     let linux = |name: &str, arguments, limit| Case {
         name: name.into(),
         arguments,
         says: Some(linux::LAST_WORD),
         check: Some(root_disk::check()),
         alone: true,
-        weight: 1,
+        seconds: 1,
         limit,
         ..Case::default()
     };
@@ -89,7 +90,7 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
                 "--machine",
                 "kvm",
                 "--slow-down",
-                if scenario.delicate { SLOW_DOWN_DELICATE } else { SLOW_DOWN },
+                &slow_down(scenario).to_string(),
                 "--json",
             ]
             .map(Into::into)
@@ -97,8 +98,8 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
             status: scenario.finds.is_some().into(),
             tells: scenario.finds.as_ref().map(|rule| format!("\"rule\": \"{rule}\"").into()),
             chance: scenario.chance,
-            weight: u32::try_from(1 + scenario.machine_time / WEIGHT_MS).unwrap_or(u32::MAX),
-            limit: of_plan(scenario),
+            seconds: PLAN_SECONDS.saturating_add(machine_seconds(scenario, slow_down(scenario))),
+            limit: limit.saturating_add(machine_seconds(scenario, LIMIT_PER_MACHINE_SECOND)),
             ..Case::default()
         });
     let limit = |rounds: u32| LINUX_LIMIT_SECONDS.saturating_add(rounds.saturating_mul(ROUND_LIMIT_SECONDS));
@@ -112,7 +113,7 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
         program: Some(login::PROGRAM),
         arguments: vec![login::WORD.into()],
         says: Some(login::LAST_WORD),
-        weight: LOGIN_WEIGHT,
+        seconds: LOGIN_SECONDS,
         limit: LINUX_LIMIT_SECONDS,
         ..Case::default()
     });

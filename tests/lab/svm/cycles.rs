@@ -18,8 +18,8 @@ const LEAKS: &str = "class ZooRequest grows by";
 const PASSED: &str = "\"verdict\": \"PASS\"";
 /// Passes: of the kernel's heap, too, a trend can be told.
 const PASSES: &str = "20";
-/// What one takes beside others, in short plans.
-const WEIGHT: u32 = 4;
+/// What one takes, in seconds.
+const SECONDS: u32 = 12;
 
 /// Whether a case of this name is for the long leg: what holds for one card holds for the other, as a rule.
 pub fn is_long(name: &str) -> bool {
@@ -32,7 +32,7 @@ pub fn place(name: &str) -> String {
 }
 
 /// The cases.
-pub fn cases(limit: u32, slow_down: &str) -> Vec<Case> {
+pub fn cases(limit: u32, slow_down: u32) -> Vec<Case> {
     let case = |name: String, plan: &str, further: &[&str]| {
         let begin = [
             "cycle",
@@ -42,11 +42,11 @@ pub fn cases(limit: u32, slow_down: &str) -> Vec<Case> {
             "--passes",
             PASSES,
             "--slow-down",
-            slow_down,
+            &slow_down.to_string(),
             "--json",
         ];
         let arguments = begin.iter().chain(further).map(|&word| word.to_owned()).collect();
-        Case { name, arguments, tells: Some(PASSED.into()), weight: WEIGHT, limit, ..Case::default() }
+        Case { name, arguments, tells: Some(PASSED.into()), seconds: SECONDS, limit, ..Case::default() }
     };
     let right = PLANS.iter().flat_map(|(plan, _)| {
         WHAT.iter().map(move |what| case(format!("cycle-{plan}-{what}"), plan, &["--what", what]))
@@ -68,7 +68,7 @@ mod tests {
             let plan = Plan::parse(name, text).expect("a good plan");
             assert_eq!(catalogue::check(&plan), [], "{name}");
         }
-        let cases = cases(9, "120");
+        let cases = cases(9, 120);
         assert_eq!(cases.len(), PLANS.len() * WHAT.len() + 1);
         assert_eq!(cases[1].name, "cycle-edu-eject");
         assert_eq!(cases.iter().filter(|case| is_long(&case.name)).count(), WHAT.len());
