@@ -66,8 +66,13 @@ pub fn cases(request: &Request, scenarios: &[Scenario]) -> Result<Vec<Case>, Lab
         machine_time.saturating_mul(factor) / 1_000
     };
     let slow_down = |scenario: &Scenario| if scenario.delicate { SLOW_DOWN_DELICATE } else { SLOW_DOWN };
-    let doctor =
-        Case { name: "doctor".into(), arguments: vec!["doctor".into()], seconds: 1, limit, ..Case::default() };
+    let doctor = Case {
+        name: "doctor".into(),
+        arguments: vec!["doctor".into()],
+        seconds: 1,
+        limit,
+        ..Case::default()
+    };
     let linux = |name: &str, arguments, limit| Case {
         name: name.into(),
         arguments,
