@@ -140,6 +140,8 @@ impl Core {
 
     /// Software reset of the card (function level reset, PCIe Base 6.6.2).
     pub fn reset_function(&mut self, slot: usize, host: &mut dyn Host) {
+        // It works again, whatever the time.
+        self.end_waits(slot, u64::MAX, host);
         self.slots[slot].reset_card();
         self.timers.cancel_ticks(slot);
         self.drive_line(slot, Driver::Device, host);
@@ -152,6 +154,8 @@ impl Core {
         let state = &self.slots[slot];
         let live = state.occupied && !state.link_down && state.port.reachable();
         if live != self.slots[slot].live {
+            // Whoever it was that waited is gone; with the link comes one that does not.
+            self.end_waits(slot, u64::MAX, host);
             self.connect(slot, live);
             self.slots[slot].port.set_link(live, true);
             self.drive_line(slot, Driver::Device, host);

@@ -269,6 +269,26 @@ fn a_device_that_is_frozen_for_good_works_again_after_a_reset() {
     bench.set_config32(1, 0, crate::spec::pci::BAR0, Bench::bar0(1) as u32);
     bench.master(1);
     assert_eq!(bench.read32(Bench::bar0(1)), edu::IDENTIFICATION_VALUE);
+    assert_eq!(words(&bench), ["freeze", "freeze-end"]);
+}
+
+#[test]
+fn what_a_device_waits_for_ends_with_its_link() {
+    let freeze = fault(DeviceFault::Freeze { duration: None });
+    let delay = fault(DeviceFault::Delay { what: What::Completion, by: 50_000_000, count: 1 });
+    let unplug = at(20_000, Action::Unplug("edu0".into()));
+    let mut bench = messages(vec![at(0, freeze), on("edu0", "timer.fire", 1, delay), unplug]);
+    bench.run_until(1);
+    let reset = crate::spec::pci::BRIDGE_CONTROL_RESET;
+    bench.set_config16(0, 1, crate::spec::pci::BRIDGE_CONTROL, reset);
+    assert_eq!(words(&bench), ["freeze", "freeze-end"]);
+    bench.set_config16(0, 1, crate::spec::pci::BRIDGE_CONTROL, 0);
+    bench.set_config32(1, 0, crate::spec::pci::BAR0, Bench::bar0(1) as u32);
+    bench.master(1);
+    copy(&mut bench, 0x1000, 0x40000, 1);
+    bench.run_until(100_000_000);
+    let told = ["freeze", "freeze-end", "late-completion", "unplug", "late-completion-end"];
+    assert_eq!(words(&bench), told);
 }
 
 /// Copies 16 bytes to the card and back with `rule`: what came back, and what the plan did.

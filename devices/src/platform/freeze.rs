@@ -53,12 +53,8 @@ impl Core {
     pub(super) fn resume(&mut self, slot: usize, host: &mut dyn Host) {
         let now = host.now();
         let epoch = self.slots[slot].epoch;
-        if self.slots[slot].faults.thaw(now) {
-            self.tell(slot, "freeze-end", host);
+        if self.end_waits(slot, now, host) {
             self.drive_line(slot, Driver::Device, host);
-        }
-        if self.slots[slot].faults.catch_up(now) {
-            self.tell(slot, "late-completion-end", host);
         }
         while let Some(write) = self.slots[slot].faults.next_write() {
             let HeldWrite { bar, msix, offset, bytes, length } = write;
@@ -71,5 +67,17 @@ impl Core {
             self.with_model(slot, host, |model, env| model.tick(token, env));
         }
         self.deliver_news(slot, host);
+    }
+
+    /// Ends a freeze and a delay whose time is over at machine time `now`, ns, and tells it; true: a freeze was.
+    pub(super) fn end_waits(&mut self, slot: usize, now: u64, host: &mut dyn Host) -> bool {
+        let faults = &mut self.slots[slot].faults;
+        let (thawed, caught_up) = (faults.thaw(now), faults.catch_up(now));
+        for (over, word) in [(thawed, "freeze-end"), (caught_up, "late-completion-end")] {
+            if over {
+                self.tell(slot, word, host);
+            }
+        }
+        thawed
     }
 }
