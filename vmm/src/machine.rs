@@ -173,7 +173,7 @@ impl Machine {
     pub fn arm(&self) {
         let wanted = Arc::new(Wanted::new(lock(&self.platform).armed_kinds(), self.halt.kind()));
         *lock(&self.wanted) = wanted.clone();
-        self.trace.with_ring(|ring| ring.arm(wanted.all()));
+        self.trace.with_ring(|ring| ring.arm(&wanted.doorbells()));
     }
 
     /// Calls the platform, carries out what it asks of the machine, and answers what the guest said before.
@@ -238,8 +238,7 @@ impl Machine {
         let wanted = lock(&self.wanted).clone();
         // The lock is held over both, so that events from two threads stay in their order.
         let mut answers = lock(&self.answers);
-        let waits = |kind| wanted.has(kind);
-        answers.extend(self.trace.drain(waits, |event| self.look_at(event, &wanted)));
+        answers.extend(self.trace.drain(&wanted, |event| self.look_at(event, &wanted)));
     }
 
     /// Something waits for an event of this kind; whether it is to be answered.

@@ -92,22 +92,28 @@ impl Ring {
             self.tail = head;
             loans.forget();
         }
-        let Ok(records) = page.get_array_ref::<[u64; EVENT_WORDS]>(RECORDS, RING_EVENTS) else { return };
+        let Ok(words) = page.get_array_ref::<u64>(RECORDS, RING_EVENTS * EVENT_WORDS) else { return };
         let mut number = self.tail;
         while number != head {
-            let record = records.ref_at(number as usize % RING_EVENTS).load();
-            match Event::from_words(&record) {
+            let record = number as usize % RING_EVENTS * EVENT_WORDS;
+            let word = |n| words.ref_at(record + n).load();
+            match Event::read(word) {
                 Some(event) => sink(event),
-                None => match Lending::from_words(&record) {
-                    Some(lending) => loans.hear(number, lending),
-                    None => self.garbled += 1,
-                },
+                None => self.garbled += u64::from(!hear(loans, number, &std::array::from_fn(word))),
             }
             number = number.wrapping_add(1);
         }
         self.tail = head;
         let _ = page.store(head, TAIL, Ordering::Release);
     }
+}
+
+/// Record `number` is no event: whether it is one of memory for DMA, of which `loans` hears. Out of line, as most are events.
+#[inline(never)]
+fn hear(loans: &mut Loans, number: u64, record: &[u64; EVENT_WORDS]) -> bool {
+    let lending = Lending::from_words(record);
+    lending.into_iter().for_each(|lending| loans.hear(number, lending));
+    lending.is_some()
 }
 
 #[cfg(test)]

@@ -283,9 +283,9 @@ fn drive_with(
             machine.drain();
             read_at = Instant::now();
         }
-        machine.trace.take(&mut batch);
+        let is_watched = machine.trace.take(&mut batch);
         batch.iter().for_each(&mut *sink);
-        held.follow(&mut watch, &batch);
+        held.follow(&mut watch, &batch, is_watched);
         if let Some(steer) = &mut with.steer {
             steer.look(&mut held);
         }

@@ -39,8 +39,8 @@ impl<'a> Held<'a> {
         Self { machine, cpus, finish: false }
     }
 
-    /// The watchdog looks, unless the machine is held.
-    pub(crate) fn follow(&mut self, watch: &mut Watch, events: &[Event]) {
+    /// The watchdog looks, unless the machine is held: at what came, if `is_watched` says that it is worth while.
+    pub(crate) fn follow(&mut self, watch: &mut Watch, events: &[Event], is_watched: bool) {
         if std::mem::take(&mut self.finish) {
             watch.finish();
         }
@@ -50,7 +50,7 @@ impl<'a> Held<'a> {
         if self.machine.hold.went_on() {
             watch.held();
         }
-        watch.look(self.machine, events);
+        watch.look(self.machine, !events.is_empty(), if is_watched { events } else { &[] });
     }
 
     /// What wakes the event loop.

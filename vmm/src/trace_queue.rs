@@ -2,10 +2,12 @@
 
 use crate::lending::{Access, Loans};
 use crate::ring::Ring;
+use crate::wanted::Wanted;
+use crate::watch;
 use devices::platform::Lent;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use trace::{Event, Kind};
+use trace::Event;
 
 /// Events that may wait for the sink before the guest is held up.
 const MAX_WAITING: usize = 1 << 16;
@@ -15,6 +17,8 @@ struct State {
     ring: Option<Ring>,
     loans: Loans,
     waiting: Vec<Event>,
+    /// Among those that wait are some that the watchdog looks at.
+    is_watched: bool,
 }
 
 /// Events on their way. Any thread puts them in; the thread that runs the machine takes them out.
@@ -31,7 +35,7 @@ impl TraceQueue {
 
     /// The same for a guest that has lent this much memory before.
     pub fn resume(ring: Option<Ring>, lent: Lent) -> Self {
-        let state = State { ring, loans: Loans::of(lent), waiting: Vec::new() };
+        let state = State { ring, loans: Loans::of(lent), ..State::default() };
         Self { state: Mutex::new(state), room: Condvar::new() }
     }
 
@@ -62,19 +66,22 @@ impl TraceQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the guest has published; `look` sees events of the kinds that are `wanted`, and those for which it answers true come back.
-    pub fn drain(&self, wanted: impl Fn(Kind) -> bool, mut look: impl FnMut(&Event) -> bool) -> Vec<Event> {
+    /// Takes what the guest has published; `look` sees events of the kinds that somebody waits for, and those for which it answers true come back.
+    pub fn drain(&self, wanted: &Wanted, mut look: impl FnMut(&Event) -> bool) -> Vec<Event> {
         let mut chosen = Vec::new();
         let mut state = self.lock();
-        let State { ring, loans, waiting } = &mut *state;
+        let State { ring, loans, waiting, is_watched } = &mut *state;
+        let mut notice = |event: &Event| {
+            *is_watched |= wanted.is_watched(event.kind);
+            chosen.extend((wanted.has(event.kind) && look(event)).then_some(*event));
+        };
         if let Some(ring) = ring {
             ring.drain(loans, |event| {
-                if wanted(event.kind) {
-                    // A copy: one that nobody looks at needs no place in memory but its own.
-                    let copy = event;
-                    chosen.extend(look(&copy).then_some(copy));
-                }
+                let kind = event.kind;
                 waiting.push(event);
+                if wanted.concerns(kind) {
+                    notice_last(waiting, &mut notice);
+                }
             });
             loans.judge(ring.tail()).into_iter().for_each(|stray| insert(waiting, stray));
         }
@@ -83,7 +90,9 @@ impl TraceQueue {
 
     /// Puts in an event of the host's own, where its time belongs among those that still wait.
     pub fn push(&self, event: Event) {
-        insert(&mut self.lock().waiting, event);
+        let state = &mut *self.lock();
+        state.is_watched |= watch::KINDS.contains(&event.kind);
+        insert(&mut state.waiting, event);
     }
 
     /// Holds up the caller, a processor's thread, while the sink is far behind; for a bounded time, so that an end is never missed.
@@ -94,11 +103,14 @@ impl TraceQueue {
         }
     }
 
-    /// Everything that waits, in order, in place of what `batch` held. Its room is used for what comes next.
-    pub fn take(&self, batch: &mut Vec<Event>) {
+    /// Everything that waits, in order, in place of what `batch` held. Its room is used for what comes next. Whether the watchdog has something to look at
+    /// among it.
+    pub fn take(&self, batch: &mut Vec<Event>) -> bool {
         batch.clear();
-        std::mem::swap(batch, &mut self.lock().waiting);
+        let mut state = self.lock();
+        std::mem::swap(batch, &mut state.waiting);
         self.room.notify_all();
+        std::mem::take(&mut state.is_watched)
     }
 
     /// Calls `f` with the ring, if there is one.
@@ -107,6 +119,14 @@ impl TraceQueue {
             f(ring);
         }
     }
+}
+
+/// The last of `events` is of a kind about which there is something to do. Out of line: few are, and each instruction that the others take counts in what
+/// the trace costs.
+#[cold]
+#[inline(never)]
+fn notice_last(events: &[Event], notice: &mut impl FnMut(&Event)) {
+    events.last().into_iter().for_each(notice);
 }
 
 /// Puts an event of the host's own where its time belongs.

@@ -12,6 +12,9 @@ use trace::{Event, Kind};
 /// How long the end of a run may wait for timers, in machine time, ns: as long as the guest itself waits for requests that have not come back.
 const TIMERS_NS: u64 = 20_000_000_000;
 
+/// The kinds of event that the watchdog looks at.
+pub const KINDS: [Kind; 4] = [Kind::Panic, Kind::HostDefect, Kind::TimerArm, Kind::TimerCancel];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Until `boot.ready`.
@@ -68,17 +71,17 @@ impl Watch {
         }
     }
 
-    /// Looks at what has come since the last time; moves on to the next stage, or ends a machine that hangs.
-    pub fn look(&mut self, machine: &Machine, events: &[Event]) {
+    /// Looks at what has come since the last time: whether `anything` has, and events among which those of [`KINDS`] are. Moves on to the next stage, or ends a
+    /// machine that hangs.
+    pub fn look(&mut self, machine: &Machine, anything: bool, events: &[Event]) {
         let Some(run_for) = self.run_for else { return };
         let exits = machine.exits.load(Ordering::Relaxed);
-        if !events.is_empty() || exits != self.exits {
+        if anything || exits != self.exits {
             self.life = Instant::now();
             self.exits = exits;
         }
         let mut grave = None;
         for event in events {
-            // Nearly all are of other kinds, and the guest may have to share its processor with this.
             match event.kind {
                 Kind::TimerArm | Kind::TimerCancel => self.armed.event(event),
                 kind => grave = grave.or_else(|| end_of(kind)),

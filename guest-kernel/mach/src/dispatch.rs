@@ -12,7 +12,7 @@ use crate::seam::ContextId;
 use crate::thread::{RunState, Thread};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use trace::{Event, Kind};
+use trace::{Kind, Subject};
 
 impl Kernel {
     /// Gives way if somebody better waits, or somebody as good and the quantum is used up or the thread `yields`. Kernel code may go on all
@@ -91,7 +91,7 @@ impl Kernel {
                 RunState::Runnable => 1,
                 RunState::Dead => 2,
             };
-            self.trace(Event::new(Kind::Dispatch).object(next.id()).other(current.id()).arg(becomes));
+            self.trace_brief(Kind::Dispatch, Subject::of(next.id()).and(current.id()), becomes);
         }
         while next.on_cpu.load(Ordering::Acquire) {
             self.machine().relax();
@@ -160,7 +160,7 @@ impl Kernel {
     /// The running thread ends.
     pub(crate) fn exit_thread(self: &Arc<Self>) {
         let thread = self.current();
-        self.trace(Event::new(Kind::ThreadEnd).object(thread.id()));
+        self.trace_brief(Kind::ThreadEnd, Subject::of(thread.id()), 0);
         self.order.forget(thread.id());
         thread.dead.store(true, Ordering::Release);
         self.wakeup(thread.exit_event);

@@ -121,11 +121,15 @@ impl LockOrder {
         (0..if thread == 0 { 0 } else { PROBES }).map(move |n| (thread as usize + n) % SLOTS)
     }
 
-    #[inline]
     fn slot_of(&self, thread: ThreadId) -> Option<&Slot> {
+        self.first_slot_of(thread).or_else(|| self.displaced_slot_of(thread))
+    }
+
+    /// The slot of `thread` if it is at the first of the places where it may be, as nearly all are.
+    #[inline]
+    fn first_slot_of(&self, thread: ThreadId) -> Option<&Slot> {
         let first = &self.slots.get()?[thread as usize % SLOTS];
-        let is_first = thread != 0 && first.thread.load(Ordering::Relaxed) == thread;
-        if is_first { Some(first) } else { self.displaced_slot_of(thread) }
+        (thread != 0 && first.thread.load(Ordering::Relaxed) == thread).then_some(first)
     }
 
     /// The same for a thread that another one was before at its first place.
@@ -156,12 +160,12 @@ impl LockOrder {
         }
     }
 
-    #[inline]
+    /// Out of order, or of a thread that another one was before at its first place.
+    #[cold]
+    #[inline(never)]
     fn pop(&self, thread: ThreadId, class: LockClass) {
         if let Some(slot) = self.slot_of(thread) {
-            let held = slot.held.load(Ordering::Relaxed);
-            let in_order = held as u8 == class.0;
-            slot.held.store(if in_order { held >> 8 } else { without(held, class) }, Ordering::Relaxed);
+            slot.held.store(without(slot.held.load(Ordering::Relaxed), class), Ordering::Relaxed);
         }
     }
 
@@ -302,17 +306,23 @@ impl Kernel {
     /// Thread `me`, the running one, has taken a lock of `class`, and might have waited for it.
     #[inline(never)]
     pub(crate) fn order_taken(&self, class: LockClass, me: ThreadId) {
-        match self.order.slot_of(me) {
-            Some(slot) => {
-                let held = slot.held.load(Ordering::Relaxed);
-                push(slot, class);
-                // As the last step: nothing is kept over the call.
-                if held != 0 {
-                    self.check_order(held, class);
-                }
-            }
-            // It holds nothing yet.
-            None => self.order.push(me, class),
+        // Whatever is called here is the last step: nothing is kept over the call.
+        let Some(slot) = self.order.first_slot_of(me) else { return self.order_taken_elsewhere(class, me) };
+        let held = slot.held.load(Ordering::Relaxed);
+        push(slot, class);
+        if held != 0 {
+            self.check_order(held, class);
+        }
+    }
+
+    /// The same of a thread that holds nothing yet, or that another one was before at its first place.
+    #[cold]
+    #[inline(never)]
+    fn order_taken_elsewhere(&self, class: LockClass, me: ThreadId) {
+        let held = self.order.held_by(me);
+        self.order.push(me, class);
+        if held != 0 {
+            self.check_order(held, class);
         }
     }
 
@@ -325,9 +335,15 @@ impl Kernel {
     /// Thread `me` drops a lock of `class`.
     #[inline(never)]
     pub(crate) fn order_pop(&self, class: LockClass, me: ThreadId) {
-        self.order.pop(me, class);
+        match self.order.first_slot_of(me) {
+            Some(slot) if slot.held.load(Ordering::Relaxed) as u8 == class.0 => {
+                slot.held.store(slot.held.load(Ordering::Relaxed) >> 8, Ordering::Relaxed);
+            }
+            _ => self.order.pop(me, class),
+        }
     }
 
+    #[inline(never)]
     fn check_order(&self, held: u64, taken: LockClass) {
         for class in classes(held).filter(|&class| class != taken) {
             if self.order.add(class, taken)

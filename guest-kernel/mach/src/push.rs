@@ -13,7 +13,7 @@ use crate::thread::{RunState, Thread};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use trace::{Event, Kind};
+use trace::{Event, Kind, Subject};
 
 /// Owners that a search for a circle of locks follows.
 const MAX_CHAIN: usize = 256;
@@ -192,9 +192,7 @@ impl Kernel {
         self.lock_raw(&thread.sched).lock = None;
         thread.tell_handed();
         self.settle_priority(sched, thread);
-        if self.traced() {
-            self.trace(Event::new(Kind::Wake).object(thread.id()));
-        }
+        self.trace_brief(Kind::Wake, Subject::of(thread.id()), 0);
         self.make_runnable(sched, thread);
     }
 

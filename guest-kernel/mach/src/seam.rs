@@ -18,7 +18,7 @@
 //! - `Kernel::command(trace::ring::Command)`: the host asks something, at interrupt level.
 
 use core::fmt;
-use trace::Event;
+use trace::{Event, Kind, Subject};
 
 /// A thread's number: never 0, never reused within one kernel's life.
 pub type ThreadId = u32;
@@ -222,6 +222,8 @@ pub trait Machine: Send + Sync {
     }
     /// Records an event. The machine fills in time, CPU and thread. A point. Legal everywhere, interrupt level included.
     fn trace(&self, event: Event);
+    /// The same for an event that has no text; the time that it was recorded at, as [`Machine::now`] has it.
+    fn trace_brief(&self, kind: Kind, subject: Subject, arg: u64) -> u64;
     /// True if somebody reads the trace (a guest without a bench skips the work). The answer never changes: the kernel asks once.
     fn traced(&self) -> bool;
     /// True if somebody wants to hear of the milestones of a run, even if of nothing else. The answer never changes.

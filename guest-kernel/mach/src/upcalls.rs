@@ -7,7 +7,7 @@ use crate::seam::{PREEMPT_VECTOR, RESCHEDULE_VECTOR, TIMER_VECTOR};
 use crate::thread::RunState;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use trace::{Event, Kind};
+use trace::{Kind, Subject};
 
 /// Names of the idle threads, by CPU: a machine has eight at the most.
 const IDLE: [&str; 8] = ["idle0", "idle1", "idle2", "idle3", "idle4", "idle5", "idle6", "idle7"];
@@ -69,18 +69,14 @@ impl Kernel {
         let cpu = self.machine.cpu();
         let local = &self.cpus[cpu];
         local.interrupt_depth.fetch_add(1, Ordering::Relaxed);
-        if self.traced() {
-            self.trace(Event::new(Kind::Interrupt).arg(u64::from(vector)));
-        }
+        self.trace_brief(Kind::Interrupt, Subject::NONE, vector.into());
         match vector {
             TIMER_VECTOR => self.timer_interrupt(cpu),
             RESCHEDULE_VECTOR => local.reschedule.store(true, Ordering::Relaxed),
             PREEMPT_VECTOR => self.use_up_quantum(cpu),
             vector => self.interrupts.deliver(self, vector),
         }
-        if self.traced() {
-            self.trace(Event::new(Kind::InterruptEnd).arg(u64::from(vector)));
-        }
+        self.trace_brief(Kind::InterruptEnd, Subject::NONE, vector.into());
         let depth = local.interrupt_depth.fetch_sub(1, Ordering::Relaxed) - 1;
         depth == 0 && local.reschedule.load(Ordering::Relaxed)
     }

@@ -7,7 +7,7 @@ use crate::kernel::{Due, Kernel, Scheduler, WAIT_BUCKETS, Waiter};
 use crate::thread::{Abort, RunState, Thread};
 use crate::wait::{WaitEvent, WaitMode, WaitResult};
 use alloc::sync::Arc;
-use trace::{Event, Kind};
+use trace::{Kind, Subject};
 
 fn bucket(event: WaitEvent) -> usize {
     (event.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % WAIT_BUCKETS
@@ -125,9 +125,7 @@ impl Kernel {
         if !self.unhash(sched, thread, result) {
             return false;
         }
-        if self.traced() {
-            self.trace(Event::new(Kind::Wake).object(thread.id()).arg(result as u64));
-        }
+        self.trace_brief(Kind::Wake, Subject::of(thread.id()), result as u64);
         // One that has not blocked yet, or waits for a lock before it does, finds the result when it gets there.
         let blocked = {
             let t = self.lock_raw(&thread.sched);

@@ -10,7 +10,7 @@ use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
     SCARCE_STATE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, EVENT_WORDS, Event, KINDS, Kind, Lending, Scarcity};
+use trace::{EVENT_BYTES, EVENT_WORDS, Event, KINDS, Kind, Lending, Scarcity, Subject};
 
 use super::lock::Masked;
 use super::{cpu, paging};
@@ -41,13 +41,13 @@ pub struct Stamp {
     pub thread: u32,
 }
 
-/// The words of a record that have something of its stamp: time, slot and thread, kind and CPU.
-const STAMPED: [bool; EVENT_WORDS] = [true, false, true, false, true, false, false, false];
+/// A record in the ring.
+type Place = [AtomicU64; EVENT_WORDS];
 
-/// Stores those of `words` that `which` says.
+/// Stores the first words of a record.
 #[inline]
-fn put(place: &[AtomicU64; EVENT_WORDS], which: [bool; EVENT_WORDS], words: [u64; EVENT_WORDS]) {
-    for ((place, word), _) in place.iter().zip(words).zip(which).filter(|(_, wanted)| *wanted) {
+fn put<const N: usize>(place: &Place, words: [u64; N]) {
+    for (place, word) in place.iter().zip(words) {
         place.store(word, Ordering::Relaxed);
     }
 }
@@ -76,29 +76,65 @@ impl Bench {
         })
     }
 
-    /// Stamps, publishes, and rings if somebody waits for this kind.
-    pub fn record(&self, event: &Event, stamp: impl FnOnce() -> Stamp) {
+    /// Stamps, publishes, and rings if somebody waits for this kind. The stamp's time.
+    pub fn record(&self, event: &Event, stamp: impl Fn() -> Stamp) -> u64 {
+        let write = |place: &Place| {
+            let event = stamp().of(event);
+            put(place, event.words());
+            event.time
+        };
+        match self.publish(event.kind, write) {
+            Some(time) => time,
+            None => self.record_later(event, stamp),
+        }
+    }
+
+    /// The same of an event without a text. Inlined into its only caller, which is called for nearly every event.
+    #[inline(always)]
+    pub fn record_brief(&self, kind: Kind, subject: Subject, arg: u64, stamp: impl Fn() -> Stamp) -> u64 {
+        let write = |place: &Place| {
+            let Stamp { time, cpu, thread } = stamp();
+            put(place, subject.record(kind, arg, (time, cpu, thread)));
+            time
+        };
+        match self.publish(kind, write) {
+            Some(time) => time,
+            None => self.record_brief_later(kind, subject, arg, stamp),
+        }
+    }
+
+    /// [`Self::record_brief`], once there is room. Out of line, as [`Self::record_later`].
+    #[cold]
+    #[inline(never)]
+    fn record_brief_later(&self, kind: Kind, subject: Subject, arg: u64, stamp: impl Fn() -> Stamp) -> u64 {
+        self.record_later(&subject.event(kind, arg), stamp)
+    }
+
+    /// Publishes what `write` stores, and rings if somebody waits for `kind`; what `write` says. `None`: there is no room.
+    #[inline(always)]
+    fn publish<T>(&self, kind: Kind, write: impl FnOnce(&Place) -> T) -> Option<T> {
         let page = self.page;
         let guard = self.lock.lock();
         let number = page.head();
         if !page.has_room(number) {
-            drop(guard);
-            return self.record_later(event, stamp);
+            return None;
         }
-        page.publish_event(number, event, stamp);
-        let armed = page.is_armed(event.kind);
+        let said = write(page.place(number));
+        page.publish(number);
+        let armed = page.is_armed(kind);
         drop(guard);
         if armed {
             self.ring();
         }
+        Some(said)
     }
 
     /// [`Self::record`], once there is room. Its last step, so that the usual way has nothing to keep over a call.
     #[cold]
     #[inline(never)]
-    fn record_later(&self, event: &Event, stamp: impl FnOnce() -> Stamp) {
+    fn record_later(&self, event: &Event, stamp: impl Fn() -> Stamp) -> u64 {
         self.wait_for_room();
-        self.record(event, stamp);
+        self.record(event, stamp)
     }
 
     /// Publishes which memory devices may reach. Nobody is rung up: the host looks when a device has reached some.
@@ -106,7 +142,7 @@ impl Bench {
         let _guard = self.lock.lock();
         self.wait_for_room();
         let number = self.page.head();
-        put(self.page.place(number), [true; EVENT_WORDS], lending.words());
+        put(self.page.place(number), lending.words());
         self.page.publish(number);
     }
 
@@ -114,7 +150,9 @@ impl Bench {
     pub fn record_in_panic(&self, event: &Event, stamp: impl FnOnce() -> Stamp) {
         let _guard = self.lock.lock_for(PATIENCE);
         self.wait_for_room();
-        self.page.publish_event(self.page.head(), event, stamp);
+        let number = self.page.head();
+        put(self.page.place(number), stamp().of(event).words());
+        self.page.publish(number);
         self.ring();
     }
 
@@ -161,15 +199,6 @@ impl Page {
         self.word(HEAD).load(Ordering::Relaxed)
     }
 
-    #[inline]
-    fn publish_event(self, number: u64, event: &Event, stamp: impl FnOnce() -> Stamp) {
-        let place = self.place(number);
-        // In two parts, so that all of it fits into registers that nobody has to save.
-        put(place, STAMPED, stamp().of(event).words());
-        put(place, STAMPED.map(|stamped| !stamped), event.words());
-        self.publish(number);
-    }
-
     /// Whether the host has taken out what was in the place of this record.
     #[inline]
     fn has_room(self, number: u64) -> bool {
@@ -184,11 +213,11 @@ impl Page {
 
     /// Where the record with this number goes.
     #[inline]
-    fn place(self, number: u64) -> &'static [AtomicU64; EVENT_WORDS] {
+    fn place(self, number: u64) -> &'static Place {
         let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
         // SAFETY: the record is 8-aligned, and ends within BENCH_BYTES of the page, which `Bench::new` mapped for good and which is shared with the
         // host only; the host may write it at any time, so atomically.
-        unsafe { &*((self.0 + record as u64) as *const [AtomicU64; EVENT_WORDS]) }
+        unsafe { &*((self.0 + record as u64) as *const Place) }
     }
 
     #[inline]

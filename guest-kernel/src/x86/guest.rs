@@ -10,7 +10,7 @@ use mach::seam::{
     UserAccess, UserExit, UserRegisters, Width,
 };
 use trace::ring::COMMAND_VECTOR;
-use trace::{Event, Kind, Lending};
+use trace::{Event, Kind, Lending, Subject};
 
 use super::bench::{Bench, Stamp};
 use super::dma::DmaMemory;
@@ -199,6 +199,17 @@ impl Guest {
     }
 
     #[inline]
+    /// Where there is no bench: an event on the console, if it is wanted there. Its time.
+    #[cold]
+    #[inline(never)]
+    fn print_event(&'static self, event: &Event) -> u64 {
+        let stamp = self.stamp();
+        if self.trace_console {
+            print(&stamp.of(event));
+        }
+        stamp.time
+    }
+
     fn stamp(&'static self) -> Stamp {
         Stamp { time: self.now(), cpu: percpu::number() as u8, thread: percpu::thread() }
     }
@@ -292,10 +303,16 @@ impl Machine for &'static Guest {
     fn point(&self, _point: Point) {}
 
     fn trace(&self, event: Event) {
-        if let Some(bench) = &self.bench {
-            bench.record(&event, || self.stamp());
-        } else if self.trace_console {
-            print(&self.stamp().of(&event));
+        match &self.bench {
+            Some(bench) => _ = bench.record(&event, || self.stamp()),
+            None => _ = self.print_event(&event),
+        }
+    }
+
+    fn trace_brief(&self, kind: Kind, subject: Subject, arg: u64) -> u64 {
+        match &self.bench {
+            Some(bench) => bench.record_brief(kind, subject, arg, || self.stamp()),
+            None => self.print_event(&subject.event(kind, arg)),
         }
     }
 

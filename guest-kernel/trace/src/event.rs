@@ -11,6 +11,11 @@ pub const EVENT_WORDS: usize = EVENT_BYTES / 8;
 /// Bytes of text that one event can carry; longer text is cut.
 pub const TEXT_BYTES: usize = 24;
 
+/// The word that has an event's kind; the text is behind it.
+const WHAT: usize = 4;
+/// Of that word: the record has no text, and what is in its place is nobody's.
+pub(crate) const BRIEF: u64 = 1 << 24;
+
 /// The value of [`Event::object`] and [`Event::other`] that means "none".
 pub const NO_OBJECT: u32 = 0;
 
@@ -103,8 +108,8 @@ impl Event {
         core::str::from_utf8(&self.text[..end]).unwrap_or("")
     }
 
-    /// The wire form: little-endian, fields in the order time, object, other, slot, thread, arg, kind, cpu,
-    /// five zero bytes, text.
+    /// The wire form: little-endian, fields in the order time, object, other, slot, thread, arg, kind, cpu, a byte that is 1 if what is in the place of
+    /// the text is nobody's, four zero bytes, text.
     pub fn encode(&self) -> [u8; EVENT_BYTES] {
         let mut b = [0; EVENT_BYTES];
         self.encode_into(&mut b);
@@ -146,21 +151,31 @@ impl Event {
     /// [`Event::decode`] from the eight little-endian words of the record: for a reader that must not take many instructions.
     #[inline]
     pub fn from_words(words: &[u64; EVENT_WORDS]) -> Option<Self> {
-        let [time, objects, place, arg, what, text @ ..] = *words;
-        let mut bytes = [0; TEXT_BYTES];
-        for (piece, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(text) {
-            *piece = word.to_le_bytes();
+        Self::read(|n| words[n])
+    }
+
+    /// The same, word by word: the record has `word(n)` in place n. Words that are nobody's are not asked for.
+    #[inline]
+    pub fn read(word: impl Fn(usize) -> u64) -> Option<Self> {
+        let what = word(WHAT);
+        let kind = Kind::try_from(what as u16).ok()?;
+        let mut text = [0; TEXT_BYTES];
+        if what & BRIEF == 0 {
+            for (n, piece) in text.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                *piece = word(WHAT + 1 + n).to_le_bytes();
+            }
         }
+        let (objects, place) = (word(1), word(2));
         Some(Self {
-            time,
-            kind: Kind::try_from(what as u16).ok()?,
+            time: word(0),
+            kind,
             cpu: (what >> 16) as u8,
             thread: (place >> 32) as u32,
             object: objects as u32,
             other: (objects >> 32) as u32,
             slot: place as u32,
-            arg,
-            text: bytes,
+            arg: word(3),
+            text,
         })
     }
 }

@@ -17,6 +17,7 @@ mod kind;
 mod lending;
 pub mod ring;
 mod scarcity;
+mod subject;
 
 pub use census::Counted;
 pub use clock::TscClock;
@@ -24,3 +25,4 @@ pub use event::{EVENT_BYTES, EVENT_WORDS, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{KINDS, Kind, UnknownKind};
 pub use lending::Lending;
 pub use scarcity::Scarcity;
+pub use subject::{BRIEF_WORDS, Subject};

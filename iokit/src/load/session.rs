@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use mach::KernelRef;
-use trace::{Event, Kind};
+use trace::{Kind, Subject};
 
 /// What became of the requests.
 #[derive(Default)]
@@ -149,7 +149,7 @@ impl Session {
     }
 
     fn trace(&self, kind: Kind, object: u32, id: u64, other: u32) {
-        self.kernel().trace(Event::new(kind).object(object).other(other).slot(self.slot).arg(id));
+        self.kernel().trace_brief(kind, Subject::of(object).and(other).slot(self.slot), id);
     }
 
     /// A thread of the session is done with it; the last one prints the counts.

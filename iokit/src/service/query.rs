@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::{any::Any, sync::atomic::Ordering};
 
 use mach::{KernelRef, SpinLock};
-use trace::{Event, Kind};
+use trace::{Event, Kind, NO_OBJECT, Subject};
 
 use super::{Driver, Service, ServiceRef, State};
 use crate::{
@@ -141,7 +141,8 @@ impl Service {
 
     /// Records `kind` about this service.
     pub fn trace(&self, kind: Kind, other: Option<&Service>, arg: u64) {
-        self.trace_event(Event::new(kind).other(other.map_or(0, |o| o.id)).arg(arg));
+        let subject = Subject::of(self.id).and(other.map_or(NO_OBJECT, |other| other.id)).slot(self.slot);
+        self.kernel().trace_brief(kind, subject, arg);
     }
 
     /// Records `event` about this service: object and slot are filled in.

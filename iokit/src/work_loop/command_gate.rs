@@ -204,9 +204,10 @@ impl CommandGate {
     fn run<R>(&self, core: &Core, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
         // Changed in the gate only: a read and a write do, and cost less than an atomic addition.
         self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let begun = self.base.begin(Some(core));
+        let now = || self.base.kernel().now();
+        let begun = self.base.begin(Some(core), now);
         let result = action();
-        self.base.end(begun, Some(core), Watched::Gated);
+        self.base.end(begun, Some(core), Watched::Gated, now);
         let running = self.running.load(Ordering::Relaxed).saturating_sub(1);
         self.running.store(running, Ordering::Relaxed);
         if running == 0

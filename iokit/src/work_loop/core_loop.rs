@@ -5,7 +5,7 @@ use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use mach::{KernelRef, LockClass, RecursiveLock, SpinLock, WaitEvent};
-use trace::{Event, Kind};
+use trace::{Event, Kind, Subject};
 
 use super::{EventSource, WorkLoop, overstay};
 use crate::{
@@ -97,18 +97,16 @@ impl Core {
         &self.kernel
     }
 
-    /// Records an event about this loop.
+    /// Records an event about this loop; when, as [`mach::Kernel::trace_brief`].
     #[inline]
-    pub(crate) fn trace(&self, kind: Kind, arg: u64) {
-        if self.traced {
-            self.tell(kind, arg);
-        }
+    pub(crate) fn trace(&self, kind: Kind, arg: u64) -> u64 {
+        if self.traced { self.tell(kind, arg) } else { 0 }
     }
 
     /// Out of line: a gate that nobody watches stays short.
     #[inline(never)]
-    fn tell(&self, kind: Kind, arg: u64) {
-        self.kernel.machine().trace(Event::new(kind).object(self.owner).slot(self.slot).arg(arg));
+    fn tell(&self, kind: Kind, arg: u64) -> u64 {
+        self.kernel.machine().trace_brief(kind, Subject::of(self.owner).slot(self.slot), arg)
     }
 
     /// Reports the violation of `rule`.
@@ -164,7 +162,6 @@ impl Core {
             drop(source.base().unlink());
         }
         let base = source.base();
-        let removed = Event::new(Kind::SourceRemoved).object(base.owner_id()).slot(base.slot());
-        self.kernel().trace(removed);
+        base.trace(Kind::SourceRemoved, 0);
     }
 }

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use mach::seam::ThreadId;
 use mach::{WaitEvent, WaitMode, WaitResult};
-use trace::{Event, Kind};
+use trace::{Kind, Subject};
 
 use super::Core;
 use super::overstay::Clock;
@@ -64,10 +64,7 @@ impl Core {
     /// Thread `owner` has the gate, and the running one is about to wait for it.
     #[cold]
     fn waits(&self, owner: ThreadId) {
-        if self.kernel().traced() {
-            let event = Event::new(Kind::GateWait).object(self.owner).other(owner).slot(self.slot);
-            self.kernel().trace(event);
-        }
+        self.kernel().trace_brief(Kind::GateWait, Subject::of(self.owner).and(owner).slot(self.slot), 0);
     }
 
     /// One level more has been taken; `first` = the gate was open.
@@ -160,18 +157,19 @@ impl Core {
     /// WL9: drops all levels, sleeps, takes them again. The wait is asserted before the gate opens, so that a wakeup by
     /// whoever takes the gate next is not lost.
     pub(crate) fn sleep_gate(&self, event: WaitEvent, mode: WaitMode, deadline: Option<u64>) -> WaitResult {
-        let longest = self.limit.map(|limit| self.stretch.longest(self.kernel(), limit.get()));
         self.check_maximum();
-        self.trace(Kind::CommandSleep, event.0);
+        let now = self.trace(Kind::CommandSleep, event.0);
+        let longest = self.limit.map(|limit| self.stretch.longest(self.kernel(), now, limit.get()));
         let waits = |owner| self.waits(owner);
         let result = self.gate.sleep_told(self.kernel(), event, mode, deadline, waits);
-        if let Some(longest) = longest {
-            self.stretch.begin(Clock::now(self.kernel()), longest);
-        }
         if self.maximum.load(Ordering::Relaxed) != 0 {
             self.closed_at.store(self.kernel().now(), Ordering::Relaxed);
         }
-        self.trace(Kind::CommandResume, result as i32 as u64);
+        let resume = || self.trace(Kind::CommandResume, result as i32 as u64);
+        match longest {
+            Some(longest) => self.stretch.begin(Clock::begin(self.kernel(), resume), longest),
+            None => _ = resume(),
+        }
         result
     }
 

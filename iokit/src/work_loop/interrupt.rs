@@ -173,8 +173,7 @@ impl Shared {
                 Some(owner) => {
                     let begun = self.base.begin_filter();
                     let mine = filter(&owner, &Signal(self));
-                    self.base.end_filter(begun);
-                    self.base.trace(Kind::Filter, u64::from(mine));
+                    self.base.end_filter(begun, self.base.trace(Kind::Filter, u64::from(mine)));
                     mine
                 }
                 None => {
@@ -210,12 +209,12 @@ impl Shared {
         }
         match self.base.owner() {
             Some(owner) => {
-                self.base.trace(Kind::ActionStart, u64::from(count.unsigned_abs()));
                 let core = self.base.core_ref();
-                let begun = self.base.begin(core.as_deref());
+                let start = || self.base.trace(Kind::ActionStart, u64::from(count.unsigned_abs()));
+                let begun = self.base.begin(core.as_deref(), start);
                 (self.action)(&owner, count);
-                self.base.end(begun, core.as_deref(), Watched::Action);
-                self.base.trace(Kind::ActionEnd, 0);
+                let end = || self.base.trace(Kind::ActionEnd, 0);
+                self.base.end(begun, core.as_deref(), Watched::Action, end);
             }
             None => self.base.violation("action of a dead owner"),
         }

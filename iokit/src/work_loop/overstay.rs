@@ -50,16 +50,19 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// Where something begins, at the machine time that `at` says. A thread that is preempted in between has had less time than it seems, so the order counts, here and
+    /// in [`Self::elapsed`].
     #[inline]
-    pub(super) fn now(kernel: &Kernel) -> Self {
-        Self { at: kernel.now(), ready: kernel.own_ready_time() }
+    pub(super) fn begin(kernel: &Kernel, at: impl FnOnce() -> u64) -> Self {
+        let ready = kernel.own_ready_time();
+        Self { at: at(), ready }
     }
 
-    /// What has passed since, ns; on the same thread.
+    /// What has passed until machine time `now`, ns; on the same thread.
     #[inline]
-    pub(super) fn elapsed(self, kernel: &Kernel) -> u64 {
-        let now = Self::now(kernel);
-        now.at.saturating_sub(self.at).saturating_sub(now.ready.saturating_sub(self.ready))
+    fn elapsed(self, kernel: &Kernel, now: u64) -> u64 {
+        let waited = kernel.own_ready_time().saturating_sub(self.ready);
+        now.saturating_sub(self.at).saturating_sub(waited)
     }
 }
 
@@ -99,11 +102,12 @@ impl Stretch {
         }
     }
 
-    /// The longest, ns. The present one counts only if it is longer than `limit`: that tells itself without a look at what the thread waited for CPUs.
-    pub(super) fn longest(&self, kernel: &Kernel, limit: u64) -> u64 {
+    /// The longest until machine time `now`, ns. The present one counts only if it is longer than `limit`: that tells itself without a look at what the thread
+    /// waited for CPUs.
+    pub(super) fn longest(&self, kernel: &Kernel, now: u64, limit: u64) -> u64 {
         let before = self.longest.load(Ordering::Relaxed);
-        let at_all = kernel.now().saturating_sub(self.at.load(Ordering::Relaxed));
-        if at_all <= limit { before } else { before.max(self.began().elapsed(kernel)) }
+        let at_all = now.saturating_sub(self.at.load(Ordering::Relaxed));
+        if at_all <= limit { before } else { before.max(self.began().elapsed(kernel, now)) }
     }
 }
 
@@ -120,20 +124,12 @@ pub(super) fn limit(kit: &IoKit) -> Option<NonZeroU64> {
     NonZeroU64::new(kit.args().overstay).filter(|_| kit.kernel().traced())
 }
 
+/// How long it took until machine time `now` if that was too long; the same gate is closed.
 #[inline(never)]
-fn start(core: &Core) -> Begun {
-    let (clock, stretch) = (Clock::now(core.kernel()), &core.stretch);
-    let around = (stretch.began(), stretch.longest.load(Ordering::Relaxed));
-    stretch.begin(clock, 0);
-    Begun { clock, around }
-}
-
-/// How long it took if that was too long; the same gate is closed.
-#[inline(never)]
-fn too_long(core: &Core, begun: Begun, limit: u64) -> Option<u64> {
+fn too_long(core: &Core, begun: Begun, now: u64, limit: u64) -> Option<u64> {
     // Who was there for no longer than the limit at all, sleep and waiting included, has not overstayed.
-    let at_all = core.kernel().now().saturating_sub(begun.clock.at);
-    let took = (at_all > limit).then(|| core.stretch.longest(core.kernel(), limit));
+    let at_all = now.saturating_sub(begun.clock.at);
+    let took = (at_all > limit).then(|| core.stretch.longest(core.kernel(), now, limit));
     core.stretch.leave(begun);
     took.filter(|took| *took > limit)
 }
@@ -144,17 +140,30 @@ fn point_at(kernel: &Kernel, (owner, slot): (u32, u32), what: Watched, took: u64
 }
 
 impl SourceBase {
-    /// Something of this source begins, in the gate of `core`.
+    /// Something of this source begins, in the gate of `core`; `tell` says so, and when.
     #[inline]
-    pub(super) fn begin(&self, core: Option<&Core>) -> Option<Begun> {
-        core?.start()
+    pub(super) fn begin(&self, core: Option<&Core>, tell: impl FnOnce() -> u64) -> Option<Begun> {
+        match core {
+            Some(core) => core.start(tell),
+            None => {
+                tell();
+                None
+            }
+        }
     }
 
-    /// It has ended, with the same gate closed.
+    /// It has ended, with the same gate closed; `tell` says so, and when.
     #[inline]
-    pub(super) fn end(&self, begun: Option<Begun>, core: Option<&Core>, what: Watched) {
+    pub(super) fn end(
+        &self,
+        begun: Option<Begun>,
+        core: Option<&Core>,
+        what: Watched,
+        tell: impl FnOnce() -> u64,
+    ) {
+        let now = tell();
         if let Some(core) = core {
-            core.finish(begun, (self.owner_id(), self.slot()), what);
+            core.finish(begun, (self.owner_id(), self.slot()), what, now);
         }
     }
 
@@ -164,11 +173,11 @@ impl SourceBase {
         limit(self.kit()).map(|_| self.kernel().now())
     }
 
-    /// It has ended.
+    /// It had ended by machine time `now`.
     #[inline]
-    pub(super) fn end_filter(&self, begun: Option<u64>) {
+    pub(super) fn end_filter(&self, begun: Option<u64>, now: u64) {
         if let (Some(limit), Some(begun)) = (limit(self.kit()), begun) {
-            let took = self.kernel().now().saturating_sub(begun);
+            let took = now.saturating_sub(begun);
             if took > limit.get() {
                 point_at(self.kernel(), (self.owner_id(), self.slot()), Watched::Filter, took);
             }
@@ -178,14 +187,21 @@ impl SourceBase {
 
 impl Core {
     #[inline]
-    fn start(&self) -> Option<Begun> {
-        self.limit.map(|_| start(self))
+    fn start(&self, tell: impl FnOnce() -> u64) -> Option<Begun> {
+        if self.limit.is_none() {
+            tell();
+            return None;
+        }
+        let (clock, stretch) = (Clock::begin(self.kernel(), tell), &self.stretch);
+        let around = (stretch.began(), stretch.longest.load(Ordering::Relaxed));
+        stretch.begin(clock, 0);
+        Some(Begun { clock, around })
     }
 
     #[inline]
-    fn finish(&self, begun: Option<Begun>, whose: (u32, u32), what: Watched) {
+    fn finish(&self, begun: Option<Begun>, whose: (u32, u32), what: Watched, now: u64) {
         if let (Some(limit), Some(begun)) = (self.limit, begun)
-            && let Some(took) = too_long(self, begun, limit.get())
+            && let Some(took) = too_long(self, begun, now, limit.get())
         {
             point_at(self.kernel(), whose, what, took);
         }
@@ -194,12 +210,14 @@ impl Core {
     /// What the gate was closed for begins. Only the outermost is watched: it is what keeps others out.
     #[inline]
     pub(crate) fn begin(&self) -> Option<Begun> {
-        if self.is_nested() { None } else { self.start() }
+        if self.is_nested() { None } else { self.start(|| self.kernel().now()) }
     }
 
     /// It has ended, with the gate still closed.
     #[inline]
     pub(crate) fn end(&self, begun: Option<Begun>, what: Watched) {
-        self.finish(begun, (self.owner, self.slot), what);
+        if begun.is_some() {
+            self.finish(begun, (self.owner, self.slot), what, self.kernel().now());
+        }
     }
 }

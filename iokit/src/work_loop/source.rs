@@ -4,7 +4,7 @@ use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use mach::{KernelRef, SpinLock};
-use trace::{Event, Kind};
+use trace::{Event, Kind, Subject};
 
 use super::{Core, WorkLoop};
 use crate::{
@@ -182,9 +182,9 @@ impl SourceBase {
         self.link.lock(self.kernel()).take()
     }
 
-    /// Records an event about the owner.
-    pub(super) fn trace(&self, kind: Kind, arg: u64) {
-        self.kernel().trace(Event::new(kind).object(self.owner_id).slot(self.slot).arg(arg));
+    /// Records an event about the owner; when, as [`mach::Kernel::trace_brief`].
+    pub(super) fn trace(&self, kind: Kind, arg: u64) -> u64 {
+        self.kernel().trace_brief(kind, Subject::of(self.owner_id).slot(self.slot), arg)
     }
 
     /// Reports the violation of `rule`.

@@ -248,11 +248,10 @@ impl TimerSource {
         };
         match (self.base.owner(), &self.action) {
             (Some(owner), Some(action)) => {
-                self.base.trace(Kind::TimerFire, 0);
                 let core = self.base.core_ref();
-                let begun = self.base.begin(core.as_deref());
+                let begun = self.base.begin(core.as_deref(), || self.base.trace(Kind::TimerFire, 0));
                 action(&owner, self);
-                self.base.end(begun, core.as_deref(), Watched::Timer);
+                self.base.end(begun, core.as_deref(), Watched::Timer, || self.base.kernel().now());
             }
             (None, _) => self.base.violation("T7"),
             (_, None) => {}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mach::seam::{Bdf, ContextId, Machine, OutOfMemory, Point, ThreadId, Width};
-use trace::Event;
+use trace::{Event, Kind, Subject};
 
 use crate::{
     cost, decide,
@@ -54,6 +54,34 @@ impl SimMachine {
 
     fn running(&self) -> bool {
         self.hot(|h| h.mode.get() == Mode::Running)
+    }
+
+    /// Records `event`, here and now; machine time, ns.
+    #[inline(always)]
+    fn record(&self, mut event: Event) -> u64 {
+        let (now, recorded) = self.hot(|h| {
+            let now = h.now.get();
+            if h.mode.get() != Mode::Running {
+                return (now, Recorded::Nothing);
+            }
+            let cpu = h.cpu.get();
+            event.time = now;
+            event.cpu = cpu as u8;
+            event.thread = h.thread[cpu & 7].get();
+            if cold(|c| c.record(h, &event)) && h.links.get().on_fibre() {
+                return (now, Recorded::Full);
+            }
+            (now, if h.pass(cost::POINT) { Recorded::Due } else { Recorded::Nothing })
+        });
+        match recorded {
+            Recorded::Nothing => {}
+            Recorded::Due => decide::slow(),
+            Recorded::Full => {
+                suspend(Suspend::Flush);
+                self.pass(cost::POINT);
+            }
+        }
+        now
     }
 }
 
@@ -254,28 +282,12 @@ impl Machine for SimMachine {
         thread
     }
 
-    fn trace(&self, mut event: Event) {
-        let recorded = self.hot(|h| {
-            if h.mode.get() != Mode::Running {
-                return Recorded::Nothing;
-            }
-            let cpu = h.cpu.get();
-            event.time = h.now.get();
-            event.cpu = cpu as u8;
-            event.thread = h.thread[cpu & 7].get();
-            if cold(|c| c.record(h, &event)) && h.links.get().on_fibre() {
-                return Recorded::Full;
-            }
-            if h.pass(cost::POINT) { Recorded::Due } else { Recorded::Nothing }
-        });
-        match recorded {
-            Recorded::Nothing => {}
-            Recorded::Due => decide::slow(),
-            Recorded::Full => {
-                suspend(Suspend::Flush);
-                self.pass(cost::POINT);
-            }
-        }
+    fn trace(&self, event: Event) {
+        self.record(event);
+    }
+
+    fn trace_brief(&self, kind: Kind, subject: Subject, arg: u64) -> u64 {
+        self.record(subject.event(kind, arg))
     }
 
     #[inline]
