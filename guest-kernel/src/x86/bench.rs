@@ -10,7 +10,7 @@ use trace::ring::{
     ARMED, BENCH_BYTES, COMMAND, Command, HEAD, KILL, RECORDS, RING_EVENTS, SCARCE_AFTER, SCARCE_BELOW,
     SCARCE_STATE, TAIL, ZERO,
 };
-use trace::{EVENT_BYTES, EVENT_WORDS, Event, KINDS, Kind, Lending, Scarcity, Subject};
+use trace::{EVENT_BYTES, EVENT_WORDS, Event, KINDS, Kind, Lending, Place, Scarcity, Subject};
 
 use super::lock::Masked;
 use super::{cpu, paging};
@@ -35,19 +35,17 @@ struct Page(u64);
 pub struct Stamp {
     /// Machine time, ns.
     pub time: u64,
-    /// The CPU.
-    pub cpu: u8,
-    /// The running thread.
-    pub thread: u32,
+    /// The running thread and the CPU.
+    pub place: Place,
 }
 
 /// A record in the ring.
-type Place = [AtomicU64; EVENT_WORDS];
+type Record = [AtomicU64; EVENT_WORDS];
 
 /// Stores the first words of a record.
 #[inline]
-fn put<const N: usize>(place: &Place, words: [u64; N]) {
-    for (place, word) in place.iter().zip(words) {
+fn put<const N: usize>(record: &Record, words: [u64; N]) {
+    for (place, word) in record.iter().zip(words) {
         place.store(word, Ordering::Relaxed);
     }
 }
@@ -56,8 +54,7 @@ impl Stamp {
     /// `event`, recorded then and there.
     #[inline]
     pub fn of(self, event: &Event) -> Event {
-        let Self { time, cpu, thread } = self;
-        Event { time, cpu, thread, ..*event }
+        self.place.stamp(event, self.time)
     }
 }
 
@@ -78,9 +75,9 @@ impl Bench {
 
     /// Stamps, publishes, and rings if somebody waits for this kind. The stamp's time.
     pub fn record(&self, event: &Event, stamp: impl Fn() -> Stamp) -> u64 {
-        let write = |place: &Place| {
+        let write = |record: &Record| {
             let event = stamp().of(event);
-            put(place, event.words());
+            put(record, event.words());
             event.time
         };
         match self.publish(event.kind, write) {
@@ -92,9 +89,9 @@ impl Bench {
     /// The same of an event without a text. Inlined into its only caller, which is called for nearly every event.
     #[inline(always)]
     pub fn record_brief(&self, kind: Kind, subject: Subject, arg: u64, stamp: impl Fn() -> Stamp) -> u64 {
-        let write = |place: &Place| {
-            let Stamp { time, cpu, thread } = stamp();
-            put(place, subject.record(kind, arg, (time, cpu, thread)));
+        let write = |record: &Record| {
+            let Stamp { time, place } = stamp();
+            put(record, subject.record(kind, arg, time, place));
             time
         };
         match self.publish(kind, write) {
@@ -112,14 +109,14 @@ impl Bench {
 
     /// Publishes what `write` stores, and rings if somebody waits for `kind`; what `write` says. `None`: there is no room.
     #[inline(always)]
-    fn publish<T>(&self, kind: Kind, write: impl FnOnce(&Place) -> T) -> Option<T> {
+    fn publish<T>(&self, kind: Kind, write: impl FnOnce(&Record) -> T) -> Option<T> {
         let page = self.page;
         let guard = self.lock.lock();
         let number = page.head();
         if !page.has_room(number) {
             return None;
         }
-        let said = write(page.place(number));
+        let said = write(page.record(number));
         page.publish(number);
         let armed = page.is_armed(kind);
         drop(guard);
@@ -142,7 +139,7 @@ impl Bench {
         let _guard = self.lock.lock();
         self.wait_for_room();
         let number = self.page.head();
-        put(self.page.place(number), lending.words());
+        put(self.page.record(number), lending.words());
         self.page.publish(number);
     }
 
@@ -151,7 +148,7 @@ impl Bench {
         let _guard = self.lock.lock_for(PATIENCE);
         self.wait_for_room();
         let number = self.page.head();
-        put(self.page.place(number), stamp().of(event).words());
+        put(self.page.record(number), stamp().of(event).words());
         self.page.publish(number);
         self.ring();
     }
@@ -213,11 +210,11 @@ impl Page {
 
     /// Where the record with this number goes.
     #[inline]
-    fn place(self, number: u64) -> &'static Place {
+    fn record(self, number: u64) -> &'static Record {
         let record = RECORDS + number as usize % RING_EVENTS * EVENT_BYTES;
         // SAFETY: the record is 8-aligned, and ends within BENCH_BYTES of the page, which `Bench::new` mapped for good and which is shared with the
         // host only; the host may write it at any time, so atomically.
-        unsafe { &*((self.0 + record as u64) as *const Place) }
+        unsafe { &*((self.0 + record as u64) as *const Record) }
     }
 
     #[inline]

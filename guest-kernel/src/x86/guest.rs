@@ -211,7 +211,7 @@ impl Guest {
     }
 
     fn stamp(&'static self) -> Stamp {
-        Stamp { time: self.now(), cpu: percpu::number() as u8, thread: percpu::thread() }
+        Stamp { time: self.now(), place: percpu::place() }
     }
 }
 

@@ -6,6 +6,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use guest_kernel::acpi::MAX_CPUS;
+use trace::Place;
 
 use super::cpu;
 use super::descriptors::{Descriptors, TrapStacks};
@@ -19,8 +20,12 @@ const MSR_KERNEL_GS_BASE: u32 = 0xc000_0102;
 #[repr(C)]
 #[derive(Debug)]
 pub struct PerCpu {
+    /// Nothing: with the thread's number above it, a word of a trace record.
+    below_thread: AtomicU32,
     thread: AtomicU32,
     number: AtomicU32,
+    /// The number where a trace record has it.
+    mark: AtomicU32,
     apic_id: AtomicU32,
     entered: AtomicBool,
     /// Odd while it runs user code, or is about to; another number each time.
@@ -47,6 +52,8 @@ unsafe impl<T> Sync for Own<T> {}
 /// Offset of the thread number from GS, for assembly.
 pub const THREAD: usize = offset_of!(PerCpu, thread);
 const NUMBER: usize = offset_of!(PerCpu, number);
+const BELOW_THREAD: usize = offset_of!(PerCpu, below_thread);
+const MARK: usize = offset_of!(PerCpu, mark);
 /// Offset of the place for a kernel stack pointer, for assembly.
 pub const USER_STACK: usize = offset_of!(PerCpu, user_stack);
 /// Bytes of all blocks.
@@ -55,8 +62,10 @@ pub const BLOCKS_BYTES: usize = size_of::<[PerCpu; MAX_CPUS]>();
 /// All blocks. Assembly compares GS with their addresses.
 pub static BLOCKS: [PerCpu; MAX_CPUS] = [const {
     PerCpu {
+        below_thread: AtomicU32::new(0),
         thread: AtomicU32::new(0),
         number: AtomicU32::new(0),
+        mark: AtomicU32::new(0),
         apic_id: AtomicU32::new(0),
         entered: AtomicBool::new(false),
         user_epoch: AtomicU32::new(0),
@@ -111,6 +120,7 @@ pub fn block(number: usize) -> &'static PerCpu {
 /// Names the block of `number` before that CPU runs.
 pub fn prepare(number: usize, apic_id: u32) {
     block(number).number.store(number as u32, Ordering::Relaxed);
+    block(number).mark.store(Place::cpu(number as u8), Ordering::Relaxed);
     block(number).apic_id.store(apic_id, Ordering::Relaxed);
 }
 
@@ -147,6 +157,19 @@ pub fn number() -> usize {
         asm!("mov {0:e}, gs:[{1}]", out(reg) value, const NUMBER, options(nostack, preserves_flags, readonly))
     }
     value as usize
+}
+
+/// The running thread and the calling CPU, as trace records have them; stable only while masked.
+#[inline]
+pub fn place() -> Place {
+    let (thread, cpu): (u64, u32);
+    const { assert!(BELOW_THREAD.is_multiple_of(8) && THREAD == BELOW_THREAD + 4) };
+    // SAFETY: as for `thread`; the word begins with a half that is always zero.
+    unsafe {
+        asm!("mov {0}, gs:[{1}]", out(reg) thread, const BELOW_THREAD, options(nostack, preserves_flags, readonly));
+        asm!("mov {0:e}, gs:[{1}]", out(reg) cpu, const MARK, options(nostack, preserves_flags, readonly));
+    }
+    Place::from_words(thread, cpu)
 }
 
 /// Sets the running thread's number on this CPU. Masked.

@@ -25,4 +25,4 @@ pub use event::{EVENT_BYTES, EVENT_WORDS, Event, NO_OBJECT, TEXT_BYTES};
 pub use kind::{KINDS, Kind, UnknownKind};
 pub use lending::Lending;
 pub use scarcity::Scarcity;
-pub use subject::{BRIEF_WORDS, Subject};
+pub use subject::{BRIEF_WORDS, Place, Subject};

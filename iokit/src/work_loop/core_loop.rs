@@ -103,8 +103,7 @@ impl Core {
         if self.traced { self.tell(kind, arg) } else { 0 }
     }
 
-    /// Out of line: a gate that nobody watches stays short.
-    #[inline(never)]
+    #[inline]
     fn tell(&self, kind: Kind, arg: u64) -> u64 {
         self.kernel.machine().trace_brief(kind, Subject::of(self.owner).slot(self.slot), arg)
     }
