@@ -26,6 +26,7 @@ pub mod edu;
 pub mod env;
 pub mod fault;
 pub mod firewire;
+pub mod memory;
 pub mod ohci;
 pub mod pci;
 pub mod platform;

@@ -6,7 +6,8 @@ use super::lines::Driver;
 use super::timers::Due;
 use crate::env::{DmaError, Env, Mishap};
 use crate::fault::plane::{Site, Write};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use crate::memory;
+use vm_memory::GuestMemoryMmap;
 
 /// What a model is given as [`Env`].
 pub struct Bus<'a> {
@@ -96,7 +97,7 @@ impl Core {
 impl dyn Host + '_ {
     /// Writes guest memory; false where there is none.
     fn write(&mut self, address: u64, from: &[u8]) -> bool {
-        self.memory().write_slice(from, GuestAddress(address)).is_ok()
+        memory::write(self.memory(), address, from)
     }
 }
 
@@ -115,8 +116,7 @@ impl Env for Bus<'_> {
 
     fn dma_read(&mut self, address: u64, into: &mut [u8]) -> Result<(), DmaError> {
         let (length, lost) = self.begin(Site::DmaRead, into.len())?;
-        let memory = self.host.memory();
-        let done = memory.read_slice(&mut into[..length], GuestAddress(address)).is_ok();
+        let done = memory::read(self.host.memory(), address, &mut into[..length]);
         self.host.dma_done(self.core.slots[self.slot].number, address, length);
         finish(done, lost, address)
     }

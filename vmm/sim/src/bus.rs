@@ -5,11 +5,12 @@ use std::cell::Cell;
 use devices::{
     fault::plan::Plan,
     fault::plane::SITES,
+    memory,
     platform::{Ask, Host, Lent, Platform},
 };
 use mach::seam::{Bdf, Width};
 use trace::{Event, Kind};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{GuestAddress, GuestMemoryMmap};
 
 use crate::{
     interrupts::decode,
@@ -119,7 +120,7 @@ impl Bus {
 
     /// Reads memory. False, with `into` all ones, where there is none.
     pub fn dma_read(&self, address: u64, into: &mut [u8]) -> bool {
-        let found = self.memory.read_slice(into, GuestAddress(address)).is_ok();
+        let found = memory::read(&self.memory, address, into);
         if !found {
             into.fill(0xff);
         }
@@ -129,7 +130,7 @@ impl Bus {
     /// Writes memory. False where there is none.
     pub fn dma_write(&mut self, address: u64, from: &[u8]) -> bool {
         self.untouched = false;
-        self.memory.write_slice(from, GuestAddress(address)).is_ok()
+        memory::write(&self.memory, address, from)
     }
 
     /// What devices may reach.
