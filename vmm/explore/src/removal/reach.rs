@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use trace::{Event, Kind};
 
 /// Requests of each load that have come back when it is at work.
-const AT_WORK: u32 = 8;
+const AT_WORK: u32 = 3;
 /// Plan time of the work itself that is looked at, ns.
 const WORK: u64 = 1_000_000;
 /// Machine time that a run goes on behind a removal at the least, ns.
