@@ -22,7 +22,20 @@ pub fn boot(kernel: &KernelRef, args: &BootArgs) -> IoKit {
 /// [`boot`] with drivers from outside: `drivers` adds their personalities after those of the built-in drivers, before anything is
 /// published. One that is to drive what a built-in driver wants too needs a higher score.
 pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKit)) -> IoKit {
-    let kit = start(kernel, args);
+    boot_kept(kernel, args, |_| {}, drivers)
+}
+
+/// [`boot_with`] for who takes IOKit down ([`IoKit::shutdown`]) whatever becomes of this thread, which a machine that ends may not let come back: `keep` gets it before
+/// anything of it has begun.
+pub fn boot_kept(
+    kernel: &KernelRef,
+    args: &BootArgs,
+    keep: impl FnOnce(&IoKit),
+    drivers: impl FnOnce(&IoKit),
+) -> IoKit {
+    let kit = IoKit::new(kernel, args);
+    keep(&kit);
+    start_termination(&kit);
     if !args.log_is_synchronous() && kernel.start_log().is_err() {
         panic!("no memory for the thread that writes the log");
     }
@@ -48,10 +61,14 @@ pub fn boot_with(kernel: &KernelRef, args: &BootArgs, drivers: impl FnOnce(&IoKi
 /// IOKit without platform, drivers and families: what tests start from.
 pub fn start(kernel: &KernelRef, args: &BootArgs) -> IoKit {
     let kit = IoKit::new(kernel, args);
+    start_termination(&kit);
+    kit
+}
+
+fn start_termination(kit: &IoKit) {
     if kit.start_termination_thread().is_err() {
         panic!("no memory for the termination thread");
     }
-    kit
 }
 
 /// The platform expert: the root's client, provider of host bridges.

@@ -42,7 +42,7 @@ mod message;
 mod orders;
 mod value;
 
-pub use boot::{boot, boot_with, start};
+pub use boot::{boot, boot_kept, boot_with, start};
 pub use bootargs::BootArgs;
 pub use class::Class;
 pub use ioreturn::{IOResult, IOReturn, code_of};

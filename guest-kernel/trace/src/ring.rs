@@ -8,7 +8,8 @@
 //! index n mod [`RING_EVENTS`], and then n + 1 into [`HEAD`] to publish it; its processors do so one at a time. The host reads records in order,
 //! stores the number it has consumed into [`TAIL`], and treats everything in the ring as hostile.
 //!
-//! A record is an [`crate::Event`], or a [`crate::Lending`] of memory for DMA.
+//! A record is an [`crate::Event`], or a [`crate::Lending`] of memory for DMA. Of an event without a text the guest writes the first five words, with a mark that
+//! says so ([`crate::Subject::record`]): what stands in the place of the text is left from an earlier round.
 //!
 //! A guest that finds the ring full, or the byte of an event's kind set in [`ARMED`], writes any value to the doorbell port after publishing (before
 //! storing, when full): that exit lets the host drain the ring and act at that exact point.

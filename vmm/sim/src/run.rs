@@ -103,8 +103,10 @@ pub(crate) fn run_machine<'p>(
         let iokit = Arc::new(Mutex::new(None));
         let place = iokit.clone();
         kernel.first_thread(move |kernel| {
-            let booted = iokit::boot_with(kernel, &args, drivers);
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(booted);
+            // The run may end before this thread comes back from here.
+            let keep =
+                |kit: &IoKit| *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(kit.clone());
+            iokit::boot_kept(kernel, &args, keep, drivers);
         });
         Box::new(Guest { kernel, iokit })
     };
