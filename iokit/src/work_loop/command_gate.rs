@@ -204,10 +204,9 @@ impl CommandGate {
     fn run<R>(&self, core: &Core, action: impl FnOnce() -> IOResult<R>) -> IOResult<R> {
         // Changed in the gate only: a read and a write do, and cost less than an atomic addition.
         self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let now = || self.base.kernel().now();
-        let begun = self.base.begin(Some(core), now);
+        let begun = self.base.begin_untold(core);
         let result = action();
-        self.base.end(begun, Some(core), Watched::Gated, now);
+        self.base.end_untold(begun, Some(core), Watched::Gated);
         let running = self.running.load(Ordering::Relaxed).saturating_sub(1);
         self.running.store(running, Ordering::Relaxed);
         if running == 0

@@ -167,6 +167,20 @@ impl SourceBase {
         }
     }
 
+    /// [`Self::begin`] of something that no event tells of.
+    #[inline]
+    pub(super) fn begin_untold(&self, core: &Core) -> Option<Begun> {
+        core.start_untold()
+    }
+
+    /// [`Self::end`] of something whose end no event tells of.
+    #[inline]
+    pub(super) fn end_untold(&self, begun: Option<Begun>, core: Option<&Core>, what: Watched) {
+        if let Some(core) = core {
+            core.finish_untold(begun, (self.owner_id(), self.slot()), what);
+        }
+    }
+
     /// A filter begins: machine time, if somebody wants to know. At interrupt level nobody is preempted, so that all of the time is its own.
     #[inline]
     pub(super) fn begin_filter(&self) -> Option<u64> {
@@ -198,6 +212,19 @@ impl Core {
         Some(Begun { clock, around })
     }
 
+    /// The clock is looked at only if somebody wants to know.
+    #[inline]
+    fn start_untold(&self) -> Option<Begun> {
+        self.limit.and_then(|_| self.start(|| self.kernel().now()))
+    }
+
+    #[inline]
+    fn finish_untold(&self, begun: Option<Begun>, whose: (u32, u32), what: Watched) {
+        if begun.is_some() {
+            self.finish(begun, whose, what, self.kernel().now());
+        }
+    }
+
     #[inline]
     fn finish(&self, begun: Option<Begun>, whose: (u32, u32), what: Watched, now: u64) {
         if let (Some(limit), Some(begun)) = (self.limit, begun)
@@ -210,14 +237,12 @@ impl Core {
     /// What the gate was closed for begins. Only the outermost is watched: it is what keeps others out.
     #[inline]
     pub(crate) fn begin(&self) -> Option<Begun> {
-        if self.is_nested() { None } else { self.start(|| self.kernel().now()) }
+        if self.is_nested() { None } else { self.start_untold() }
     }
 
     /// It has ended, with the gate still closed.
     #[inline]
     pub(crate) fn end(&self, begun: Option<Begun>, what: Watched) {
-        if begun.is_some() {
-            self.finish(begun, (self.owner, self.slot), what, self.kernel().now());
-        }
+        self.finish_untold(begun, (self.owner, self.slot), what);
     }
 }

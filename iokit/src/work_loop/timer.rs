@@ -251,7 +251,7 @@ impl TimerSource {
                 let core = self.base.core_ref();
                 let begun = self.base.begin(core.as_deref(), || self.base.trace(Kind::TimerFire, 0));
                 action(&owner, self);
-                self.base.end(begun, core.as_deref(), Watched::Timer, || self.base.kernel().now());
+                self.base.end_untold(begun, core.as_deref(), Watched::Timer);
             }
             (None, _) => self.base.violation("T7"),
             (_, None) => {}
